@@ -24,7 +24,18 @@ struct Field<'a> {
     is_read: Cell<bool>,
 }
 
-impl Fields<'_> {
+impl<'a> Fields<'a> {
+    /// Returns fields from pairs of a name and a value, which vendors write in lists: `[["User", "ann"]]` or
+    /// `[{"key": "user", "values": ["ann"]}]`.
+    pub fn from_pairs(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let field = |(name, value): (&str, &'a str)| Field {
+            path: name.to_owned(),
+            value: Cow::Borrowed(value),
+            is_read: Cell::new(false),
+        };
+        Self(pairs.into_iter().map(field).collect())
+    }
+
     /// Returns the present values at `path`, in the payload's order, and marks them as read.
     pub fn all(&self, path: impl AsRef<str>) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |field| field.path == path.as_ref()).filter_map(|field| {
@@ -36,6 +47,13 @@ impl Fields<'_> {
     /// Returns the first present value at the first of `paths` that has one.
     pub fn first(&self, paths: &[&str]) -> Option<&str> {
         paths.iter().find_map(|path| self.all(path).next())
+    }
+
+    /// Returns the first value at `path`, also one that stands for an absent value, and marks it as read.
+    pub(crate) fn written(&self, path: &str) -> Option<&str> {
+        let field = self.0.iter().find(|field| field.path == path)?;
+        field.is_read.set(true);
+        Some(&field.value)
     }
 
     /// Returns all paths with present values, in the payload's order.
@@ -183,6 +201,13 @@ mod tests {
             assert!(serde_json::from_str::<Fields>(repeated).is_err(), "{repeated}");
         }
         assert!(serde_json::from_str::<Fields>(r#"{"a": {"a": 1}, "b": [{"a": 1}, {"a": 2}]}"#).is_ok());
+    }
+
+    #[test]
+    fn pairs_become_fields() {
+        let fields = Fields::from_pairs([("user", "ann"), ("file", "N/A"), ("user", "bob")]);
+        assert_eq!(fields.all("user").collect::<Vec<_>>(), ["ann", "bob"]);
+        assert_eq!(fields.first(&["file"]), None);
     }
 
     #[test]

@@ -123,6 +123,30 @@ impl Incident {
         self.observe(data_type, value, message)
     }
 
+    /// Adds a user: as `mail` if the vendor names users by their address, as `ip` if there is only the address of a host,
+    /// else as `user-account`.
+    pub fn observe_user(&mut self, user: Option<&str>, message: &str) -> Option<&mut Observable> {
+        let is_ip = |user: &str| user.parse::<IpAddr>().is_ok();
+        let data_type = match user? {
+            user if user.contains('@') => "mail",
+            user if is_ip(user) => "ip",
+            _ => "user-account",
+        };
+        self.observe(data_type, user, message)
+    }
+
+    /// Adds every CVE id in `text` as an observable, at any position.
+    pub fn observe_cves(&mut self, text: &str, message: &str) {
+        let is_cve = |word: &&str| {
+            let (year, number) = word.strip_prefix("CVE-").and_then(|rest| rest.split_once('-')).unwrap_or_default();
+            let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+            year.len() == 4 && number.len() >= 4 && is_number(year) && is_number(number)
+        };
+        for id in text.split(|sign: char| !sign.is_ascii_alphanumeric() && sign != '-').filter(is_cve) {
+            self.observe("cve", Some(id), message);
+        }
+    }
+
     /// Adds a tag unless the incident has it, truncated to the host's limit of 128 bytes.
     pub fn tag(&mut self, tag: &str) {
         add_tag(&mut self.tags, tag);
@@ -252,6 +276,25 @@ mod tests {
         }
         let types: Vec<&str> = incident.observables.iter().map(|observable| observable.data_type.as_str()).collect();
         assert_eq!(types, ["ip", "hash", "url", "user-account", "mail"]);
+    }
+
+    #[test]
+    fn users_are_addresses_of_mail_accounts_or_hosts() {
+        let mut incident = Incident::new("x");
+        for user in ["ann@example.com", "CORP\\ann", "192.0.2.7", "NT AUTHORITY\\SYSTEM", "N/A"] {
+            incident.observe_user(Some(user), "user");
+        }
+        let types: Vec<&str> = incident.observables.iter().map(|observable| observable.data_type.as_str()).collect();
+        assert_eq!(types, ["mail", "user-account", "ip"]);
+    }
+
+    #[test]
+    fn cve_ids_are_found_in_texts() {
+        let mut incident = Incident::new("x");
+        incident.observe_cves("Log4Shell (CVE-2021-44228), CVE-2026-1234567: CVE-2021-44228", "title");
+        incident.observe_cves("CVE-2021, CVE-21-44228, CVE-2021-442, CVE-2021-44228-x, XCVE-2021-44228", "title");
+        let ids: Vec<&str> = incident.observables.iter().map(|observable| observable.value.as_str()).collect();
+        assert_eq!(ids, ["CVE-2021-44228", "CVE-2026-1234567"]);
     }
 
     #[test]

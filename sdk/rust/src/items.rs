@@ -41,9 +41,15 @@ pub fn is_list(value: &RawValue) -> bool {
         || (value.starts_with('"') && json::<String>(value).is_some_and(|text| text.trim_start().starts_with('[')))
 }
 
+/// Returns whether a value of the payload is a list with objects. Use it in place of [`is_list`] if the member, such as
+/// `data`, does not tell the vendor: an empty list could be of another one.
+pub fn has_objects(value: &RawValue) -> bool {
+    is_list(value) && value.get().contains('{')
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{is_list, map_list};
+    use super::{has_objects, is_list, map_list};
     use crate::{Incident, MappingError, Text};
     use serde_json::value::RawValue;
 
@@ -77,6 +83,10 @@ mod tests {
         for (value, expected) in [("[]", true), (r#"" [1]""#, true), (r#""a""#, false), ("{}", false), ("7", false)] {
             let raw: Box<RawValue> = serde_json::from_str(value).unwrap();
             assert_eq!(is_list(&raw), expected, "{value}");
+        }
+        for (value, expected) in [("[{}]", true), (r#""[{}]""#, true), ("[]", false), ("[1]", false), ("{}", false)] {
+            let raw: Box<RawValue> = serde_json::from_str(value).unwrap();
+            assert_eq!(has_objects(&raw), expected, "{value}");
         }
     }
 }

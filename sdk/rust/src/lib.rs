@@ -111,6 +111,7 @@ mod path;
 mod payload;
 pub mod playbook;
 mod present;
+pub mod prometheus;
 mod reading;
 mod repair;
 mod rest;
@@ -124,7 +125,7 @@ pub use bindings::types::{
 };
 pub use digest::fingerprint;
 pub use fields::Fields;
-pub use items::{is_list, map_list};
+pub use items::{has_objects, is_list, map_list};
 pub use list::List;
 pub use mapper::Mapper;
 pub use names::Scale;

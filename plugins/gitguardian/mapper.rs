@@ -1,0 +1,125 @@
+//! GitGuardian: secret incidents, public incidents and occurrences of the API, and events of custom webhooks.
+
+use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Outcome, State};
+
+const EXPECTED: &str = "an incident of GitGuardian with `detector` and `status`, alone or in `incident` of a webhook, or an \
+                        occurrence with `incident_id`";
+/// The fields with observables of an occurrence.
+const OCCURRENCE: [(&str, &[&str]); 3] =
+    [("mail", &["author_info", "actors.email"]), ("filename", &["filepath"]), ("url", &["url"])];
+/// Fields from which a secret could be found, or which are secrets themselves. They are not kept.
+const SECRET: [&str; 3] = ["secret_hash", "hmsl_hash", "share_url"];
+/// Credentials in files.
+const TECHNIQUE: &str = "T1552.001";
+
+struct GitGuardian;
+
+impl Mapper for GitGuardian {
+    fn describe() -> Description {
+        hookmill_sdk::description!("GitGuardian", "Secrets that GitGuardian found")
+    }
+
+    fn map(event: &Event) -> Result<Outcome, MappingError> {
+        let payload: Fields = event.json(EXPECTED)?;
+        let has = |names: &[&str]| payload.iter().any(|(path, _)| names.iter().any(|name| path.starts_with(name)));
+        let incident = if has(&["incident.detector", "incident.gitguardian_url", "incident.validity"]) {
+            incident(&payload, "incident.", "occurrence.")?
+        } else if has(&["detector"]) && has(&["gitguardian_url", "validity", "secret_hash"]) {
+            incident(&payload, "", "occurrences.")?
+        } else if has(&["incident_id"]) && has(&["filepath", "presence", "change_type"]) {
+            occurrence(&payload)?
+        } else if has(&["gitguardian_link"]) && has(&["break_url", "matches"]) {
+            // It contains a secret in `matches`.
+            return Ok(Outcome::skip("a test message of the webhook"));
+        } else {
+            return Err(MappingError::Unsupported(format!("expected {EXPECTED}")));
+        };
+        Ok(incident.into())
+    }
+}
+
+/// Maps an incident, whose fields begin with `prefix`, and its occurrences.
+fn incident(payload: &Fields, prefix: &str, occurrences: &str) -> Result<Incident, MappingError> {
+    let field = |name: &str| payload.all(format!("{prefix}{name}")).next();
+    let link = field("gitguardian_url");
+    let is_public = link.is_some_and(|link| link.contains("/public-incidents/"))
+        || (field("declarative_secret_status").is_some() && field("regression").is_none());
+    let mut incident = Incident::new(source_ref(field("id"), is_public)?);
+    incident.set_title(field("incident_name").or(field("detector.display_name")).or(field("detector.name")));
+    incident.category = Some("leaked secret".into());
+    incident.set_severity(field("severity"));
+    // After `incident_reopened` the status can still be the one before.
+    incident.state = payload.first(&["action"]).and_then(state).or_else(|| field("status").and_then(state));
+    incident.occurred_at = payload.time(&[&format!("{prefix}date")]);
+    let is_regression = field("regression") == Some("true") && incident.state == Some(State::Open);
+    let changes = ["triggered_at", "ignored_at", "resolved_at"].map(|name| payload.time(&[&format!("{prefix}{name}")]));
+    // An incident that was triggered again keeps the time at which it was triggered first.
+    let changed_at = changes.into_iter().flatten().max().filter(|_| !is_regression);
+    incident.changed_at = payload.time(&["timestamp"]).or(changed_at);
+    incident.external_link = link.map(str::to_owned);
+    payload.all(format!("{prefix}tags")).for_each(|tag| incident.tag(tag));
+    incident.attack(TECHNIQUE, Some("credential-access"));
+    observe(&mut incident, payload, occurrences);
+    for name in ["status", "regression", "declarative_secret_status"] {
+        incident.detail(name, field(name));
+    }
+    incident.detail("revoked", field("secret_revoked"));
+    for name in SECRET {
+        // A field that was read is not kept.
+        field(name);
+    }
+    incident.keep_unread(payload, prefix);
+    Ok(incident)
+}
+
+/// Maps an occurrence as an observation of its incident, whose state it does not tell.
+fn occurrence(payload: &Fields) -> Result<Incident, MappingError> {
+    let is_public = payload.first(&["element_type", "element", "actors.id"]).is_some();
+    let mut incident = Incident::new(source_ref(payload.first(&["incident_id"]), is_public)?);
+    observe(&mut incident, payload, "");
+    incident.keep_unread(payload, "");
+    Ok(incident)
+}
+
+/// Returns the id of an incident. Public incidents have their own numbers.
+fn source_ref(id: Option<&str>, is_public: bool) -> Result<String, MappingError> {
+    let id = id.ok_or_else(|| MappingError::Malformed("the `id` of the incident is absent".into()))?;
+    Ok(if is_public { format!("public:{id}") } else { id.to_owned() })
+}
+
+/// Returns the state after an action or of a status. Other actions do not change the state.
+fn state(name: &str) -> Option<State> {
+    match name.to_ascii_lowercase().trim_start_matches("incident_") {
+        "resolved" | "ignored" => Some(State::Resolved),
+        "triggered" | "reopened" | "regression" => Some(State::Open),
+        "assigned" if !name.starts_with("incident_") => Some(State::Open),
+        _ => None,
+    }
+}
+
+fn observe(incident: &mut Incident, payload: &Fields, prefix: &str) {
+    for (data_type, name) in
+        OCCURRENCE.iter().flat_map(|(data_type, names)| names.iter().map(move |name| (data_type, name)))
+    {
+        for value in payload.all(format!("{prefix}{name}")) {
+            // The author of a message can have another name than an address.
+            let is_mail = value.contains('@');
+            if *data_type != "mail" || is_mail {
+                incident.observe(data_type, Some(value), name);
+            }
+        }
+    }
+}
+
+hookmill_sdk::export!(GitGuardian);
+
+#[cfg(test)]
+mod tests {
+    use hookmill_sdk::testing;
+
+    #[test]
+    fn payloads_map_as_expected() {
+        testing::check::<super::GitGuardian>("payloads");
+        testing::check_rejects_invalid::<super::GitGuardian>();
+    }
+}

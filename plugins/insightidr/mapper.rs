@@ -1,0 +1,194 @@
+//! Rapid7 InsightIDR: investigations of the API versions 1 and 2, and alerts.
+
+use hookmill_sdk::attack::tactic_id;
+use hookmill_sdk::{
+    Description, Event, Fields, Incident, List, Mapper, MappingError, Outcome, State, Text, file_name, has_objects,
+    json, map_list,
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+const EXPECTED: &str = "an investigation of InsightIDR with `rrn` or `id`, or an alert with `alerted_at`, alone or in \
+                        `data` or `alerts`";
+
+/// The keys of an alert with observables, by the last part of their name. Detection rules name theirs after the event,
+/// such as `process.exe_file.hashes.sha256`.
+const KEYS: [(&str, &[&str]); 6] = [
+    ("ip", &["source_ip", "destination_ip", "source_address", "destination_address", "ip", "asset_ip"]),
+    ("hostname", &["hostname", "r7_hostname", "asset", "source_asset", "destination_asset", "asset_name"]),
+    ("hash", &["md5", "sha1", "sha256", "hash"]),
+    ("domain", &["domain_name", "top_private_domain", "dns_query"]),
+    ("url", &["url"]),
+    ("user-agent", &["user_agent"]),
+];
+const USERS: [&str; 8] = [
+    "account",
+    "user",
+    "username",
+    "source_account",
+    "source_user",
+    "destination_account",
+    "destination_user",
+    "target_account",
+];
+const FILES: [&str; 4] = ["exe_path", "file_name", "file_path", "image_path"];
+
+struct InsightIdr;
+
+/// An answer of the API or one item.
+#[derive(Deserialize)]
+struct Answer<'a> {
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+    alerts: Option<&'a RawValue>,
+    /// Only an item has an id. Its `alerts` belong to it.
+    rrn: Option<&'a RawValue>,
+    id: Option<&'a RawValue>,
+}
+
+/// What an alert was about: keys with their values.
+#[derive(Deserialize)]
+struct Keys<'a> {
+    #[serde(borrow, rename = "rule_keys_of_interest")]
+    interesting: List<Key<'a>>,
+    #[serde(rename = "rule_matching_keys")]
+    matching: List<Key<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Key<'a> {
+    #[serde(borrow)]
+    key: Text<'a>,
+    values: List<Text<'a>>,
+}
+
+impl Mapper for InsightIdr {
+    fn describe() -> Description {
+        hookmill_sdk::description!("Rapid7 InsightIDR", "Investigations and alerts of InsightIDR")
+    }
+
+    fn map(event: &Event) -> Result<Outcome, MappingError> {
+        let answer: Answer = event.json(EXPECTED)?;
+        let is_item = answer.rrn.is_some() || answer.id.is_some();
+        let lists = [answer.data, answer.alerts].into_iter().flatten().filter(|_| !is_item);
+        if let Some(list) = lists.into_iter().find(|list| has_objects(list)) {
+            return map_list(list, EXPECTED, |item: &&RawValue, outcome| {
+                outcome.incidents.push(incident(item)?);
+                Ok(())
+            });
+        }
+        Ok(incident(event.json(EXPECTED)?)?.into())
+    }
+}
+
+fn unsupported() -> MappingError {
+    MappingError::Unsupported(format!("expected {EXPECTED}"))
+}
+
+fn incident(raw: &RawValue) -> Result<Incident, MappingError> {
+    let item: Fields = json(raw.get()).ok_or_else(unsupported)?;
+    let has = |names: &[&str]| item.iter().any(|(path, _)| names.contains(&path));
+    let is_alert = has(&["alerted_at", "rule_keys_of_interest.key"])
+        || (has(&["alert_type"]) && has(&["alert_type_description", "first_event_time"]));
+    let has_rrn = item.iter().any(|(path, _)| path == "rrn" || path.starts_with("rrn."));
+    let is_investigation = (has_rrn && has(&["first_alert_time", "organization_id", "created_time"]))
+        || (has(&["created_time"]) && has(&["source", "alerts.type"]) && has(&["assignee.email", "alerts.type"]));
+    let mut incident = match (is_alert, is_investigation) {
+        (true, _) => alert(&item, raw)?,
+        (_, true) => investigation(&item)?,
+        _ => return Err(unsupported()),
+    };
+    incident.set_title(item.first(&["title", "alert_type"]));
+    let priority = item.first(&["priority"]).filter(|priority| !priority.eq_ignore_ascii_case("unspecified"));
+    incident.set_severity(priority);
+    incident.state = match item.first(&["status"]).map(str::to_ascii_uppercase).as_deref() {
+        Some("CLOSED") => Some(State::Resolved),
+        Some("OPEN" | "INVESTIGATING" | "WAITING") => Some(State::Open),
+        _ => None,
+    };
+    incident.detail("status", item.first(&["status"]));
+    item.all("tags").chain(item.all("tags.name")).for_each(|tag| incident.tag(tag));
+    // A look at an investigation is not a change.
+    item.first(&["last_accessed"]);
+    incident.keep_unread(&item, "");
+    Ok(incident)
+}
+
+fn investigation(item: &Fields) -> Result<Incident, MappingError> {
+    let mut incident = Incident::new(id(item)?);
+    let types = item.first(&["alerts.type_description", "alerts.alert_type_description"]);
+    incident.description = types.map(str::to_owned);
+    incident.category = item.first(&["alerts.type", "alerts.alert_type"]).map(str::to_owned);
+    let first_event = item.all("alerts.first_event_time").min().and_then(hookmill_sdk::timestamp);
+    incident.occurred_at = item.time(&["first_alert_time"]).or(first_event).or_else(|| item.time(&["created_time"]));
+    incident.changed_at = item.time(&["latest_alert_time"]);
+    // The asset is only in the title: `Process reported as malicious ran on asset srv-1.example.com`.
+    let asset = item.first(&["title"]).and_then(|title| title.split_once("on asset ")).map(|(_, asset)| asset);
+    incident.observe_host(asset, "title");
+    Ok(incident)
+}
+
+/// Maps an alert, which has an id of its own beside that of its investigation.
+fn alert(item: &Fields, raw: &RawValue) -> Result<Incident, MappingError> {
+    let mut incident = Incident::new(id(item)?);
+    incident.description = item.first(&["alert_type_description", "description"]).map(str::to_owned);
+    incident.category = item.first(&["type", "alert_type"]).map(str::to_owned);
+    incident.occurred_at = item.time(&["alerted_at", "first_event_time", "created_at", "created_time"]);
+    incident.changed_at = item.time(&["updated_at", "latest_event_time"]);
+    // Names of tactics and ids of techniques are in one list.
+    let codes: Vec<&str> = item.all("rule.mitre_tcodes").collect();
+    let tactic = codes.iter().copied().find(|code| tactic_id(code).is_some());
+    for code in codes.iter().filter(|code| tactic_id(code).is_none()) {
+        incident.attack_named(Some(code), Some(code), tactic);
+    }
+    if incident.techniques.is_empty() {
+        incident.attack(tactic.and_then(tactic_id).unwrap_or_default(), None);
+    }
+    let keys: Option<Keys> = json(raw.get());
+    let lists = keys.iter().flat_map(|keys| keys.interesting.iter().chain(&*keys.matching));
+    let values =
+        Fields::from_pairs(lists.flat_map(|key| key.values.iter().filter_map(|value| key.key.get().zip(value.get()))));
+    for (name, value) in values.iter() {
+        observe(&mut incident, name, value);
+    }
+    for list in ["rule_keys_of_interest", "rule_matching_keys"] {
+        item.all(format!("{list}.key")).chain(item.all(format!("{list}.values"))).for_each(drop);
+    }
+    incident.keep_unread(&values, "");
+    Ok(incident)
+}
+
+fn observe(incident: &mut Incident, name: &str, value: &str) {
+    let last = name.rsplit('.').next().unwrap_or(name);
+    if USERS.contains(&last) {
+        incident.observe_user(Some(value), name);
+    } else if FILES.contains(&last) {
+        incident.observe("filename", Some(file_name(value)), name);
+    } else if let Some((data_type, _)) = KEYS.iter().find(|(_, known)| known.contains(&last)) {
+        incident.observe(data_type, Some(value), name);
+    }
+}
+
+/// Returns the id, which is a text, or an object of its parts.
+fn id(item: &Fields) -> Result<String, MappingError> {
+    if let Some(id) = item.first(&["rrn", "id"]) {
+        return Ok(id.to_owned());
+    }
+    let parts = ["service", "regionCode", "organizationId", "resourceTypes", "resource"];
+    let parts: Option<Vec<&str>> = parts.into_iter().map(|part| item.all(format!("rrn.{part}")).next()).collect();
+    let parts = parts.ok_or_else(|| MappingError::Malformed("`rrn` and `id` are absent".into()))?;
+    Ok(format!("rrn:{}", parts.join(":")))
+}
+
+hookmill_sdk::export!(InsightIdr);
+
+#[cfg(test)]
+mod tests {
+    use hookmill_sdk::testing;
+
+    #[test]
+    fn payloads_map_as_expected() {
+        testing::check::<super::InsightIdr>("payloads");
+        testing::check_rejects_invalid::<super::InsightIdr>();
+    }
+}

@@ -1,0 +1,196 @@
+//! Netskope: alerts of every type, and incidents of data loss prevention (DLP).
+
+use hookmill_sdk::{
+    Description, Event, Fields, Incident, Mapper, MappingError, Observable, Outcome, Severity, State, file_name,
+    has_objects, is_list, map_list, sentence,
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+const EXPECTED: &str = "an alert of Netskope with `_id` and `alert_type`, or an incident of DLP with `dlp_incident_id` \
+                        and `status`, alone or in `result` or `data`";
+
+/// The fields with the severity of an alert. The first one with a value counts, as the others are those of a rule or of
+/// another product.
+const SEVERITIES: [&str; 7] = [
+    "severity",
+    "malware_severity",
+    "severity_level",
+    "dlp_rule_severity",
+    "sa_rule_severity",
+    "risk_level",
+    "metadata.attack_severity",
+];
+/// The types of alerts, in lower case and without spaces, that tell of an attack although they have no severity.
+const ATTACKS: [&str; 4] = ["malware", "malsite", "compromisedcredential", "c2"];
+
+const OBSERVABLES: [(&str, &[&str]); 3] =
+    [("ip", &["userip"]), ("hostname", &["hostname"]), ("user-agent", &["useragent"])];
+const HASHES: [&str; 6] = ["sha256", "sha1", "md5", "local_sha256", "local_sha1", "local_md5"];
+const FILES: [&str; 4] = ["dlp_file", "file_name", "filename", "object"];
+const USERS: [&str; 3] = ["user", "ur_normalized", "userkey"];
+/// The addresses of the site to which a user went.
+const SITES: [(&str, &[&str]); 1] = [("ip", &["dstip", "malsite_ip_host"])];
+
+struct Netskope;
+
+/// An answer of the API: `result` in version 2, `data` in version 1.
+#[derive(Deserialize)]
+struct Answer<'a> {
+    #[serde(borrow)]
+    result: Option<&'a RawValue>,
+    data: Option<&'a RawValue>,
+    ok: Option<&'a RawValue>,
+}
+
+impl Mapper for Netskope {
+    fn describe() -> Description {
+        hookmill_sdk::description!("Netskope", "Alerts and DLP incidents of Netskope")
+    }
+
+    fn map(event: &Event) -> Result<Outcome, MappingError> {
+        let answer: Answer = event.json(EXPECTED)?;
+        // An answer of version 2 without alerts has `ok`.
+        let is_answer = |value: &&RawValue| has_objects(value) || (answer.ok.is_some() && is_list(value));
+        if let Some(list) = [answer.result, answer.data].into_iter().flatten().find(is_answer) {
+            return map_list(list, EXPECTED, map_record);
+        }
+        let mut outcome = Outcome::default();
+        map_record(&event.json(EXPECTED)?, &mut outcome)?;
+        Ok(outcome)
+    }
+}
+
+fn map_record(record: &Fields, outcome: &mut Outcome) -> Result<(), MappingError> {
+    let has = |names: &[&str]| record.first(names).is_some();
+    let kind = record.first(&["alert_type"]);
+    let is_alert = record.first(&["alert"]) == Some("yes") || (has(&["_id"]) && kind.is_some());
+    let mut incident = if is_alert {
+        alert(record, kind)?
+    } else if has(&["dlp_incident_id"]) && has(&["status", "dlp_match_info.dlp_policy"]) {
+        dlp_incident(record)
+    } else if has(&["_id"]) && has(&["access_method", "traffic_type", "_insertion_epoch_timestamp", "ccl"]) {
+        let kind = record.first(&["record_type", "type"]).unwrap_or("unknown");
+        outcome.skipped.push(format!("an event of the type `{kind}` is not an alert"));
+        return Ok(());
+    } else {
+        return Err(MappingError::Unsupported(format!("expected {EXPECTED}")));
+    };
+    incident.occurred_at = record.time(&["timestamp", "_insertion_epoch_timestamp"]);
+    observe(&mut incident, record);
+    incident.keep_unread(record, "");
+    outcome.incidents.push(incident);
+    Ok(())
+}
+
+fn alert(record: &Fields, kind: Option<&str>) -> Result<Incident, MappingError> {
+    let id = record.first(&["_id"]).ok_or_else(|| MappingError::Malformed("`_id` is absent".into()))?;
+    let mut incident = Incident::new(id);
+    incident.set_title(record.first(&["alert_name"]).or(kind.map(sentence).as_deref()));
+    let description = record.first(&["breach_description", "sa_rule_remediation"]);
+    incident.description = description.map(str::to_owned);
+    incident.category = kind.map(str::to_owned);
+    set_severity(&mut incident, record.first(&SEVERITIES));
+    incident.observe_cves(record.first(&["alert_name"]).unwrap_or_default(), "alert_name");
+    let kind = normalized(kind.unwrap_or_default());
+    if incident.vendor_severity.is_none() {
+        incident.severity = match kind.as_str() {
+            "policy" => Some(Severity::Low),
+            kind => ATTACKS.contains(&kind).then_some(Severity::High),
+        };
+    }
+    // An acknowledged alert was seen by somebody, which does not open or close it.
+    incident.state = (record.first(&["acked"]) != Some("true")).then_some(State::Open);
+    for name in ["acked", "access_method"] {
+        incident.detail(name, record.first(&[name]));
+    }
+    let category = record.all("appcategory").chain(record.all("category")).find(|name| name.parse::<u64>().is_err());
+    let types = record.all("alert_type").chain(category).chain(record.all("malsite_category"));
+    types.for_each(|tag| incident.tag(tag));
+    // A scan through an API has the addresses of the cloud.
+    if record.first(&["access_method"]) != Some("API Connector") {
+        incident.observe_fields(record, &SITES);
+    }
+    match kind.as_str() {
+        "malsite" | "c2" => {
+            incident.observe("url", url(record), "url").map(Observable::ioc);
+            incident.observe("domain", record.first(&["domain"]), "domain").map(Observable::ioc);
+        }
+        "malware" => {
+            for name in HASHES {
+                incident.observe("hash", record.first(&[name]), name).map(Observable::ioc);
+            }
+        }
+        _ => {}
+    }
+    Ok(incident)
+}
+
+/// Maps an incident of DLP. Its id is another one than those of the alerts that belong to it.
+fn dlp_incident(record: &Fields) -> Incident {
+    let mut incident = Incident::new(record.first(&["dlp_incident_id"]).unwrap_or_default());
+    let parts = [record.first(&["dlp_match_info.dlp_policy"]), record.first(&["title", "object"])];
+    let parts: Vec<&str> = parts.into_iter().flatten().collect();
+    incident.set_title(Some(&parts.join(": ")));
+    incident.category = Some("DLP incident".into());
+    let rules = record.all("dlp_match_info.dlp_rules.dlp_rule_severity");
+    let highest = rules.max_by_key(|name| Severity::parse(name).map(|severity| severity as u8));
+    set_severity(&mut incident, record.first(&["severity"]).or(highest));
+    incident.state = match record.first(&["status"]).map(normalized).as_deref() {
+        Some("resolved" | "closed") => Some(State::Resolved),
+        Some("new" | "inprogress") => Some(State::Open),
+        _ => None,
+    };
+    incident.tag("DLP");
+    for name in ["status", "assignee", "dlp_match_info.dlp_policy"] {
+        incident.detail(name, record.first(&[name]));
+    }
+    incident
+}
+
+fn set_severity(incident: &mut Incident, word: Option<&str>) {
+    incident.set_severity(word);
+    if word == Some("med") {
+        incident.severity = Some(Severity::Medium);
+    }
+}
+
+/// Returns a word in lower case without separators: `Compromised Credential` is `compromisedcredential`.
+fn normalized(word: &str) -> String {
+    word.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect()
+}
+
+/// Returns the URL, which may have no scheme. Some applications have another name in its place.
+fn url<'r>(record: &'r Fields) -> Option<&'r str> {
+    let is_url = record.iter().any(|(path, value)| path == "url" && value.contains('.'));
+    is_url.then(|| record.first(&["url"])).flatten()
+}
+
+fn observe(incident: &mut Incident, record: &Fields) {
+    incident.observe_fields(record, &OBSERVABLES);
+    incident.observe("url", url(record), "url");
+    incident.observe_fields(record, &[("hash", &HASHES)]);
+    incident.observe_user(record.first(&USERS), "user");
+    incident.observe_user(record.first(&["matched_username"]), "matched_username");
+    // The object can also be a folder, a message or a resource of a cloud. Without a type, one with a hash is a file.
+    let is_file = match record.first(&["object_type"]) {
+        Some(kind) => kind.eq_ignore_ascii_case("file"),
+        None => record.first(&HASHES).is_some(),
+    };
+    for name in FILES.into_iter().filter(|name| *name != "object" || is_file) {
+        incident.observe("filename", record.first(&[name]).map(file_name), name);
+    }
+}
+
+hookmill_sdk::export!(Netskope);
+
+#[cfg(test)]
+mod tests {
+    use hookmill_sdk::testing;
+
+    #[test]
+    fn payloads_map_as_expected() {
+        testing::check::<super::Netskope>("payloads");
+        testing::check_rejects_invalid::<super::Netskope>();
+    }
+}

@@ -1,0 +1,255 @@
+//! Recorded Future: classic alerts of the API versions 2 and 3, and playbook alerts.
+
+use hookmill_sdk::{
+    Description, Event, Fields, Incident, List, Mapper, MappingError, Observable, Outcome, Part, Severity, State, Text,
+    file_name, has_objects, is_list, json, map_list, sentence,
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+const EXPECTED: &str = "a classic alert of Recorded Future with `id` and `rule`, or a playbook alert with \
+                        `playbook_alert_id`, alone, in `data`, or in `data.results`";
+/// The most envelopes around an alert: `data` and `results`.
+const ENVELOPES_MAX: usize = 2;
+const PLAYBOOK_ALERTS: &str = "https://app.recordedfuture.com/portal/playbook-alerts/";
+
+/// The types of entities in classic alerts, and the prefixes of their ids in playbook alerts.
+const ENTITIES: [(&str, &str, &str); 6] = [
+    ("IpAddress", "ip", "ip"),
+    ("InternetDomainName", "idn", "domain"),
+    ("URL", "url", "url"),
+    ("Hash", "hash", "hash"),
+    ("EmailAddress", "email", "mail"),
+    ("Username", "username", "user-account"),
+];
+/// The paths of entities in the evidence of a playbook alert. Servers of names and mail are not the domain's own.
+const EVIDENCE: [&str; 4] = [
+    "panel_evidence_dns.ip_list.entity",
+    "panel_evidence_summary.repository.id",
+    "panel_evidence_summary.evidence.url",
+    "panel_evidence_summary.phishing_verdicts.url",
+];
+/// The evidence of an exposed identity. The host and its user are the victim's.
+const EXPOSED: [(&str, &[&str]); 4] = [
+    ("ip", &["panel_evidence_summary.infrastructure.ip"]),
+    ("url", &["panel_evidence_summary.authorization_url"]),
+    ("hostname", &["panel_evidence_summary.compromised_host.computer_name"]),
+    ("user-account", &["panel_evidence_summary.compromised_host.os_username"]),
+];
+
+/// The statuses of work that is not done. `no-action` says that nobody acted yet.
+const OPEN: [&str; 8] =
+    ["new", "pending", "inprogress", "in progress", "no-action", "unassigned", "assigned", "flag for tuning"];
+const CLOSED: [&str; 2] = ["dismissed", "resolved"];
+/// The members that, apart from its rule, tell a classic alert.
+const CLASSIC: [&str; 5] =
+    ["triggered", "log.triggered", "review.status", "review.statusInPortal", "review.status_in_portal"];
+
+struct RecordedFuture;
+
+/// An alert or an envelope around it.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+    results: Option<&'a RawValue>,
+}
+
+/// What a classic alert is about. Version 3 has `hits` in place of `entities`.
+#[derive(Default, Deserialize)]
+struct Subjects<'a> {
+    #[serde(borrow)]
+    entities: List<Subject<'a>>,
+    hits: List<Subject<'a>>,
+    enriched_entities: List<Subject<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Subject<'a> {
+    #[serde(borrow, alias = "primary_entity")]
+    entity: Part<Entity<'a>>,
+    /// The entities of a hit without a primary one.
+    entities: List<Entity<'a>>,
+    risk: Part<Risk<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Entity<'a> {
+    #[serde(borrow)]
+    name: Text<'a>,
+    #[serde(rename = "type")]
+    kind: Text<'a>,
+}
+
+#[derive(Deserialize)]
+struct Risk<'a> {
+    #[serde(borrow)]
+    criticality: Text<'a>,
+}
+
+impl<'a> Subject<'a> {
+    fn entities(&self) -> impl Iterator<Item = &Entity<'a>> {
+        let others = self.entities.iter().filter(|_| self.entity.get().is_none());
+        self.entity.get().into_iter().chain(others)
+    }
+
+    /// Returns the criticality, from 0 to 4.
+    fn criticality(&self) -> Option<u8> {
+        self.risk.get()?.criticality.get()?.parse().ok()
+    }
+}
+
+impl Mapper for RecordedFuture {
+    fn describe() -> Description {
+        hookmill_sdk::description!("Recorded Future", "Classic alerts and playbook alerts of Recorded Future")
+    }
+
+    fn map(event: &Event) -> Result<Outcome, MappingError> {
+        let _object: Envelope = event.json(EXPECTED)?;
+        map_value(event.json(EXPECTED)?, 0)
+    }
+}
+
+fn unsupported() -> MappingError {
+    MappingError::Unsupported(format!("expected {EXPECTED}"))
+}
+
+fn map_value(raw: &RawValue, envelopes: usize) -> Result<Outcome, MappingError> {
+    let envelope: Envelope = json(raw.get()).ok_or_else(unsupported)?;
+    match envelope.data.or(envelope.results).filter(|_| envelopes < ENVELOPES_MAX) {
+        Some(list) if has_objects(list) => map_list(list, EXPECTED, |alert: &&RawValue, outcome| {
+            outcome.incidents.push(incident(alert)?);
+            Ok(())
+        }),
+        Some(inner) if !is_list(inner) => map_value(inner, envelopes + 1),
+        _ => Ok(incident(raw)?.into()),
+    }
+}
+
+fn incident(raw: &RawValue) -> Result<Incident, MappingError> {
+    let alert: Fields = json(raw.get()).ok_or_else(unsupported)?;
+    let has = |names: &[&str]| alert.iter().any(|(path, _)| names.contains(&path));
+    let is_classic = has(&["rule.name", "rule.id"]) && has(&CLASSIC);
+    let mut incident = match (alert.first(&["playbook_alert_id"]), alert.first(&["id"]).filter(|_| is_classic)) {
+        (Some(id), _) => playbook(id, &alert),
+        (None, Some(id)) => classic(id, &alert, &json(raw.get()).unwrap_or_default()),
+        _ if is_classic => return Err(MappingError::Malformed("`id` is absent".into())),
+        _ => return Err(unsupported()),
+    };
+    incident.keep_unread(&alert, "");
+    Ok(incident)
+}
+
+/// Maps a classic alert. Addresses in its documents are those of news, not of an attacker.
+fn classic(id: &str, alert: &Fields, subjects: &Subjects) -> Incident {
+    let mut incident = Incident::new(id);
+    incident.set_title(alert.first(&["title", "rule.name"]));
+    incident.description = alert.first(&["ai_insights.text", "ai_insights.comment"]).map(str::to_owned);
+    incident.category = alert.first(&["rule.name"]).map(str::to_owned);
+    let subjects = || [&subjects.entities, &subjects.hits, &subjects.enriched_entities].into_iter().flatten();
+    let criticality = subjects().filter_map(Subject::criticality).max().filter(|number| *number > 0);
+    incident.vendor_severity = criticality.map(|number| number.to_string());
+    incident.severity = match criticality {
+        Some(1) => Some(Severity::Low),
+        Some(2) => Some(Severity::Medium),
+        Some(3) => Some(Severity::High),
+        Some(4) => Some(Severity::Critical),
+        _ => None,
+    };
+    for name in ["review.statusInPortal", "review.status_in_portal", "review.status"] {
+        set_state(&mut incident, name, alert.first(&[name]));
+    }
+    incident.occurred_at = alert.time(&["triggered", "log.triggered"]);
+    incident.changed_at = alert.time(&["review.statusDate", "log.status_date"]).or(incident.occurred_at.clone());
+    let link = alert.first(&["url", "url.portal"]).filter(|url| url.starts_with("https://"));
+    incident.external_link = link.map(str::to_owned);
+    incident.tag(alert.first(&["rule.name"]).unwrap_or_default());
+    for (subject, entity) in subjects().flat_map(|subject| subject.entities().map(move |entity| (subject, entity))) {
+        incident.observe_cves(entity.name.get().unwrap_or_default(), "entity");
+        let data_type = ENTITIES.iter().find(|(kind, _, _)| Some(*kind) == entity.kind.get());
+        let seen = data_type.and_then(|(_, _, data_type)| incident.observe(data_type, entity.name.get(), "entity"));
+        if let Some(seen) = seen {
+            // 3 is malicious.
+            seen.ioc |= subject.criticality() >= Some(3);
+        }
+    }
+    incident
+}
+
+fn playbook(id: &str, alert: &Fields) -> Incident {
+    // The details of an alert and the results of a search name the same things.
+    let status = |name: &str| alert.first(&[&format!("panel_status.{name}"), name]);
+    let mut incident = Incident::new(id);
+    let category = status("category").map(sentence);
+    let label = status("case_rule_label").or(category.as_deref());
+    let title: Vec<&str> = [label, status("entity_name").or(status("title"))].into_iter().flatten().collect();
+    incident.set_title(Some(&title.join(": ")));
+    let description = ["panel_evidence_summary.explanation", "panel_evidence_summary.dump.description"];
+    incident.description = alert.first(&description).map(str::to_owned);
+    incident.category = label.map(str::to_owned);
+    incident.set_severity(status("priority"));
+    set_state(&mut incident, "status", status("status"));
+    let created = ["panel_evidence_summary.compromised_host.exfiltration_date", "panel_status.created", "created"];
+    incident.occurred_at = alert.time(&created);
+    incident.changed_at = alert.time(&["panel_status.updated", "updated"]);
+    incident.external_link = Some(format!("{PLAYBOOK_ALERTS}{id}"));
+    alert.all("panel_evidence_summary.malware_family.name").for_each(|name| incident.tag(name));
+    alert.all("panel_status.context_list.context").for_each(|context| incident.tag(context));
+    let is_imitation = label.is_some_and(|label| {
+        label.eq_ignore_ascii_case("domain abuse") || label.eq_ignore_ascii_case("malicious sites")
+    });
+    if let Some(seen) = observe_entity(&mut incident, status("entity_id"), "entity_id") {
+        seen.ioc |= is_imitation;
+    }
+    incident.observe_user(alert.first(&["panel_evidence_summary.subject"]), "subject");
+    incident.observe_cves(status("entity_name").unwrap_or_default(), "entity_name");
+    for name in EVIDENCE {
+        for entity in alert.all(name) {
+            observe_entity(&mut incident, Some(entity), name);
+        }
+    }
+    incident.observe_fields(alert, &EXPOSED);
+    let malware = alert.first(&["panel_evidence_summary.compromised_host.malware_file"]);
+    incident.observe("filename", malware.map(file_name), "malware_file");
+    // The log repeats earlier states. What was found in a repository can be a secret.
+    for (path, _) in alert.iter() {
+        let is_found = path.starts_with("panel_evidence_summary.evidence.")
+            && (path.ends_with(".content") || path.ends_with(".value"));
+        if is_found || path.starts_with("panel_log") || path.contains("clear_text") {
+            alert.all(path).for_each(drop);
+        }
+    }
+    incident
+}
+
+/// Adds an entity whose id has a prefix: `idn:example.com`.
+fn observe_entity<'i>(incident: &'i mut Incident, id: Option<&str>, message: &str) -> Option<&'i mut Observable> {
+    let (prefix, value) = id?.split_once(':')?;
+    let (_, _, data_type) = ENTITIES.iter().find(|(_, known, _)| *known == prefix)?;
+    incident.observe(data_type, Some(value), message)
+}
+
+/// Sets the state from a status. An alert with two of them is closed if either closes it.
+fn set_state(incident: &mut Incident, name: &str, status: Option<&str>) {
+    let is_one_of =
+        |known: &[&str]| status.is_some_and(|status| known.iter().any(|known| known.eq_ignore_ascii_case(status)));
+    if is_one_of(&CLOSED) {
+        incident.state = Some(State::Resolved);
+    } else if is_one_of(&OPEN) {
+        incident.state = incident.state.or(Some(State::Open));
+    }
+    incident.detail(name, status);
+}
+
+hookmill_sdk::export!(RecordedFuture);
+
+#[cfg(test)]
+mod tests {
+    use hookmill_sdk::testing;
+
+    #[test]
+    fn payloads_map_as_expected() {
+        testing::check::<super::RecordedFuture>("payloads");
+        testing::check_rejects_invalid::<super::RecordedFuture>();
+    }
+}

@@ -1,0 +1,266 @@
+//! Trend Vision One: alerts of the Workbench and observed attack techniques (OAT), alone, in a list, or in an answer of the
+//! API.
+
+use hookmill_sdk::{Description, Event, Fields, Incident, List, Mapper, MappingError, Observable, Outcome, Part};
+use hookmill_sdk::{Severity, State, Text, file_name, has_objects, is_list, json, map_list, timestamp};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+const EXPECTED: &str = "an alert of the Workbench of Trend Vision One with `workbenchLink`, or an observed attack technique \
+                        with `filters`, alone, in `items`, or in `alert`";
+/// The levels of risk of a filter, in their order. A level that is not defined is the least.
+const RISKS: [&str; 5] = ["info", "low", "medium", "high", "critical"];
+const CLOSED: [&str; 4] = ["closed", "true positive", "false positive", "benign true positive"];
+const OPEN: [&str; 5] = ["open", "new", "in progress", "0", "1"];
+/// The fields of an observed attack technique: the endpoint, the object of the action and the process.
+const TECHNIQUE: [(&str, &[&str]); 9] = [
+    ("hostname", &["endpoint.endpointName", "endpoint.name", "detail.endpointHostName"]),
+    ("ip", &["endpoint.ips", "detail.dst", "detail.objectIps", "detail.objectIp"]),
+    ("mac", &["detail.endpointMacAddress"]),
+    ("user-account", &["detail.logonUser", "detail.processUser", "detail.objectUser"]),
+    ("url", &["detail.request", "detail.highlightedRequest"]),
+    ("registry", &["detail.objectRegistryKeyHandle"]),
+    ("mail", &["detail.suser"]),
+    ("mail-subject", &["detail.mailMsgSubject"]),
+    ("filename", &["detail.fileName"]),
+];
+/// The hashes of one file each, the best first.
+const HASHES: [[&str; 3]; 2] = [
+    ["detail.processFileHashSha256", "detail.processFileHashSha1", "detail.processFileHashMd5"],
+    ["detail.objectFileHashSha256", "detail.objectFileHashSha1", "detail.objectFileHashMd5"],
+];
+
+struct VisionOne;
+
+/// An alert, an observed attack technique, or an envelope of them.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Item<'a> {
+    #[serde(borrow)]
+    items: Option<&'a RawValue>,
+    /// In an answer of the API.
+    total_count: Option<&'a RawValue>,
+    alert: Option<&'a RawValue>,
+    data: Option<&'a RawValue>,
+    impact_scope: Part<Scope<'a>>,
+    indicators: List<Fields<'a>>,
+    filters: List<Filter<'a>>,
+    /// In an alert of version 2 of the API.
+    detail: Part<Detail<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Scope<'a> {
+    #[serde(borrow)]
+    entities: List<Fields<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Detail<'a> {
+    #[serde(borrow)]
+    impact_scope: List<Fields<'a>>,
+    indicators: List<Fields<'a>>,
+}
+
+/// A filter of an observed attack technique.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Filter<'a> {
+    #[serde(borrow)]
+    name: Text<'a>,
+    description: Text<'a>,
+    risk_level: Text<'a>,
+    level: Text<'a>,
+    mitre_tactic_ids: List<Text<'a>>,
+    mitre_technique_ids: List<Text<'a>>,
+    highlighted_objects: List<Fields<'a>>,
+}
+
+impl Mapper for VisionOne {
+    fn describe() -> Description {
+        hookmill_sdk::description!(
+            "Trend Vision One",
+            "Workbench alerts and observed attack techniques of Trend Vision One"
+        )
+    }
+
+    fn map(event: &Event) -> Result<Outcome, MappingError> {
+        let item: Item = event.json(EXPECTED)?;
+        let is_answer = |value: &&RawValue| has_objects(value) || (item.total_count.is_some() && is_list(value));
+        if let Some(list) = [item.items, item.data].into_iter().flatten().find(is_answer) {
+            return map_list(list, EXPECTED, |item: &&RawValue, outcome| {
+                outcome.incidents.push(incident(item)?);
+                Ok(())
+            });
+        }
+        let inner = [item.alert, item.data].into_iter().flatten().next();
+        Ok(incident(inner.unwrap_or(event.json(EXPECTED)?))?.into())
+    }
+}
+
+fn incident(raw: &RawValue) -> Result<Incident, MappingError> {
+    let unsupported = || MappingError::Unsupported(format!("expected {EXPECTED}"));
+    let item: Item = json(raw.get()).ok_or_else(unsupported)?;
+    let fields: Fields = json(raw.get()).ok_or_else(unsupported)?;
+    let has = |names: &[&str]| fields.first(names).is_some();
+    let mut incident = if has(&["filters.name", "filters.id"]) || has(&["detectedDateTime"]) {
+        technique(&item, &fields)?
+    } else if has(&["workbenchLink", "workbenchId"]) || (has(&["id"]) && has(&["model", "alertProvider"])) {
+        alert(&item, &fields)?
+    } else {
+        return Err(unsupported());
+    };
+    incident.keep_unread(&fields, "");
+    Ok(incident)
+}
+
+fn alert(item: &Item, fields: &Fields) -> Result<Incident, MappingError> {
+    let id = fields.first(&["id", "workbenchId"]);
+    let mut incident = Incident::new(id.ok_or_else(|| MappingError::Malformed("`id` is absent".into()))?);
+    incident.set_title(fields.first(&["model", "workbenchName"]));
+    incident.description = fields.first(&["description", "detail.description"]).map(str::to_owned);
+    incident.set_severity(fields.first(&["severity"]));
+    incident.state = fields.first(&["status", "investigationStatus"]).and_then(state);
+    for name in ["status", "investigationStatus"] {
+        incident.detail(name, fields.first(&[name]));
+    }
+    incident.occurred_at = first_matched(fields).or_else(|| fields.time(&["createdDateTime", "createdTime"]));
+    incident.changed_at = fields.time(&["updatedDateTime", "updatedTime"]);
+    incident.external_link = fields.first(&["workbenchLink"]).map(str::to_owned);
+    let (scope, detail) = (item.impact_scope.get(), item.detail.get());
+    let entities = scope.map(|scope| &scope.entities).into_iter().chain(detail.map(|detail| &detail.impact_scope));
+    entities.flatten().for_each(|entity| observe_entity(&mut incident, entity));
+    let indicators = || item.indicators.iter().chain(detail.iter().flat_map(|detail| detail.indicators.iter()));
+    indicators().for_each(|indicator| observe_indicator(&mut incident, indicator));
+    let is_command = |indicator: &&Fields| indicator.first(&["type", "objectType"]) == Some("command_line");
+    let commands: Vec<&str> =
+        indicators().filter(is_command).filter_map(|command| command.first(&["value", "objectValue"])).collect();
+    if !commands.is_empty() {
+        incident.detail_json("command_line", &commands);
+    }
+    for name in ["", "detail."] {
+        for ids in ["mitreTechniqueIds", "mitreTechniques"] {
+            let ids = fields.all(format!("{name}matchedRules.matchedFilters.{ids}"));
+            ids.for_each(|id| incident.attack(attack_id(id), None));
+        }
+    }
+    Ok(incident)
+}
+
+fn state(status: &str) -> Option<State> {
+    let is_one_of = |names: &[&str]| names.iter().any(|name| name.eq_ignore_ascii_case(status));
+    if is_one_of(&CLOSED) { Some(State::Resolved) } else { is_one_of(&OPEN).then_some(State::Open) }
+}
+
+/// Returns the time of the first event that matched a filter, or at which an indicator was seen.
+fn first_matched(fields: &Fields) -> Option<String> {
+    let paths = [
+        "matchedRules.matchedFilters.matchedDateTime",
+        "detail.matchedRules.matchedFilters.timestamp",
+        "indicators.firstSeenDateTimes",
+    ];
+    paths.iter().find_map(|path| fields.all(path).filter_map(timestamp).min())
+}
+
+fn observe_entity(incident: &mut Incident, entity: &Fields) {
+    let value = entity.first(&["entityValue", "entityValue.name"]);
+    let data_type = match entity.first(&["entityType"]).unwrap_or_default() {
+        "host" => "hostname",
+        "account" | "cloudIdentity" => "user-account",
+        "emailAddress" => "mail",
+        _ => "other",
+    };
+    incident.observe(data_type, value, "impactScope");
+    for address in entity.all("entityValue.ips") {
+        incident.observe("ip", Some(address), "impactScope");
+    }
+}
+
+/// Adds an indicator of an alert or a highlighted object. Those of other types, such as text and command lines, are no
+/// observables.
+fn observe_indicator(incident: &mut Incident, indicator: &Fields) {
+    let field = indicator.first(&["field"]).unwrap_or_default().to_owned();
+    // An indicator of a sweep matched a report of threat intelligence.
+    let is_known = indicator.first(&["matchedIndicatorPatternIds"]).is_some();
+    let kind = indicator.first(&["type", "objectType"]).unwrap_or_default();
+    for value in ["value", "objectValue", "value.name"].iter().flat_map(|name| indicator.all(name)) {
+        let observable = match kind {
+            "filename" => incident.observe("filename", Some(value), &field),
+            // The path of the parent is that of a shell.
+            "fullpath" if field.starts_with("parent") => None,
+            "fullpath" => incident.observe("filename", Some(file_name(value)), &field),
+            "registry_key" => incident.observe("registry", Some(value), &field),
+            "email_subject" => incident.observe("mail-subject", Some(value), &field),
+            "email_message_id" => None,
+            kind => incident.observe_named(Some(kind), Some(value), &field),
+        };
+        if is_known {
+            observable.map(Observable::ioc);
+        }
+    }
+    for address in indicator.all("value.ips") {
+        incident.observe("ip", Some(address), &field);
+    }
+}
+
+/// Returns the ATT&CK id in `V9.T1003.002`.
+fn attack_id(id: &str) -> &str {
+    id.find(".T").map_or(id, |dot| &id[dot + 1..])
+}
+
+fn technique(item: &Item, fields: &Fields) -> Result<Incident, MappingError> {
+    let id = fields.first(&["uuid", "detail.uuid"]);
+    let mut incident = Incident::new(id.ok_or_else(|| MappingError::Malformed("`uuid` is absent".into()))?);
+    if let Some(filter) = item.filters.iter().rev().max_by_key(|filter| filter.rank()) {
+        incident.set_title(filter.name.get());
+        incident.description = filter.description.owned();
+        incident.set_severity(filter.risk());
+    }
+    incident.severity = incident.severity.or(Some(Severity::Informational));
+    incident.state = Some(State::Open);
+    incident.occurred_at = fields.time(&["detectedDateTime", "detectionTime", "detail.eventTime"]);
+    incident.changed_at = fields.time(&["ingestedDateTime"]);
+    incident.observe_fields(fields, &TECHNIQUE);
+    for hashes in HASHES {
+        incident.observe("hash", fields.first(&hashes), "detail");
+    }
+    incident.observe("hash", fields.first(&["detail.fileHash"]), "detail.fileHash");
+    incident.observe("filename", fields.first(&["detail.objectFilePath"]).map(file_name), "detail.objectFilePath");
+    for filter in &item.filters {
+        let tactics: Vec<&str> = filter.mitre_tactic_ids.iter().filter_map(Text::get).collect();
+        let tactic = tactics.first().filter(|_| tactics.len() == 1);
+        for id in filter.mitre_technique_ids.iter().filter_map(Text::get) {
+            incident.attack(attack_id(id), tactic.copied());
+        }
+        filter.highlighted_objects.iter().for_each(|object| observe_indicator(&mut incident, object));
+    }
+    for tactic in item.filters.iter().flat_map(|filter| filter.mitre_tactic_ids.iter()) {
+        incident.attack(tactic.get().unwrap_or_default(), None);
+    }
+    Ok(incident)
+}
+
+impl Filter<'_> {
+    fn risk(&self) -> Option<&str> {
+        self.risk_level.get().or(self.level.get())
+    }
+
+    /// Returns the place of the risk in [`RISKS`].
+    fn rank(&self) -> Option<usize> {
+        RISKS.iter().position(|known| self.risk().is_some_and(|risk| known.eq_ignore_ascii_case(risk)))
+    }
+}
+
+hookmill_sdk::export!(VisionOne);
+
+#[cfg(test)]
+mod tests {
+    use hookmill_sdk::testing;
+
+    #[test]
+    fn payloads_map_as_expected() {
+        testing::check::<super::VisionOne>("payloads");
+        testing::check_rejects_invalid::<super::VisionOne>();
+    }
+}
