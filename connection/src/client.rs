@@ -127,7 +127,7 @@ impl Connection {
     ///
     /// # Errors
     /// Returns an error if the guard refuses the host of the URL, or no answer arrives.
-    pub(crate) async fn send(&self, request: Request) -> Result<Response, Failure> {
+    pub async fn send(&self, request: Request) -> Result<Response, Failure> {
         let Request { method, url, mut headers, body } = request;
         // The client resolves names only: without this check, a URL whose host is an address would pass the guard.
         self.guard.check_literal(&url)?;

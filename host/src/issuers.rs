@@ -5,7 +5,7 @@
 
 use crate::source::KeyServer;
 use anyhow::{Result, anyhow, ensure};
-use hookmill_connection::{Connection, ConnectionOptions, read_body};
+use hookmill_connection::{Connection, ConnectionOptions, Request, read_body};
 use hookmill_incident::Clock;
 use hookmill_signatures::{KeySet, SignatureError, VerifyError};
 use reqwest::header::HeaderMap;
@@ -174,7 +174,9 @@ impl Issuer {
     }
 
     async fn fetch(&self) -> Result<KeySet> {
-        let answer = self.connection.send(Method::GET, self.url.clone(), HeaderMap::new(), Vec::new()).await;
+        let request =
+            Request { method: Method::GET, url: self.url.clone(), headers: HeaderMap::new(), body: Vec::new() };
+        let answer = self.connection.send(request).await;
         let answer = answer.map_err(|failure| anyhow!("{failure}"))?;
         ensure!(answer.status().is_success(), "the answer is {}", answer.status());
         Ok(KeySet::read(&read_body(answer, KEYS_BYTES_MAX).await?)?)

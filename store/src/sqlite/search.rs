@@ -45,7 +45,6 @@ pub(super) fn list(
         keys = intersect(connection, &mut conditions, &range)?;
     }
     let times_descend = order.by_update().unwrap_or_default();
-    let all_in_range = between(connection, *range.start(), *range.end())?;
     let scan = Scan { keys: range, keys_descend: order.is_newest_first(), times_descend };
     let mut search = Search { connection, order, after, scan, checks: Checks::new(connection, filter, &conditions)? };
     let mut page = Filling::new(limit);
@@ -53,6 +52,7 @@ pub(super) fn list(
         search.fill(&mut page, by_creation, None)?;
         return Ok(page.finish());
     }
+    let all_in_range = between(connection, *search.scan.keys.start(), *search.scan.keys.end())?;
     // To pass over an incident in the order of a list takes about the time in which one is read to be sorted.
     let passed_over = |keys: &Vec<i64>| all_in_range.saturating_mul(limit) / keys.len().max(1);
     if keys.as_ref().is_none_or(|keys| passed_over(keys) < keys.len()) {
