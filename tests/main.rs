@@ -8,6 +8,7 @@
 
 mod guest;
 mod host;
+mod json_schema;
 mod load;
 mod mutant;
 mod outcome;
@@ -40,6 +41,7 @@ mod mappers;
 mod mutations;
 mod notifications;
 mod notifiers;
+mod ocsf;
 mod outbound;
 mod overview;
 mod pacing;

@@ -35,6 +35,7 @@ pub mod payload_file;
 mod peer;
 mod pipeline;
 pub mod plugin_dry_run;
+mod products;
 mod pull;
 mod quarantine;
 mod rate_limit;
