@@ -165,3 +165,38 @@ async fn a_source_is_added_as_its_vendor_needs_it() {
     assert!(success && text.contains("scheme static-header"), "{text}");
     assert!(!add(&["edr", "--vendor", "crowdstrike"]).0, "the name is taken");
 }
+
+#[test]
+fn a_project_begins_with_the_bundled_mapper_of_a_vendor() {
+    let folder = Folder::new("");
+    for vendor in bundled().unwrap() {
+        let name = format!("my-{}", vendor.name);
+        let (success, text, errors) = folder.run(&["plugin", "new", &name, "--vendor", &vendor.name]);
+        assert!(success && text.contains("plugin build"), "{errors}");
+        let source = project("plugins").join(&vendor.name);
+        let same = |file: &str| {
+            assert_eq!(fs::read(folder.path(&name).join(file)).unwrap(), fs::read(source.join(file)).unwrap())
+        };
+        let code =
+            ["mapper.rs", "mapper.ts", "mapper.py"].into_iter().find(|code| source.join(code).is_file()).unwrap();
+        [code, "kinds.json"].into_iter().for_each(same);
+        for payload in fs::read_dir(source.join("payloads")).unwrap() {
+            let payload = payload.unwrap().file_name().into_string().unwrap();
+            if payload.ends_with(".json") {
+                same(&format!("payloads/{payload}"));
+            }
+        }
+        assert!(folder.path(&name).join("sdk").is_dir() && !folder.path(&name).join("payloads/sample.json").exists());
+    }
+    // The files of the project fit the mapper.
+    let mapper = project("target/plugins/generic.wasm");
+    let (success, text, errors) = folder.run(&["plugin", "test", "my-generic", "--plugin", mapper.to_str().unwrap()]);
+    assert!(success && text.contains("✓ seed"), "{text}{errors}");
+
+    let (success, _, errors) = folder.run(&["plugin", "new", "other", "--vendor", "acme"]);
+    assert!(!success && errors.contains("there is no vendor `acme`") && errors.contains("crowdstrike"), "{errors}");
+    assert!(!folder.path("other").exists());
+    for arguments in [&["--lang", "rust", "--vendor", "okta"][..], &[]] {
+        assert!(!folder.run(&[&["plugin", "new", "other"], arguments].concat()).0, "{arguments:?}");
+    }
+}
