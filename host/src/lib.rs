@@ -13,6 +13,7 @@ pub mod aws;
 pub mod backup;
 mod bodies;
 pub mod config;
+pub mod conformance;
 mod console;
 mod deliver;
 pub mod disk;
