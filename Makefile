@@ -56,7 +56,7 @@ verify-rest: deny doc build benches outside console-test fuzz sbom package-tests
 # Hours: long fuzzing, many mutants of payloads, and a host that is killed under load over and over.
 soak: FUZZ_S = 600
 soak: mappers fuzz
-	HOOKMILL_MUTATIONS=$(or $(HOOKMILL_MUTATIONS),2000) cargo test --release --workspace --test '*' mutations
+	HOOKMILL_MUTATIONS=$(or $(HOOKMILL_MUTATIONS),2000) cargo test --release --workspace --test '*' conformance
 	HOOKMILL_KILLS=$(or $(HOOKMILL_KILLS),1000) cargo test --release --workspace --test '*' durability
 
 lint: setup

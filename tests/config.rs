@@ -66,6 +66,28 @@ fn every_configuration_error_names_the_key_and_the_allowed_values() {
         ("destinations: { x: {} }".into(), &["destinations.x", "`type`", "webhook, http, slack"]),
         ("destinations: { x: { type: slak } }".into(), &["line 1", "`slak`", "slack"]),
         (
+            "destinations: { x: { type: file, path: x, format: osf } }".into(),
+            &["line 1", "`osf`", "thehive, standard-webhooks, ocsf"],
+        ),
+        (
+            "destinations: { x: { type: slack, url: \"https://x.example\", format: ocsf } }".into(),
+            &["destinations.x", "type `slack` has no key `format`"],
+        ),
+        (
+            "destinations: { x: { type: http, url: \"https://x.example\", format: ocsf, body: a } }".into(),
+            &["destinations.x", "`format` and `body`"],
+        ),
+        (
+            "destinations: { x: { type: http, url: \"https://x.example\", format: ocsf, method: GET } }".into(),
+            &["destinations.x", "GET sends no body"],
+        ),
+        (
+            "destinations: { x: { type: file, path: x, format: ocsf } }\n\
+             notifications: [{ name: n, trigger: event_received, notify: [{ to: x }] }]"
+                .into(),
+            &["`ocsf`", "only changes of incidents", "event_received"],
+        ),
+        (
             "destinations: { x: { type: slack, url: \"https://x.example\", secret: a } }".into(),
             &["destinations.x", "`secret`", "`slack`"],
         ),

@@ -8,8 +8,8 @@
 
 mod guest;
 mod host;
+mod json_schema;
 mod load;
-mod mutant;
 mod outcome;
 mod quarantine;
 mod receiver;
@@ -23,6 +23,7 @@ mod backup_schedule;
 mod clocks;
 mod commands;
 mod config;
+mod conformance;
 mod console;
 mod coverage;
 mod dead_letters;
@@ -39,9 +40,9 @@ mod limits;
 mod logs;
 mod mail;
 mod mappers;
-mod mutations;
 mod notifications;
 mod notifiers;
+mod ocsf;
 mod outbound;
 mod overview;
 mod pacing;

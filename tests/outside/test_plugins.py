@@ -22,10 +22,10 @@ def run(*command, **options):
     return done.stdout
 
 
-def new_project(folder, lang):
+def new_project(folder, lang, *arguments):
     """Makes a project whose packages are installed. Returns its folder and the environment for builds."""
     project = folder / "acme"
-    run(HOOKMILL, "plugin", "new", project, "--lang", lang)
+    run(HOOKMILL, "plugin", "new", project, *(arguments or ["--lang", lang]))
     environment = dict(os.environ)
     if lang == "rust":
         # Use the versions and the compiled library of the bundled mappers.
@@ -66,6 +66,15 @@ def test_a_new_project_maps_its_sample(tmp_path, lang):
     project, environment = new_project(tmp_path, lang)
     said = run(HOOKMILL, "plugin", "test", project, env=environment)
     assert "✓ sample" in said
+
+
+@pytest.mark.parametrize("lang, vendor", [("rust", "crowdstrike"), ("ts", "okta"), ("python", "guardduty")])
+def test_a_project_that_begins_with_a_bundled_mapper_maps_its_payloads(tmp_path, lang, vendor):
+    project, environment = new_project(tmp_path, lang, "--vendor", vendor)
+    run(HOOKMILL, "plugin", "build", project, "--out-dir", project / "out", env=environment)
+    assert (project / "out" / "acme.wasm").is_file()
+    said = run(HOOKMILL, "plugin", "test", project, env=environment)
+    assert said.count("✓") == len(list((ROOT / "plugins" / vendor / "payloads").glob("*.expected.json")))
 
 
 def test_plain_javascript_has_the_time_and_the_randomness_of_the_event(tmp_path):

@@ -1366,7 +1366,7 @@ export interface webhooks {
         put?: never;
         /**
          * The request that each destination of `webhooks` in the configuration receives
-         * @description This is the body with `format: thehive`, the default. A 2xx answer means delivered. 410 disables the destination until its URL changes, a retry succeeds or it is enabled. 400, 405, 413, 415 and 422 make a dead letter at once. After any other answer, the delivery is retried on the destination's schedule.
+         * @description This is the body with `format: thehive`, the default; `standard-webhooks` and `ocsf` have the same change in other forms. A 2xx answer means delivered. 410 disables the destination until its URL changes, a retry succeeds or it is enabled. 400, 405, 413, 415 and 422 make a dead letter at once. After any other answer, the delivery is retried on the destination's schedule.
          */
         post: operations["deliver"];
         delete?: never;
@@ -2364,16 +2364,26 @@ export interface components {
         Vendor: {
             /** @description The name of the mapper. */
             name: components["schemas"]["Name"];
-            /** @description The vendor and its product. */
+            /** @description The vendor; null if the mapper is for any. */
+            vendor: components["schemas"]["MaybeText"];
+            /** @description The vendor's product. */
             product: string;
             /** @description The kinds of payloads. */
             sends: string[];
+            /** @description The kinds of payloads that the vendor documents. */
+            kinds: components["schemas"]["VendorKind"][];
             /** @description The ways in which payloads reach the host, the usual one first. */
             ways: components["schemas"]["VendorWay"][];
             /** @description The checks if nothing arrives. */
             checks: string[];
             /** @description The vendor's own documentation. */
             documents: components["schemas"]["VendorDocument"][];
+        };
+        VendorKind: {
+            /** @description The vendor's name for it. */
+            kind: string;
+            /** @description The meaning of such a payload. */
+            what: string;
         };
         VendorWay: {
             title: string;

@@ -83,12 +83,15 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 
 fn lenient(json: &str) -> Cow<'_, str> {
     if json.starts_with('{') && json != "{}" {
-        reading::wrong_part(json, "expected a text, found an object");
+        reading::add_problem(|| reading::wrong_part(json, "expected a text, found an object"));
         return Cow::default();
     }
-    let count = serde_json::from_str(json).map_or(0, |list: Vec<&RawValue>| list.len());
+    let is_list = json.starts_with('[');
+    let count = if is_list { serde_json::from_str(json).map_or(0, |list: Vec<&RawValue>| list.len()) } else { 0 };
     if count > 1 {
-        reading::problem(format!("of the {count} values in `{}`, only the first is read", reading::name_of(json)));
+        reading::add_problem(|| {
+            format!("of the {count} values in `{}`, only the first is read", reading::name_of(json))
+        });
     }
     serde_json::Deserializer::from_str(json).deserialize_any(TextVisitor).unwrap_or_default()
 }

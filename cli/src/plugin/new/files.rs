@@ -25,6 +25,7 @@ macro_rules! files {
 pub(super) const PAYLOADS: &[ProjectFile] = files![
     "payloads/sample.json" "payloads/sample.json"
     "payloads/sample.expected.json" "payloads/sample.expected.json"
+    "conformance.json" "payloads/conformance.json"
 ];
 
 pub(super) const RUST: &[ProjectFile] = files![

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 /// A changed payload.
-pub struct Mutant {
+pub(super) struct Mutant {
     pub body: Vec<u8>,
     pub change: &'static str,
     /// The names of the members on the way to the changed value, without the indexes of elements. Empty if the whole
@@ -11,6 +11,13 @@ pub struct Mutant {
     pub path: Vec<String>,
     /// Whether the changed value is an element of a list.
     pub is_item: bool,
+}
+
+/// One step on the way to a value.
+#[derive(Clone)]
+enum Step {
+    Member(String),
+    Item(usize),
 }
 
 /// Words in a mutant that stand for text which JSON values cannot contain.
@@ -31,7 +38,7 @@ const DATES: [&str; 6] = [
 ];
 
 /// Returns mutants of a payload with their seeds. A payload that is not one JSON value is changed as text only.
-pub fn mutants(body: &[u8], count: usize) -> impl Iterator<Item = (usize, Mutant)> {
+pub(super) fn mutants(body: &[u8], count: usize) -> impl Iterator<Item = (usize, Mutant)> {
     let has_places =
         |value: &Value| value.as_object().is_some_and(|members| !members.is_empty()) || value[0] != Value::Null;
     let value: Option<Value> = serde_json::from_slice(body).ok().filter(has_places);
@@ -45,7 +52,7 @@ pub fn mutants(body: &[u8], count: usize) -> impl Iterator<Item = (usize, Mutant
     })
 }
 
-/// SplitMix64: small, and the same in every version of the tests.
+/// SplitMix64: small, and the same in every version, so that a mutant can be made again from its seed.
 struct Random(u64);
 
 impl Random {
@@ -98,26 +105,21 @@ fn change_value(mut value: Value, random: &mut Random) -> Mutant {
     let mut places = Vec::new();
     collect(&value, &mut Vec::new(), &mut places);
     let place = random.pick(&places);
-    let path = place.iter().filter_map(|step| step.as_str().map(str::to_owned)).collect();
-    let is_item = place.iter().any(Value::is_u64);
-    let (last, parents) = place.split_last().unwrap();
+    let path = place.iter().filter_map(|step| if let Step::Member(name) = step { Some(name.clone()) } else { None });
+    let (path, is_item) = (path.collect(), place.iter().any(|step| matches!(step, Step::Item(_))));
+    let parents = &place[..place.len().saturating_sub(1)];
     let parent = parents.iter().fold(&mut value, |value, step| match step {
-        Value::String(name) => &mut value[name],
-        index => &mut value[index.as_u64().unwrap() as usize],
+        Step::Member(name) => &mut value[name],
+        Step::Item(index) => &mut value[*index],
     });
-    let (change, nested) = match parent {
-        Value::Object(members) => change_member(members, last.as_str().unwrap(), random),
-        Value::Array(elements) => {
-            let index = last.as_u64().unwrap() as usize;
-            match random.below(8) {
-                0 => {
-                    elements.remove(index);
-                    ("removed", None)
-                }
-                _ => change_any(&mut elements[index], random),
-            }
+    let (change, nested) = match (parent, place.last()) {
+        (Value::Object(members), Some(Step::Member(name))) => change_member(members, name, random),
+        (Value::Array(elements), Some(Step::Item(index))) if random.below(8) == 0 => {
+            elements.remove(*index);
+            ("removed", None)
         }
-        _ => unreachable!("places are in objects and arrays"),
+        (Value::Array(elements), Some(Step::Item(index))) => change_any(&mut elements[*index], random),
+        _ => ("unchanged", None),
     };
     let mut text = value.to_string().replace(HALF_PAIR, "\\ud83d").replace(REPEATED, "");
     for number in NUMBERS {
@@ -131,10 +133,12 @@ fn change_value(mut value: Value, random: &mut Random) -> Mutant {
 }
 
 /// Collects the paths of all members and elements.
-fn collect(value: &Value, path: &mut Vec<Value>, places: &mut Vec<Vec<Value>>) {
-    let steps: Vec<(Value, &Value)> = match value {
-        Value::Object(members) => members.iter().map(|(name, value)| (json!(name), value)).collect(),
-        Value::Array(elements) => elements.iter().enumerate().map(|(index, value)| (json!(index), value)).collect(),
+fn collect(value: &Value, path: &mut Vec<Step>, places: &mut Vec<Vec<Step>>) {
+    let steps: Vec<(Step, &Value)> = match value {
+        Value::Object(members) => members.iter().map(|(name, value)| (Step::Member(name.clone()), value)).collect(),
+        Value::Array(elements) => {
+            elements.iter().enumerate().map(|(index, value)| (Step::Item(index), value)).collect()
+        }
         _ => Vec::new(),
     };
     for (step, value) in steps {
