@@ -40,7 +40,8 @@ impl<'a> Fields<'a> {
             value: Cow::Borrowed(value),
             is_read: Cell::new(false),
         };
-        Self(pairs.into_iter().map(field).collect())
+        let mut pairs = pairs.into_iter();
+        Self { list: pairs.by_ref().take(FIELDS_MAX).map(field).collect(), more: pairs.count() }
     }
 
     /// Returns the present values at `path`, in the payload's order, and marks them as read.
@@ -58,7 +59,7 @@ impl<'a> Fields<'a> {
 
     /// Returns the first value at `path`, also one that stands for an absent value, and marks it as read.
     pub(crate) fn written(&self, path: &str) -> Option<&str> {
-        let field = self.0.iter().find(|field| field.path == path)?;
+        let field = self.list.iter().find(|field| field.path == path)?;
         field.is_read.set(true);
         Some(&field.value)
     }
