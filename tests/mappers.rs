@@ -6,24 +6,44 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 /// The mappers in Rust and Go, each with one of its payloads.
-const SAMPLES: [(&str, &str); 17] = [
+const SAMPLES: [(&str, &str); 37] = [
+    ("abnormal", "threat"),
+    ("alertmanager", "firing"),
+    ("carbon-black", "cb-analytics"),
+    ("cloudflare", "network-attack"),
     ("cortex-xdr", "incident-new"),
     ("crowdstrike", "seed"),
+    ("darktrace", "breach"),
     ("defender-office365", "seed"),
     ("defender-xdr", "older-incident"),
     ("elastic", "seed"),
     ("falco", "sensitive-file"),
     ("generic", "seed"),
+    ("gitguardian", "incident"),
     ("github", "secret-reopened-without-header"),
     ("google-scc", "notification-new"),
+    ("grafana", "firing"),
+    ("insightidr", "investigation"),
+    ("misp", "event"),
+    ("netskope", "policy-block"),
     ("opencti", "incident"),
+    ("orca", "vm"),
+    ("proofpoint-tap", "click-of-a-forwarder"),
+    ("qradar", "username"),
+    ("recorded-future", "classic-alert"),
     ("security-hub", "eventbridge-new"),
     ("sentinel", "incident-new"),
     ("sentinelone", "uam-alert"),
     ("sentry", "issue-created"),
+    ("snyk", "package-issue"),
+    ("sophos-central", "alert"),
     ("splunk", "seed"),
     ("thehive", "seed"),
+    ("thinkst-canary", "webhook-file-opened"),
+    ("vision-one", "workbench-new"),
     ("wazuh", "sshd-level-10"),
+    ("wiz", "webhook-issue-created"),
+    ("zerofox", "dark-web"),
 ];
 
 #[tokio::test]
