@@ -138,7 +138,7 @@ async fn an_issuer_with_faults_is_answered_503_until_it_recovers() {
         config += &format!("  {name}: {}\n", source(&server));
         servers.push(server);
     }
-    // Nobody listens there, and there the host may not connect.
+    // Nothing listens at the URL of `down`, and the guard refuses the URL of `guarded`.
     config += &format!(
         "  down: {{ scheme: {{ type: jwt, issuer: {ISSUER}, audience: x, jwks_url: \"http://127.0.0.1:1/\" }}, \
          allow_networks: [127.0.0.0/8], plugin: none }}\n  guarded: {{ scheme: {}, plugin: none }}\n",
