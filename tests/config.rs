@@ -41,6 +41,7 @@ fn every_configuration_error_names_the_key_and_the_allowed_values() {
         (with_secret("scheme: basic"), &["sources.edr", "user:password"]),
         (source("scheme: basic, secret: \"soc:hunter2\""), &["sources.edr", "7 bytes"]),
         (with_secret("allow_networks: [10.0.0.0/8]"), &["sources.edr", "`allow_networks`", "`allow_ips`"]),
+        (with_secret("proxy: \"http://proxy.example\""), &["sources.edr", "`proxy`", "remove them"]),
         (
             source("scheme: { type: jwt, issuer: x, audience: y, jwks: none.json }"),
             &["sources.edr", "cannot read the `jwks`", "none.json"],
@@ -48,6 +49,12 @@ fn every_configuration_error_names_the_key_and_the_allowed_values() {
         (
             source("scheme: { type: jwt, issuer: x, audience: y, jwks_url: \"http://keys.example/\" }"),
             &["sources.edr", "`jwks_url`", "https:"],
+        ),
+        (
+            source(
+                "proxy: \"http://10.0.0.1:3128\", scheme: { type: jwt, issuer: x, audience: y, jwks_url: \"https://k.example\" }",
+            ),
+            &["sources.edr", "`proxy`", "10.0.0.1", "`allow_networks`"],
         ),
         (source("scheme: { type: jwt, issuer: x, audience: y }"), &["sources.edr", "`jwks_url`", "`jwks`"]),
         (source("scheme: { type: google-pubsub, audience: y }"), &["sources.edr", "`email`"]),

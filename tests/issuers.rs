@@ -138,7 +138,7 @@ async fn an_issuer_with_faults_is_answered_503_until_it_recovers() {
         config += &format!("  {name}: {}\n", source(&server));
         servers.push(server);
     }
-    // Nobody listens there, and there the host may not connect.
+    // Nothing listens at the URL of `down`, and the guard refuses the URL of `guarded`.
     config += &format!(
         "  down: {{ scheme: {{ type: jwt, issuer: {ISSUER}, audience: x, jwks_url: \"http://127.0.0.1:1/\" }}, \
          allow_networks: [127.0.0.0/8], plugin: none }}\n  guarded: {{ scheme: {}, plugin: none }}\n",
@@ -171,6 +171,21 @@ async fn an_issuer_with_faults_is_answered_503_until_it_recovers() {
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn keys_are_fetched_by_way_of_a_proxy() {
+    let key = Key::new(1);
+    let proxy = Server::start([keys(&[&key])]).await;
+    let folder = Folder::new(&format!(
+        "sources: {{ cloud: {{ scheme: {{ type: jwt, issuer: {ISSUER}, audience: {AUDIENCE}, \
+                                jwks_url: \"http://127.0.0.1:1/keys\" }}, \
+                               allow_networks: [127.0.0.0/8], proxy: \"{}\", plugin: none }} }}",
+        proxy.url
+    ));
+    let host = folder.start().await;
+    assert_eq!(post(&host, "cloud", &key.token(now(), &json!({})), "{}").await.status, 202);
+    assert_eq!(proxy.asked(1).await[0].line, "GET http://127.0.0.1:1/keys");
 }
 
 /// The clock is shifted in place of waiting.
@@ -300,12 +315,15 @@ async fn sources_with_tokens_are_registered_by_command_and_api() {
     };
     let mut networks = with(json!({"jwks_url": "https://issuer.example/"}));
     networks["allow_networks"] = json!(["10.0.0.0/8"]);
+    let mut proxy = with(json!({"jwks_url": "https://issuer.example/"}));
+    proxy["proxy"] = json!("http://10.0.0.1:3128");
     for (body, words) in [
         (with(json!({"jwks": "/etc/hostname"})), "JSON text here, not the path"),
         (with(json!({"jwks_url": "http://issuer.example/"})), "https:"),
         (with(json!({"jwks_url": "https://user@issuer.example/"})), "user name"),
         (with(json!({"jwks_url": "issuer"})), "not a URL"),
         (networks, "configuration file"),
+        (proxy, "configuration file"),
     ] {
         let answer = host.call(Method::POST, "/api/webhooks", body.to_string()).await;
         let message = answer.body["error"]["message"].as_str().unwrap_or_default();

@@ -5,7 +5,7 @@
 
 use crate::source::KeyServer;
 use anyhow::{Result, anyhow, ensure};
-use hookmill_connection::{Connection, ConnectionOptions, Request, read_body};
+use hookmill_connection::{Connection, Request, read_body};
 use hookmill_incident::Clock;
 use hookmill_signatures::{KeySet, SignatureError, VerifyError};
 use reqwest::header::HeaderMap;
@@ -16,7 +16,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tracing::{info, warn};
 
-const TIMEOUT: Duration = Duration::from_secs(5);
 const KEYS_BYTES_MAX: usize = 256 * 1024;
 /// The number of issuers whose keys are kept.
 const ISSUERS_MAX: usize = 256;
@@ -109,12 +108,10 @@ impl Issuers {
 
 impl Issuer {
     fn new(server: &KeyServer, clock: Clock) -> Result<Self> {
-        let allow_networks = server.allow_networks.clone();
-        let options = ConnectionOptions { allow_networks, timeout: Some(TIMEOUT), ..ConnectionOptions::default() };
         Ok(Self {
             clock,
             url: server.url.clone(),
-            connection: options.build()?,
+            connection: server.connection()?,
             newest: Mutex::default(),
             pause: tokio::sync::Mutex::new(0..0),
         })

@@ -1,7 +1,7 @@
 //! Verification of the sender of a payload: the only way from [`Unverified`] to [`Verified`].
 //!
-//! The schemes are in the crate `hookmill-signatures`. This module unpacks compressed bodies and envelopes, and removes every header
-//! and query parameter that may hold a secret.
+//! The schemes are in the crate `hookmill-signatures`. This module unpacks compressed bodies and envelopes, and removes
+//! every header and query parameter that may hold a secret.
 
 mod refusal;
 mod secret_names;

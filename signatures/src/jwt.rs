@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 /// The largest difference between the clocks of the issuer and of this host.
 const TOLERANCE_S: i64 = 60;
 /// The issuer that signs tokens for everybody's service accounts, with any audience.
-const GOOGLE: &str = "https://accounts.google.com";
+const GOOGLE: [&str; 2] = ["https://accounts.google.com", "accounts.google.com"];
 
 pub(crate) struct Jwt {
     issuers: Vec<String>,
@@ -61,7 +61,7 @@ impl Jwt {
             )));
         }
         let claims = texts("claims").iter().map(|text| RequiredClaim::read(text)).collect::<Result<Vec<_>, _>>()?;
-        if issuers.iter().any(|issuer| issuer == GOOGLE) && emails.is_empty() && claims.is_empty() {
+        if issuers.iter().any(|issuer| GOOGLE.contains(&issuer.as_str())) && emails.is_empty() {
             return Err(DeclarationError::new(
                 "the scheme needs `email`, the service account that pushes, such as \
                  push@project.iam.gserviceaccount.com: Google signs tokens for everybody's accounts, with any audience",

@@ -152,7 +152,7 @@ pub enum SignatureError {
         ago_s: i64,
     },
     /// The JWT is not valid yet.
-    #[error("the token is valid only in {ahead_s} s: the clock of the issuer or of this host is wrong")]
+    #[error("the token becomes valid in {ahead_s} s: the clock of the issuer or of this host is wrong")]
     JwtEarly {
         /// The time until the start, in seconds.
         ahead_s: i64,

@@ -107,6 +107,8 @@ fn wrong_declarations_are_refused_with_the_allowed_values() {
         (Declaration::preset("google-pubsub"), &["`audience`"]),
         (google(), &["`email`", "everybody"]),
         (jwt().with("jwks", KEYS).with("issuer", "https://accounts.google.com"), &["`email`", "everybody"]),
+        (jwt().with("jwks", KEYS).with("issuer", "accounts.google.com"), &["`email`", "everybody"]),
+        (google().with("claims", "email_verified=true"), &["`email`", "everybody"]),
     ] {
         let error = Scheme::declare(&declaration, &[]).unwrap_err().to_string();
         for word in words {

@@ -113,7 +113,7 @@ const KEYS: &[Key<SourceDeclaration, SourceKind>] = {
         ("headers", |declared| !declared.headers.is_empty(), READ),
         ("start", |declared| declared.start.is_some(), READ),
         ("allow_networks", |declared| !declared.allow_networks.is_empty(), ALL),
-        ("proxy", |declared| declared.proxy.is_some(), READ),
+        ("proxy", |declared| declared.proxy.is_some(), ALL),
         ("ca", |declared| declared.ca.is_some(), READ),
         ("ca_password", |declared| declared.ca_password.is_some(), READ),
         ("client_certificate", |declared| declared.client_certificate.is_some(), READ),
@@ -151,11 +151,13 @@ impl SourceDeclaration {
     pub fn from_json(declaration: Value) -> Result<Self> {
         let is_posted = declaration["kind"].is_null() || declaration["kind"] == SourceKind::Webhook.as_str();
         ensure!(is_posted, "a source that the host reads can only be declared in the configuration file; put it there");
-        ensure!(
-            declaration["allow_networks"].is_null(),
-            "`allow_networks` can only be set in the configuration file, which decides what the host may reach; put the \
-             source there"
-        );
+        for key in ["allow_networks", "proxy"] {
+            ensure!(
+                declaration[key].is_null(),
+                "`{key}` can only be set in the configuration file, which decides what the host may reach; put the source \
+                 there"
+            );
+        }
         for (key, start, format) in SCHEME_FILES {
             let text = declaration["scheme"][key].as_str().unwrap_or(start);
             ensure!(

@@ -40,7 +40,8 @@ impl SourceDeclaration {
             payload_bytes_max <= limits.body_memory_bytes,
             "its `payload_mib` is more than `limits.body_memory_mib`; lower `payload_mib` or raise `body_memory_mib`"
         );
-        let key_server = key_server(&scheme, self.allow_networks.into_iter().map(|network| network.0).collect())?;
+        let allow_networks = self.allow_networks.into_iter().map(|network| network.0).collect();
+        let key_server = key_server(&scheme, allow_networks, self.proxy.map(|url| url.0))?;
         let on_unmappable = if scheme.is_vendor_preset() { OnUnmappable::Accept } else { OnUnmappable::Reject };
         Ok(SourceSettings {
             scheme,
@@ -64,12 +65,12 @@ impl SourceDeclaration {
 }
 
 /// Returns the place of the keys that the scheme needs.
-fn key_server(scheme: &Scheme, allow_networks: Vec<IpNet>) -> Result<Option<KeyServer>> {
+fn key_server(scheme: &Scheme, allow_networks: Vec<IpNet>, proxy: Option<Url>) -> Result<Option<KeyServer>> {
     let Some(text) = scheme.key_url() else {
         ensure!(
-            allow_networks.is_empty(),
-            "the host fetches nothing for scheme `{}`, so that `allow_networks` has no effect; remove it, or set \
-             `allow_ips` to limit who may send",
+            allow_networks.is_empty() && proxy.is_none(),
+            "the host fetches nothing for scheme `{}`, so that `allow_networks` and `proxy` have no effect; remove them, \
+             or set `allow_ips` to limit who may send",
             scheme.name()
         );
         return Ok(None);
@@ -86,7 +87,11 @@ fn key_server(scheme: &Scheme, allow_networks: Vec<IpNet>) -> Result<Option<KeyS
         url.username().is_empty() && url.password().is_none(),
         "`jwks_url` contains a user name; the keys of an issuer are public"
     );
-    Ok(Some(KeyServer { url, allow_networks }))
+    let server = KeyServer { url, allow_networks, proxy };
+    if server.proxy.is_some() {
+        server.connection()?;
+    }
+    Ok(Some(server))
 }
 
 /// Returns when the last of the secrets ends; `None` if one has no end, or there are none.
