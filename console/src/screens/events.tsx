@@ -216,7 +216,9 @@ function EventRow({ row, selected }: { row: Row; selected: Signal<ReadonlySet<st
       </td>
       <td>{row.error?.code}</td>
       <td class="text">
-        <PlainText text={short(row.error?.message ?? row.message ?? "")} />
+        <span class="clamped">
+          <PlainText text={short(row.error?.message ?? row.message ?? "")} />
+        </span>
       </td>
       <td class="created">
         <Incidents incidents={row.incidents} />
