@@ -173,11 +173,18 @@ async fn nothing_is_lost_or_doubled_if_the_host_is_killed_between_details() {
     assert_eq!(bodies(&host, "items").await, [r#"{"id":"a"}"#, r#"{"id":"b"}"#]);
 }
 
+/// The page is requested again, and is not taken for one that repeats.
 #[tokio::test]
 async fn an_item_without_an_id_is_an_error() {
-    let server = Server::start([Page::json(&json!([{"id": "a"}, {"id": null}]))]).await;
-    let folder = folder(&poll_of("items", &server, "/ids", &once(", detail: { url: /items/ITEM_ID, id: /id }")));
+    let wrong = || Page::json(&json!([{"id": "a"}, {"id": null}]));
+    let right = [Page::json(&json!([{"id": "a"}])), Page::json(&json!({"id": "a"})), Page::json(&json!([]))];
+    let server = Server::start([wrong(), wrong()].into_iter().chain(right)).await;
+    let keys = once(", detail: { url: /items/ITEM_ID, id: /id }");
+    let folder = folder(&poll_of("items", &server, "/ids?page=NEXT_PAGE", &keys));
     let host = folder.start().await;
-    let source = source_when(&host, "items", |source| !source["last_error"].is_null()).await;
+    let source = source_when(&host, "items", |source| source["accepted"] == 1).await;
     assert_eq!(source["last_error"]["message"], "the server's answer: an item has no id at `detail.id`, /id");
+    let lines: Vec<String> = server.asked(5).await.iter().map(|asked| asked.line.clone()).collect();
+    let (first, detail) = ("GET /ids?page=1", "GET /items/a");
+    assert_eq!(lines, [first, first, first, detail, "GET /ids?page=2"]);
 }
