@@ -89,18 +89,19 @@ async fn the_details_of_each_item_are_requested() {
         list,
         Page::json(&json!({"threat": {"id": "a/b", "mails": 2}})),
         Page::status(429, "").with("retry-after", "1"),
+        Page::status(429, ""),
         Page::json(&json!({"threat": {"id": 7}})),
         Page::status(404, "no such threat"),
         Page::json(&json!({"threat": {"id": "d"}})),
         Page::json(&json!({"threats": [], "next": null})),
     ];
     let server = Server::start(pages).await;
-    let keys = ", items: /threats, next: /next, next_parameter: page, detail: { url: /threats/ITEM_ID, id: /id, item: /threat }";
+    let keys = ", retries: 0, items: /threats, next: /next, next_parameter: page, detail: { url: /threats/ITEM_ID, id: /id, item: /threat }";
     let folder = folder(&poll_of("threats", &server, "/threats?since=LAST_POLL_TIME", &once(keys)));
     let host = folder.start().await;
     source_when(&host, "threats", |source| source["accepted"] == 3 && source["position"] != "1769846400000").await;
     assert_eq!(bodies(&host, "threats").await, [r#"{"id":"a/b","mails":2}"#, r#"{"id":7}"#, r#"{"id":"d"}"#]);
-    let lines: Vec<String> = server.asked(7).await.iter().map(|asked| asked.line.clone()).collect();
+    let lines: Vec<String> = server.asked(8).await.iter().map(|asked| asked.line.clone()).collect();
     let source = host.get("/api/sources/threats").await;
     assert_eq!(
         source["last_error"]["message"],
@@ -110,6 +111,7 @@ async fn the_details_of_each_item_are_requested() {
     let expected = [
         &format!("GET /threats?{since}"),
         "GET /threats/a%2Fb",
+        "GET /threats/7",
         "GET /threats/7",
         "GET /threats/7",
         "GET /threats/gone",
