@@ -10,14 +10,18 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rcgen::KeyPair;
 use reqwest::{Method, Url};
-use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
+use ring::signature::{ECDSA_P256_SHA256_FIXED, RSA_PSS_2048_8192_SHA256, RsaKeyPair, UnparsedPublicKey};
 use ring::{digest, hmac};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, SystemTime};
 
+const RSA_KEY: &str = include_str!("../signatures/tests/sns/key.pem");
+const RSA_CERTIFICATE: &str = include_str!("../signatures/tests/sns/certificate.pem");
 const SECRET: &str = "a-secret-of-the-client";
 
 fn oauth2(server: &Server, keys: &str) -> String {
@@ -246,6 +250,32 @@ async fn a_client_signs_with_its_key() {
     }
     assert_eq!(part(&google["assertion"], 1)["scope"], "read");
     assert!(!host.log().contains(&client["client_assertion"]));
+}
+
+/// Microsoft finds the certificate of a client by its digest, and asks for PS256.
+#[tokio::test]
+async fn a_client_names_the_certificate_of_its_key() {
+    let tokens = Server::start([token("the-token")]).await;
+    let api = Server::start([Page::json(&json!([{"a": 1}]))]).await;
+    let auth = format!(
+        ", auth: {{ type: oauth2, token_url: \"{}/token\", client_id: soc, client_key: rsa.key, client_certificate: rsa.pem }}",
+        tokens.url
+    );
+    let folder = folder(&poll_of("items", &api, "/items", &auth));
+    fs::write(folder.path("rsa.key"), RSA_KEY).unwrap();
+    fs::set_permissions(folder.path("rsa.key"), Permissions::from_mode(0o600)).unwrap();
+    fs::write(folder.path("rsa.pem"), RSA_CERTIFICATE).unwrap();
+    let host = folder.start().await;
+    source_when(&host, "items", |source| source["accepted"] == 1).await;
+    let assertion = &form(&tokens.asked(1).await[0])["client_assertion"];
+    let certificate = CertificateDer::from_pem_slice(RSA_CERTIFICATE.as_bytes()).unwrap();
+    let thumbprint = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, &certificate));
+    assert_eq!(part(assertion, 0), json!({"alg": "PS256", "typ": "JWT", "x5t#S256": thumbprint}));
+    let key = PrivatePkcs8KeyDer::from_pem_slice(RSA_KEY.as_bytes()).unwrap();
+    let key = RsaKeyPair::from_pkcs8(key.secret_pkcs8_der()).unwrap();
+    let (content, signature) = assertion.rsplit_once('.').unwrap();
+    let public = UnparsedPublicKey::new(&RSA_PSS_2048_8192_SHA256, key.public().as_ref());
+    public.verify(content.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).unwrap()).unwrap();
 }
 
 #[tokio::test]

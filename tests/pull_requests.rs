@@ -89,18 +89,19 @@ async fn the_details_of_each_item_are_requested() {
         list,
         Page::json(&json!({"threat": {"id": "a/b", "mails": 2}})),
         Page::status(429, "").with("retry-after", "1"),
+        Page::status(429, ""),
         Page::json(&json!({"threat": {"id": 7}})),
         Page::status(404, "no such threat"),
         Page::json(&json!({"threat": {"id": "d"}})),
         Page::json(&json!({"threats": [], "next": null})),
     ];
     let server = Server::start(pages).await;
-    let keys = ", items: /threats, next: /next, next_parameter: page, detail: { url: /threats/ITEM_ID, id: /id, item: /threat }";
+    let keys = ", retries: 0, items: /threats, next: /next, next_parameter: page, detail: { url: /threats/ITEM_ID, id: /id, item: /threat }";
     let folder = folder(&poll_of("threats", &server, "/threats?since=LAST_POLL_TIME", &once(keys)));
     let host = folder.start().await;
     source_when(&host, "threats", |source| source["accepted"] == 3 && source["position"] != "1769846400000").await;
     assert_eq!(bodies(&host, "threats").await, [r#"{"id":"a/b","mails":2}"#, r#"{"id":7}"#, r#"{"id":"d"}"#]);
-    let lines: Vec<String> = server.asked(7).await.iter().map(|asked| asked.line.clone()).collect();
+    let lines: Vec<String> = server.asked(8).await.iter().map(|asked| asked.line.clone()).collect();
     let source = host.get("/api/sources/threats").await;
     assert_eq!(
         source["last_error"]["message"],
@@ -110,6 +111,7 @@ async fn the_details_of_each_item_are_requested() {
     let expected = [
         &format!("GET /threats?{since}"),
         "GET /threats/a%2Fb",
+        "GET /threats/7",
         "GET /threats/7",
         "GET /threats/7",
         "GET /threats/gone",
@@ -173,11 +175,18 @@ async fn nothing_is_lost_or_doubled_if_the_host_is_killed_between_details() {
     assert_eq!(bodies(&host, "items").await, [r#"{"id":"a"}"#, r#"{"id":"b"}"#]);
 }
 
+/// The page is requested again, and is not taken for one that repeats.
 #[tokio::test]
 async fn an_item_without_an_id_is_an_error() {
-    let server = Server::start([Page::json(&json!([{"id": "a"}, {"id": null}]))]).await;
-    let folder = folder(&poll_of("items", &server, "/ids", &once(", detail: { url: /items/ITEM_ID, id: /id }")));
+    let wrong = || Page::json(&json!([{"id": "a"}, {"id": null}]));
+    let right = [Page::json(&json!([{"id": "a"}])), Page::json(&json!({"id": "a"})), Page::json(&json!([]))];
+    let server = Server::start([wrong(), wrong()].into_iter().chain(right)).await;
+    let keys = once(", detail: { url: /items/ITEM_ID, id: /id }");
+    let folder = folder(&poll_of("items", &server, "/ids?page=NEXT_PAGE", &keys));
     let host = folder.start().await;
-    let source = source_when(&host, "items", |source| !source["last_error"].is_null()).await;
+    let source = source_when(&host, "items", |source| source["accepted"] == 1).await;
     assert_eq!(source["last_error"]["message"], "the server's answer: an item has no id at `detail.id`, /id");
+    let lines: Vec<String> = server.asked(5).await.iter().map(|asked| asked.line.clone()).collect();
+    let (first, detail) = ("GET /ids?page=1", "GET /items/a");
+    assert_eq!(lines, [first, first, first, detail, "GET /ids?page=2"]);
 }

@@ -66,7 +66,7 @@ impl SourceDeclaration {
                     Some(address) => self.take_rest(address, format)?,
                     None => self.take_graphql(format)?,
                 };
-                PullReader::Poll(Poll { detail, ..self.take_poll(query)? })
+                PullReader::Poll(Box::new(Poll { detail, ..self.take_poll(query)? }))
             }
         };
         let start = self.take_start(&reader)?;

@@ -167,13 +167,9 @@ impl PollRun<'_> {
             sent => sent?,
         };
         let is_empty = response.status() == StatusCode::NO_CONTENT;
-        let pointer = match &self.poll.detail {
-            Some(detail) if is_detail => &detail.item,
-            _ => &self.poll.items,
-        };
-        if is_detail {
+        if let (Some(detail), true) = (&self.poll.detail, is_detail) {
             let document = self.endpoint.page(response).await?;
-            let found = if is_empty { Vec::new() } else { pointer.items(&document).map_err(wrong)? };
+            let found = if is_empty { Vec::new() } else { detail.item.items(&document).map_err(wrong)? };
             return Ok(self.items_of(&found));
         }
         self.reached = self.reached.min(server_time(&response, asked.elapsed(), self.began).unwrap_or(self.began));
@@ -182,8 +178,7 @@ impl PollRun<'_> {
         if matches!(self.poll.query, PollQuery::Graphql(_)) && !is_empty {
             refuse_errors(&document, self.endpoint).map_err(wrong)?;
         }
-        let found = if is_empty { Vec::new() } else { pointer.items(&document).map_err(wrong)? };
-        let next = self.next_of(&found, &document, link, &url);
+        let found = if is_empty { Vec::new() } else { self.poll.items.items(&document).map_err(wrong)? };
         let mut page = match &self.poll.detail {
             None => self.items_of(&found),
             Some(detail) => {
@@ -191,7 +186,8 @@ impl PollRun<'_> {
                 PolledPage { ids, ..PolledPage::default() }
             }
         };
-        match next {
+        // Last, because it remembers the page, and a page with an error is requested again.
+        match self.next_of(&found, &document, link, &url) {
             Ok(next) => page.next = next,
             Err(failure) => page.next_failure = Some(failure),
         }

@@ -94,9 +94,10 @@ async fn read_page(
                 span.set("hookmill.pull.items", page.items.len() as i64);
                 return Ok((page, span));
             }
-            // A long `Retry-After` ends the poll. A busy server's own wait is none of the retries.
+            // A long `Retry-After` ends the poll. A busy server's own wait is none of the retries, and neither is the wait
+            // after a 429: a poll with more requests than the server takes in a while would never end.
             Err(error)
-                if (error.failure.asked_wait.is_some() || backoff.failures() < poll.retries)
+                if (error.is_busy() || backoff.failures() < poll.retries)
                     && error.retry_after.is_none_or(|wait| wait <= WAIT_MAX) =>
             {
                 span.fail(error.failure.code.as_str());

@@ -15,6 +15,13 @@ pub(super) struct ReadError {
     pub status: Option<StatusCode>,
 }
 
+impl ReadError {
+    /// Returns whether the server has too much to do, so that the same request succeeds later.
+    pub fn is_busy(&self) -> bool {
+        self.failure.asked_wait.is_some() || self.status == Some(StatusCode::TOO_MANY_REQUESTS)
+    }
+}
+
 impl From<Failure> for ReadError {
     fn from(failure: Failure) -> Self {
         let retry_after = failure.asked_wait;

@@ -48,6 +48,6 @@ impl RestRequest {
         };
         let body = self.body.as_ref().map(|body| body.written(values).into_bytes());
         let headers = HeaderMap::from_iter(body.as_ref().map(|_| (CONTENT_TYPE, JSON)));
-        Request { method: method, url, headers, body: body.unwrap_or_default() }
+        Request { method, url, headers, body: body.unwrap_or_default() }
     }
 }
