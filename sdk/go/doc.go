@@ -31,6 +31,6 @@
 //
 // An instance handles one event. It has the standard library, but neither files nor network nor environment; [time.Now]
 // is the time of receipt and does not move, so that a sleep never ends, and random numbers depend on the event's id only.
-// The order of a map is random too: put what you return in an order of your own. The output of [fmt.Println] and the stack
+// The garbage collector is off, because an instance soon ends. The order of a map is random too: put what you return in an order of your own. The output of [fmt.Println] and the stack
 // of a panic are in the plugin's log.
 package hookmill

@@ -2,6 +2,7 @@ package hookmill
 
 import (
 	"errors"
+	"runtime/debug"
 	"time"
 
 	"hookmill/internal/bindings/hookmill_plugin_log"
@@ -14,6 +15,9 @@ import (
 )
 
 func init() {
+	// The garbage collector calls the host, which no plugin may do while memory is allocated for its arguments or freed after
+	// its call. An instance ends after one event or, if it is reused, when it has grown.
+	debug.SetGCPercent(-1)
 	mapper.Describe = describe
 	mapper.ToIncidents = toIncidents
 }

@@ -188,6 +188,8 @@ import (
 
 type acme struct{}
 
+var words [][]string
+
 func init() { hookmill.Export(acme{}) }
 func main() {}
 
@@ -216,6 +218,9 @@ func (acme) ToIncidents(event *hookmill.Event) (hookmill.Outcome, error) {
 	tried("zone", err)
 	incident.Detail("environment", fmt.Sprint(os.Environ(), os.Args))
 	incident.Detail("moved", fmt.Sprint(time.Since(time.Now()), event.ReceivedAt.Equal(time.Now().Truncate(time.Millisecond))))
+	for range event.Body {
+		words = append(words, make([]string, 2))
+	}
 	fmt.Println("written to", "standard output")
 	hookmill.Log(hookmill.LevelWarn, "written to the log")
 	return hookmill.OutcomeOf(incident), nil
@@ -231,8 +236,11 @@ func (acme) ToIncidents(event *hookmill.Event) (hookmill.Outcome, error) {
     assert details["environment"] == "[] []" and details["moved"] == "0s true", details
     lines = [(line["level"], line["message"]) for line in one["log"]]
     assert lines == [("info", "written to standard output"), ("warn", "written to the log")]
+    # Memory for a large payload, and much of it during the call.
+    large = map_payload("x" * 1_000_000)
+    assert large["incidents"][0]["details"]["moved"] == "0s true", large
     failed = map_payload("fails")
-    assert any("mapper.go:26" in line["message"] for line in failed["log"]), failed
+    assert any("mapper.go:28" in line["message"] for line in failed["log"]), failed
 
 
 def test_a_rust_plugin_may_have_more_data_than_the_least_memory(tmp_path):
