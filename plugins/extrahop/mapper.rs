@@ -10,7 +10,7 @@ const EXPECTED: &str = "a detection of ExtraHop with `id`, `type` and `participa
 /// The fields that only detections have.
 const MARKS: [&str; 6] =
     ["participants", "appliance_id", "is_user_created", "categories_ids", "recommended", "mitre_techniques"];
-/// The members that are not kept, as they are read. Participants are both.
+/// The members that are read completely and need not be kept. Participants are read and kept.
 const READ: [&str; 14] = [
     "id",
     "title",
