@@ -10,7 +10,7 @@ const EXPECTED: &str = "an alert of Prisma Cloud with `policy` and `resource`, o
 
 // The names of fields: first those of the API, then those of webhooks, then those of templates in snake case.
 const ID: [&str; 3] = ["id", "alertId", "alert_id"];
-const POLICY_ID: [&str; 3] = ["policy.policyId", "policyId", "policy_id"];
+const POLICY: [&str; 4] = ["policyId", "policyName", "policy_id", "policy_name"];
 const TITLE: [&str; 3] = ["policy.name", "policyName", "policy_name"];
 const DESCRIPTION: [&str; 3] = ["policy.description", "policyDescription", "policy_description"];
 const POLICY_TYPE: [&str; 3] = ["policy.policyType", "policyType", "policy_type"];
@@ -101,7 +101,9 @@ impl Mapper for PrismaCloud {
 fn incident(raw: &RawValue) -> Result<Incident, MappingError> {
     let unsupported = || MappingError::Unsupported(format!("expected {EXPECTED}"));
     let alert: Fields = json(raw.get()).ok_or_else(unsupported)?;
-    let policy = alert.first(&POLICY_ID).or(alert.first(&TITLE));
+    // Alerts of other vendors have a `policy_id` too.
+    let policy = alert.first(&["policy.policyId", "policy.name"]);
+    let policy = policy.or(alert.first(&["alertId", "alert_id"]).and(alert.first(&POLICY)));
     let resource = alert.first(&RESOURCE).or(alert.first(&RESOURCE_NAME));
     if policy.is_none() || resource.or(alert.first(&STATUS)).is_none() {
         return Err(unsupported());
