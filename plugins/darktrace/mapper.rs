@@ -139,7 +139,7 @@ fn breach(mut incident: Incident, members: &Members, fields: &Fields) -> Inciden
     let score = fields.first(&["score"]);
     incident.vendor_severity = score.map(str::to_owned);
     let number = score.and_then(|score| score.parse::<f64>().ok());
-    incident.severity = number.and_then(|score| Severity::on_scale(Scale::Hundred, (score * 100.0).round()));
+    incident.severity = number.and_then(|score| Severity::on_scale(Scale::Hundred, score * 100.0));
     incident.state = state(fields);
     incident.occurred_at = fields.time(&["time", "creationTime"]);
     for name in MODEL_DETAILS {
