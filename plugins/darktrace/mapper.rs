@@ -139,7 +139,7 @@ fn breach(mut incident: Incident, members: &Members, fields: &Fields) -> Inciden
     let score = fields.first(&["score"]);
     incident.vendor_severity = score.map(str::to_owned);
     let number = score.and_then(|score| score.parse::<f64>().ok());
-    incident.severity = number.and_then(|score| Severity::on_scale(Scale::Hundred, (score * 100.0).round()));
+    incident.severity = number.and_then(|score| Severity::on_scale(Scale::Hundred, score * 100.0));
     incident.state = state(fields);
     incident.occurred_at = fields.time(&["time", "creationTime"]);
     for name in MODEL_DETAILS {
@@ -241,7 +241,8 @@ fn analyst_event(mut incident: Incident, members: &Members, fields: &Fields) -> 
         observe_entry(&mut incident, entry);
     }
     if !entries.is_empty() {
-        let line = |entry: &Entry| format!("{}: {}", entry.key, entry.values.join(", "));
+        let texts = |entry: &Entry| entry.values.iter().filter_map(|value| text_of(value)).collect::<Vec<_>>();
+        let line = |entry: &Entry| format!("{}: {}", entry.key, texts(entry).join(", "));
         incident.detail_json("details", &entries.iter().map(line).collect::<Vec<_>>());
     }
     incident
@@ -251,7 +252,7 @@ fn analyst_event(mut incident: Incident, members: &Members, fields: &Fields) -> 
 struct Entry<'v> {
     key: &'v str,
     kind: &'v str,
-    values: Vec<String>,
+    values: Vec<&'v Value>,
 }
 
 /// Collects the entries in any depth; versions of the API differ in the blocks around them and in the names.
@@ -267,7 +268,7 @@ fn collect_entries<'v>(value: &'v Value, entries: &mut Vec<Entry<'v>>) {
         return object.values().for_each(|value| collect_entries(value, entries));
     };
     // The values of an entry can be times, which `periods` repeats.
-    let values: Vec<String> = values.iter().filter_map(text_of).collect();
+    let values: Vec<&Value> = values.iter().filter(|value| text_of(value).is_some()).collect();
     if !values.is_empty() {
         entries.push(Entry { key: text(["detailKey", "key"]), kind: text(["valueType", "type"]), values });
     }
@@ -275,13 +276,23 @@ fn collect_entries<'v>(value: &'v Value, entries: &mut Vec<Entry<'v>>) {
 
 fn observe_entry(incident: &mut Incident, entry: &Entry) {
     let key = entry.key.to_ascii_lowercase();
-    for value in entry.values.iter().map(String::as_str) {
+    for value in &entry.values {
+        let text = value.as_str();
         match entry.kind {
-            "externalHost" => incident.observe("domain", Some(value), entry.key),
-            _ if key == "actor" || key.starts_with("username") => incident.observe_user(Some(value), entry.key),
-            _ if key.starts_with("sha") || key.starts_with("md5") => incident.observe("hash", Some(value), entry.key),
-            _ => None,
-        };
+            "externalHost" => {
+                let members = ["identifier", "hostname", "ip"].map(|name| value.get(name).and_then(Value::as_str));
+                for host in members.into_iter().chain([text]) {
+                    incident.observe("domain", host.filter(|host| !host.contains(char::is_whitespace)), entry.key);
+                }
+            }
+            _ if key == "actor" || key.starts_with("username") => {
+                incident.observe_user(text, entry.key);
+            }
+            _ if key.starts_with("sha") || key.starts_with("md5") => {
+                incident.observe("hash", text, entry.key);
+            }
+            _ => {}
+        }
     }
 }
 

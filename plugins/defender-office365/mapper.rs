@@ -130,10 +130,11 @@ fn map_item(item: &WithRest<Item>, outcome: &mut Outcome) -> Result<(), MappingE
 
 impl Item<'_> {
     /// Returns whether this is an alert. Many records of Graph have an id and a date; only alerts also have the service
-    /// that they come from or a severity.
+    /// that they come from, or a name and a severity. Alerts of other vendors have no name in these fields.
     fn is_alert(&self) -> bool {
+        let is_named = self.title.get().is_some() || self.display_name.get().is_some();
         let is_dated = self.created_date_time.get().is_some();
-        self.service_source.get().is_some() || (is_dated && self.severity.get().is_some())
+        self.service_source.get().is_some() || (is_dated && is_named && self.severity.get().is_some())
     }
 
     /// Maps the fields common to alerts and mail events.

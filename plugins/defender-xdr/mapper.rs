@@ -190,7 +190,8 @@ impl Item<'_> {
         let is_dated = self.created_date_time.get().is_some() || self.last_update_date_time.get().is_some();
         let is_incident = (self.display_name.get().is_some() && is_dated && self.status.get().is_some())
             || (self.incident_id.get().is_some() && (self.incident_name.get().is_some() || !self.alerts.is_empty()));
-        let is_alert = self.service_source.get().is_some() || (is_dated && self.severity.get().is_some());
+        let is_named = self.title.get().is_some() || self.display_name.get().is_some();
+        let is_alert = self.service_source.get().is_some() || (is_dated && is_named && self.severity.get().is_some());
         if !is_incident && !is_alert {
             return Err(MappingError::Unsupported(format!("expected {EXPECTED}")));
         }

@@ -1,14 +1,15 @@
 //! Elastic Security: alerts as search hits, as flat fields, or in a custom body of Kibana's webhook.
 
 use hookmill_sdk::{
-    Description, Event, Fields, Incident, List, Mapper, MappingError, Outcome, Part, Severity, State, Text,
+    Description, Event, Fields, Incident, List, Mapper, MappingError, Observable, Outcome, Part, Severity, State,
 };
 use hookmill_sdk::{fingerprint, json, json_list};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::net::IpAddr;
 
-const EXPECTED: &str = "an Elastic Security alert with `kibana.alert.rule.name`, alone or in `context.alerts`";
+const EXPECTED: &str =
+    "an Elastic Security alert with `kibana.alert.rule.name`, alone, in `context.alerts` or in `hits.hits`";
 
 // Before version 8.0, `kibana.alert.` was called `signal.`; alerts can contain either or both. The last names in each
 // list are those beside `context.alerts`.
@@ -20,28 +21,43 @@ const SEVERITY: [&str; 5] = [
     "context.rule.severity",
     "rule.severity",
 ];
+const RISK: [&str; 3] = ["kibana.alert.risk_score", "kibana.alert.rule.risk_score", "signal.rule.risk_score"];
 const DESCRIPTION: [&str; 3] = ["kibana.alert.rule.description", "signal.rule.description", "kibana.alert.reason"];
 const TIME: [&str; 3] = ["kibana.alert.original_time", "signal.original_time", "@timestamp"];
 const CHANGED: [&str; 2] = ["kibana.alert.workflow_status_updated_at", "@timestamp"];
+const STATUS: [&str; 2] = ["kibana.alert.workflow_status", "signal.status"];
+const TAGS: [&str; 3] = ["kibana.alert.rule.tags", "signal.rule.tags", "kibana.alert.workflow_tags"];
 const THREAT: [&str; 3] = ["kibana.alert.rule.threat", "kibana.alert.rule.parameters.threat", "signal.rule.threat"];
 
-const RISK: [&str; 3] = ["kibana.alert.risk_score", "kibana.alert.rule.risk_score", "signal.rule.risk_score"];
-
-const IPS: [&str; 4] = ["host.ip", "source.ip", "destination.ip", "client.ip"];
-const OBSERVABLES: [(&str, &[&str]); 10] = [
+const IPS: [&str; 5] = ["host.ip", "source.ip", "destination.ip", "client.ip", "server.ip"];
+const OBSERVABLES: [(&str, &[&str]); 13] = [
     ("hostname", &["host.name"]),
     ("ip", &IPS),
-    ("user-account", &["user.name", "user.target.name"]),
-    ("mail", &["user.email"]),
+    ("user-account", &["user.name", "user.target.name", "source.user.name", "destination.user.name"]),
+    ("mail", &["user.email", "user.target.email", "email.from.address", "email.sender.address", "email.to.address"]),
+    ("mail-subject", &["email.subject"]),
     ("hash", &["process.hash.sha256", "process.hash.sha1", "process.hash.md5"]),
     ("hash", &["file.hash.sha256", "file.hash.sha1", "file.hash.md5"]),
-    ("filename", &["file.name"]),
-    ("domain", &["destination.domain", "dns.question.name"]),
+    ("hash", &["dll.hash.sha256", "dll.hash.sha1", "dll.hash.md5", "email.attachments.file.hash.sha256"]),
+    ("filename", &["file.name", "dll.name", "email.attachments.file.name"]),
+    ("domain", &["destination.domain", "dns.question.name", "url.domain", "tls.client.server_name"]),
     ("url", &["url.full"]),
     ("registry", &["registry.path"]),
+    ("cve", &["vulnerability.id"]),
 ];
-/// The fields that a threshold rule groups by, and their values.
-const TERMS: [&str; 2] = ["kibana.alert.threshold_result.terms.field", "kibana.alert.threshold_result.terms.value"];
+/// Fields that name another field, and those with its values: what a threshold rule counted, the indicators that an
+/// indicator match rule found, the new terms and the anomalies of machine learning.
+const NAMED: [(&str, &str); 9] = [
+    ("kibana.alert.threshold_result.terms.field", "kibana.alert.threshold_result.terms.value"),
+    ("signal.threshold_result.terms.field", "signal.threshold_result.terms.value"),
+    ("threat.enrichments.matched.field", "threat.enrichments.matched.atomic"),
+    ("threat.indicator.matched.field", "threat.indicator.matched.atomic"),
+    ("kibana.alert.rule.parameters.new_terms_fields", "kibana.alert.new_terms"),
+    ("by_field_name", "by_field_value"),
+    ("over_field_name", "over_field_value"),
+    ("partition_field_name", "partition_field_value"),
+    ("influencers.influencer_field_name", "influencers.influencer_field_values"),
+];
 const DETAILS: [&str; 8] = [
     "kibana.alert.reason",
     "kibana.alert.risk_score",
@@ -58,26 +74,27 @@ struct Elastic;
 #[derive(Deserialize)]
 struct Body<'a> {
     #[serde(borrow)]
-    _id: Text<'a>,
-    fields: Part<Fields<'a>>,
-    _source: Part<Fields<'a>>,
-    alerts: Option<&'a RawValue>,
-    context: Part<Context<'a>>,
+    hits: Part<Inner<'a>>,
+    context: Part<Inner<'a>>,
     #[serde(rename = "context.alerts")]
     context_alerts: Option<&'a RawValue>,
-}
-
-/// The rule that a template writes beside the alerts.
-#[derive(Default)]
-struct Rule<'b> {
-    name: Option<&'b str>,
-    severity: Option<&'b str>,
-}
-
-#[derive(Deserialize)]
-struct Context<'a> {
-    #[serde(borrow)]
     alerts: Option<&'a RawValue>,
+}
+
+/// `hits` of the answer of a search, or `context` of a template.
+#[derive(Deserialize)]
+struct Inner<'a> {
+    #[serde(borrow)]
+    hits: Option<&'a RawValue>,
+    alerts: Option<&'a RawValue>,
+}
+
+/// A hit of a search.
+#[derive(Deserialize)]
+struct Hit<'a> {
+    #[serde(borrow)]
+    fields: Part<Fields<'a>>,
+    _source: Part<Fields<'a>>,
 }
 
 impl Mapper for Elastic {
@@ -86,23 +103,20 @@ impl Mapper for Elastic {
     }
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
-        let fields: Fields = event.json(EXPECTED)?;
+        let around: Fields = event.json(EXPECTED)?;
         let body: Body = event.json(EXPECTED)?;
-        if let Some(alert) = body.fields.get().or(body._source.get()) {
-            return outcome([incident(alert, &Rule::default(), body._id.get())]);
-        }
-        let alerts = body.context.get().and_then(|context| context.alerts).or(body.context_alerts).or(body.alerts);
-        let Some(alerts) = alerts else { return outcome([incident(&fields, &Rule::default(), None)]) };
-        let rule = Rule { name: fields.first(&RULE), severity: fields.first(&SEVERITY) };
-        let map = |alerts: &[Fields]| outcome(alerts.iter().map(|alert| incident(alert, &rule, alert.first(&["_id"]))));
+        let lists = [&body.hits, &body.context].map(|inner| inner.get().and_then(|inner| inner.hits.or(inner.alerts)));
+        let list = lists.into_iter().flatten().next().or(body.context_alerts).or(body.alerts);
+        let Some(alerts) = list else { return outcome([incident_of(event.json(EXPECTED)?, &Fields::default())]) };
+        let map = |alerts: &[&RawValue]| outcome(alerts.iter().map(|alert| incident_of(alert, &around)));
         if !alerts.get().starts_with('"') {
-            return map(&json::<List<Fields>>(alerts.get()).unwrap_or_default());
+            return map(&json::<List<&RawValue>>(alerts.get()).unwrap_or_default());
         }
         let text: String = json(alerts.get()).unwrap_or_default();
         let is_json = text.trim_start().starts_with(['{', '[']);
         match is_json.then(|| map(&json_list(&text))) {
             Some(Ok(outcome)) => Ok(outcome),
-            _ => outcome([incident_of_text(&text, &rule)]),
+            _ => outcome([incident_of_text(&text, &around)]),
         }
     }
 }
@@ -122,23 +136,28 @@ fn outcome(incidents: impl IntoIterator<Item = Option<Incident>>) -> Result<Outc
     Ok(outcome)
 }
 
-/// Maps one alert of a rule. Returns none if it is not an alert of a detection rule.
-fn incident(alert: &Fields, rule: &Rule, id: Option<&str>) -> Option<Incident> {
-    let name = alert.first(&RULE[..2]).or_else(|| rule.name.filter(|_| alert.first(&["@timestamp"]).is_some()))?;
+/// Maps an alert, or a hit with one. Returns none if it is not an alert of a detection rule. `around` is the body of the
+/// template in which the alert is.
+fn incident_of(raw: &RawValue, around: &Fields) -> Option<Incident> {
+    let alert: Fields = json(raw.get())?;
+    let hit: Hit = json(raw.get())?;
+    let names_rule = |found: &&Fields| found.first(&RULE[..2]).is_some();
+    let id = alert.first(&["_id"]);
+    let alert = [hit.fields.get(), hit._source.get()].into_iter().flatten().find(names_rule).unwrap_or(&alert);
+    let rule = || around.first(&RULE).filter(|_| alert.first(&["@timestamp"]).is_some());
+    let name = alert.first(&RULE[..2]).or_else(rule)?;
     let id = alert.first(&["kibana.alert.uuid"]).or(id).map_or_else(|| derive_id(name, alert), str::to_owned);
     let mut incident = Incident::new(id);
     incident.set_title(Some(name));
     incident.description = alert.first(&DESCRIPTION).map(str::to_owned);
-    incident.set_severity(alert.first(&SEVERITY).or(rule.severity));
+    incident.set_severity(alert.first(&SEVERITY).or(around.first(&SEVERITY)));
     let risk = alert.first(&RISK);
     incident.severity = incident.severity.or_else(|| severity_of_risk(risk?.parse().ok()?));
-    incident.state = alert.first(&["kibana.alert.workflow_status", "signal.status"]).and_then(State::parse);
+    incident.state = alert.first(&STATUS).and_then(state);
     incident.occurred_at = alert.time(&TIME);
     incident.changed_at = alert.time(&CHANGED);
     incident.external_link = alert.first(&["kibana.alert.url"]).map(str::to_owned);
-    for tag in alert.all("kibana.alert.rule.tags").chain(alert.all("signal.rule.tags")) {
-        incident.tag(tag);
-    }
+    TAGS.iter().flat_map(|name| alert.all(name)).for_each(|tag| incident.tag(tag));
     observe(&mut incident, alert);
     classify(&mut incident, alert);
     for name in DETAILS {
@@ -147,6 +166,12 @@ fn incident(alert: &Fields, rule: &Rule, id: Option<&str>) -> Option<Incident> {
     }
     incident.keep_unread(alert, "");
     Some(incident)
+}
+
+/// Alerts under work are open, also after they were closed.
+fn state(status: &str) -> Option<State> {
+    let is_under_work = ["acknowledged", "in-progress"].iter().any(|known| known.eq_ignore_ascii_case(status));
+    if is_under_work { Some(State::Open) } else { State::parse(status) }
 }
 
 /// Converts a risk score with the bounds of Elastic's user interface.
@@ -161,12 +186,12 @@ fn severity_of_risk(score: f64) -> Option<Severity> {
 }
 
 /// Maps a body whose template writes `context.alerts` as plain text: only the rule beside it is known.
-fn incident_of_text(text: &str, rule: &Rule) -> Option<Incident> {
-    let name = rule.name?;
+fn incident_of_text(text: &str, around: &Fields) -> Option<Incident> {
+    let name = around.first(&RULE)?;
     let mut incident = Incident::new(fingerprint([name, text]));
     incident.set_title(Some(name));
     incident.description = Some(text.to_owned());
-    incident.set_severity(rule.severity);
+    incident.set_severity(around.first(&SEVERITY));
     Some(incident)
 }
 
@@ -176,13 +201,23 @@ fn derive_id(rule: &str, alert: &Fields) -> String {
 }
 
 fn observe(incident: &mut Incident, alert: &Fields) {
-    incident.observe_fields(alert, &OBSERVABLES);
-    // A threshold rule names the values that it counted.
-    let terms = alert.all(TERMS[0]).zip(alert.all(TERMS[1]));
-    for (name, value) in terms {
-        if let Some((data_type, _)) = OBSERVABLES.iter().find(|(_, names)| names.contains(&name)) {
-            incident.observe(data_type, Some(value), name);
+    for (data_type, names) in OBSERVABLES {
+        for name in names {
+            alert.all(name).for_each(|value| _ = observe_as(incident, data_type, value, name));
         }
+    }
+    for (names, values) in NAMED {
+        let (named, values): (Vec<&str>, Vec<&str>) = (alert.all(names).collect(), alert.all(values).collect());
+        // A field with several values leaves open which value is of which field.
+        for (name, value) in named.iter().zip(&values).filter(|_| named.len() == values.len()) {
+            if let Some((data_type, _)) = OBSERVABLES.iter().find(|(_, known)| known.contains(name)) {
+                let found = observe_as(incident, data_type, value, name);
+                found.filter(|_| names.starts_with("threat.")).map(Observable::ioc);
+            }
+        }
+    }
+    if alert.first(&["host.name"]).is_none() {
+        incident.observe("hostname", alert.first(&["host.hostname"]), "host.hostname");
     }
     if alert.first(&IPS).is_none() {
         // `… source 192.0.2.1:42202, destination …`
@@ -191,6 +226,13 @@ fn observe(incident: &mut Incident, alert: &Fields) {
                 word.parse::<IpAddr>().map_or_else(|_| word.rsplit_once(':').map_or("", |(ip, _)| ip), |_| word);
             incident.observe("ip", Some(address), "kibana.alert.reason");
         }
+    }
+}
+
+fn observe_as<'i>(incident: &'i mut Incident, kind: &str, value: &str, name: &str) -> Option<&'i mut Observable> {
+    match kind {
+        "user-account" => incident.observe_user(Some(value), name),
+        _ => incident.observe(kind, Some(value), name),
     }
 }
 

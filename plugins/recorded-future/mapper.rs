@@ -70,7 +70,7 @@ struct Subject<'a> {
     entity: Part<Entity<'a>>,
     /// The entities of a hit without a primary one.
     entities: List<Entity<'a>>,
-    risk: Part<Risk<'a>>,
+    risk: Part<Fields<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -81,12 +81,6 @@ struct Entity<'a> {
     kind: Text<'a>,
 }
 
-#[derive(Deserialize)]
-struct Risk<'a> {
-    #[serde(borrow)]
-    criticality: Text<'a>,
-}
-
 impl<'a> Subject<'a> {
     fn entities(&self) -> impl Iterator<Item = &Entity<'a>> {
         let others = self.entities.iter().filter(|_| self.entity.get().is_none());
@@ -95,7 +89,7 @@ impl<'a> Subject<'a> {
 
     /// Returns the criticality, from 0 to 4.
     fn criticality(&self) -> Option<u8> {
-        self.risk.get()?.criticality.get()?.parse().ok()
+        self.risk.get()?.first(&["criticality"])?.parse().ok()
     }
 }
 

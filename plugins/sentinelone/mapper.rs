@@ -1,7 +1,7 @@
 //! SentinelOne: alerts of Unified Alert Management (UAM), threats of the API 2.1, and activities.
 
 use hookmill_sdk::{Description, Event, Fields, Incident, List, Mapper, MappingError, Observable, Outcome, Severity};
-use hookmill_sdk::{State, Text, file_name, is_list, json, map_list};
+use hookmill_sdk::{State, Text, file_name, has_objects, is_list, json, map_list};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -54,6 +54,8 @@ struct Item<'a> {
     edges: Option<&'a RawValue>,
     alerts: Option<&'a RawValue>,
     data: Option<&'a RawValue>,
+    /// In an answer of the API.
+    pagination: Option<&'a RawValue>,
 }
 
 impl Mapper for SentinelOne {
@@ -98,6 +100,10 @@ fn map_item(raw: &RawValue, outcome: &mut Outcome, envelopes: usize) -> Result<(
 fn map_envelope(item: &Item, outcome: &mut Outcome, envelopes: usize) -> Option<Result<(), MappingError>> {
     let members = [item.alert_with_raw_indicators, item.alert, item.node, item.edges, item.alerts, item.data];
     let inner = members.into_iter().flatten().next().filter(|_| envelopes < ENVELOPES_MAX)?;
+    // An empty list alone could be of another vendor.
+    if is_list(inner) && !has_objects(inner) && item.pagination.is_none() {
+        return None;
+    }
     let known = outcome.incidents.len();
     let result = if is_list(inner) {
         map_list(inner, EXPECTED, |item: &&RawValue, outcome| map_item(item, outcome, envelopes + 1)).map(|more| {
