@@ -199,7 +199,8 @@ impl Placeholder {
 
 /// Returns the placeholder with its summands at the start of a text, and the rest.
 pub(super) fn leading_placeholder(text: &str) -> Option<(&str, &str)> {
-    let (_, name) = Placeholder::first_in(text).filter(|(at, _)| *at == 0)?;
+    let names = Placeholder::ALL.iter().filter(|name| text.starts_with(name.as_str()));
+    let name = names.max_by_key(|name| name.as_str().len())?;
     let mut rest = &text[name.as_str().len()..];
     while name.is_number()
         && let Some((_, after)) = summand(rest)
