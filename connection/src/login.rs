@@ -101,9 +101,9 @@ impl Login {
             LoginProof::Cookie(name) => {
                 let pairs =
                     headers.get_all(SET_COOKIE).iter().filter_map(|value| value.to_str().ok()?.split(';').next());
-                let pairs = pairs.filter_map(|pair| pair.trim().split_once('='));
+                let mut pairs = pairs.filter_map(|pair| pair.trim().split_once('='));
                 // A server that renews a session may set the cookie twice. The last one counts.
-                let found = pairs.filter(|(known, _)| known == name).last().map(|(_, value)| value.to_owned());
+                let found = pairs.rfind(|(known, _)| known == name).map(|(_, value)| value.to_owned());
                 (format!("{name}="), found.with_context(|| format!("its answer sets no cookie `{name}`"))?)
             }
         };
