@@ -130,9 +130,9 @@ fn kind_of(log: &Fields) -> Option<String> {
 }
 
 fn is_clean(log: &Fields, kind: &str) -> bool {
-    let is_tagged = log.first(&["taggedMalicious"]).map(|tagged| tagged == "true");
+    let is_harmless = log.first(&["taggedMalicious"]) == Some("false");
     let result = log.first(&RESULT).unwrap_or_default().to_ascii_lowercase();
-    (kind == IMPERSONATION_PROTECT && is_tagged == Some(false)) || matches!(result.as_str(), "clean" | "safe")
+    (kind == IMPERSONATION_PROTECT && is_harmless) || matches!(result.as_str(), "clean" | "safe")
 }
 
 fn incident(log: &Fields, kind: &str) -> Result<Incident, MappingError> {
