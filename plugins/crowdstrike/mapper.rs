@@ -13,7 +13,8 @@ const EXPECTED: &str = "a CrowdStrike event with `metadata.eventType` and `event
 /// Types of observables, their roles and the fields with such values. The first role of an observable is kept.
 pub(crate) type Roles = [(&'static str, &'static str, &'static [&'static str])];
 
-struct CrowdStrike;
+/// The mapper for CrowdStrike Falcon.
+pub struct CrowdStrike;
 
 #[derive(Deserialize)]
 struct Payload<'a> {
