@@ -1,5 +1,5 @@
-//! Mimecast: logs of Targeted Threat Protection about URLs, attachments and impersonation, and lines of the SIEM batches,
-//! alone, in lists or in answers of the API.
+//! Mimecast: logs of Targeted Threat Protection about URLs, attachments and impersonation, logs of data leak prevention, and
+//! lines of the SIEM batches, alone, in lists or in answers of the API.
 
 use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Outcome, Severity};
 use hookmill_sdk::{fingerprint, has_objects, is_list, json, map_list, sentence};
@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 const EXPECTED: &str = "a log of Mimecast about a URL, an attachment or an impersonation with `messageId`, a line of a \
-                        SIEM batch with `type` and `processingId`, or an answer with `clickLogs`, `attachmentLogs` or \
-                        `impersonationLogs`";
+                        SIEM batch with `type` and `processingId`, or an answer with `clickLogs`, `attachmentLogs`, \
+                        `impersonationLogs` or `dlpLogs`";
 /// The types of SIEM lines that are about every mail, unless a virus was found in it.
 const ROUTINE: [&str; 4] = ["delivery", "journal", "process", "receipt"];
 /// The fields that only logs of Mimecast have.
@@ -36,10 +36,11 @@ const USER: [&str; 3] = ["userEmailAddress", "recipientAddress", "recipients"];
 const TIME: [&str; 3] = ["date", "eventTime", "timestamp"];
 const ACTIONS: [&str; 3] = ["action", "actions", "actionTriggered"];
 const RESULT: [&str; 3] = ["scanResult", "result", "scanResults"];
-const CATEGORY: [&str; 4] = ["category", "urlCategory", "virusFound", "identifiers"];
+const CATEGORY: [&str; 5] = ["category", "urlCategory", "virusFound", "identifiers", "policy"];
 const URL: &str = "url protect";
 const ATTACHMENT: &str = "attachment protect";
 const IMPERSONATION_PROTECT: &str = "impersonation protect";
+const DATA_LEAK: &str = "data leak prevention";
 
 struct Mimecast;
 
@@ -52,6 +53,7 @@ struct Answer<'a> {
     click_logs: Option<&'a RawValue>,
     attachment_logs: Option<&'a RawValue>,
     impersonation_logs: Option<&'a RawValue>,
+    dlp_logs: Option<&'a RawValue>,
 }
 
 impl Mapper for Mimecast {
@@ -80,7 +82,7 @@ impl Mapper for Mimecast {
 fn map_logs(raw: &RawValue, outcome: &mut Outcome) -> Result<(), MappingError> {
     let unsupported = || MappingError::Unsupported(format!("expected {EXPECTED}"));
     let answer: Answer = json(raw.get()).ok_or_else(unsupported)?;
-    let lists = [answer.click_logs, answer.attachment_logs, answer.impersonation_logs];
+    let lists = [answer.click_logs, answer.attachment_logs, answer.impersonation_logs, answer.dlp_logs];
     if lists.iter().all(Option::is_none) {
         return map_log(raw, outcome);
     }
@@ -123,6 +125,8 @@ fn kind_of(log: &Fields) -> Option<String> {
         ATTACHMENT
     } else if has(&["url"]) {
         URL
+    } else if has(&["policy"]) {
+        DATA_LEAK
     } else {
         return None;
     };
@@ -158,9 +162,11 @@ fn incident(log: &Fields, kind: &str) -> Result<Incident, MappingError> {
         ],
     );
     incident.observe("mail", sender.map(|sender| sender.trim_matches(['<', '>'])), "sender");
-    if kind == URL {
-        incident.observe("mail", log.first(&USER), "user");
-    } else {
+    // The user who clicked, or the one to whom data leaked; recipients of other mails are details.
+    if kind == URL || kind == DATA_LEAK {
+        incident.observe_fields(log, &[("mail", &USER)]);
+    }
+    if kind != URL {
         incident.observe("mail-subject", log.first(&["subject"]), "subject");
     }
     // The similar domain can be the imitated one, which is the organisation's own.
