@@ -5,8 +5,8 @@ import { at, type Incident, list, text } from "@hookmill/sdk";
 /** The members that name what an alert is about; the first that is there applies. */
 const NAMES = [
   ["ruleViolationInfo", "ruleInfo", "displayName"], ["displayName"], ["title"], ["maliciousEntity", "fromHeader"],
-  ["maliciousEntity", "entity", "emailAddress"], ["email"],
-  ["superAdminPasswordResetEvent", "userEmail"], ["actorEmail"], ["name"], ["entityName"], ["sourceIp"], ["appleId"], ["product"],
+  ["maliciousEntity", "entity", "emailAddress"], ["email"], ["superAdminPasswordResetEvent", "userEmail"], ["actorEmail"],
+  ["name"], ["entityName"], ["sourceIp"], ["appleId"], ["product"],
 ];
 
 /** Addresses of accounts, with their roles. */
@@ -20,7 +20,9 @@ const ACCOUNTS: [path: string[], role: string][] = [
 ];
 
 /** Members that become the title, the description or observables. */
-export const READ = ["@type", "actorEmail", "description", "email", "loginDetails", "sourceIp", "superAdminPasswordResetEvent", "title"];
+export const READ = [
+  "@type", "actorEmail", "description", "email", "loginDetails", "sourceIp", "superAdminPasswordResetEvent", "title",
+];
 
 /** Returns the name of what an alert is about: a rule, a sender, an account or products. */
 export function nameOf(data: unknown): string | undefined {

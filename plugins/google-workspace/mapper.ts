@@ -15,7 +15,12 @@ const STATES: Record<string, "open" | "resolved"> = { NOT_STARTED: "open", IN_PR
 
 export const mapper = defineMapper({
   describe() {
-    return { name: "Google Workspace", version: "0.1.0", summary: "Alerts of the Google Workspace Alert Center", scheme: "url-token" };
+    return {
+      name: "Google Workspace",
+      version: "0.1.0",
+      summary: "Alerts of the Google Workspace Alert Center",
+      scheme: "url-token",
+    };
   },
 
   toIncidents(event) {
@@ -23,10 +28,9 @@ export const mapper = defineMapper({
     const outcome: Outcome = { incidents: [], skipped: [], problems: [] };
     for (const [index, entry] of entries(body).entries()) {
       const id = idOf(entry);
-      const feedback = text(entry, "feedbackId");
-      if (feedback) outcome.skipped.push("feedback about an alert is not an alert");
-      else if (id && isOfAlertCenter(entry)) outcome.incidents.push(incident(entry, id));
-      else outcome.problems.push(`entry ${index + 1} is not ${EXPECTED}`);
+      if (!id || !isOfAlertCenter(entry)) outcome.problems.push(`entry ${index + 1} is not ${EXPECTED}`);
+      else if (text(entry, "feedbackId")) outcome.skipped.push("feedback about an alert is not an alert");
+      else outcome.incidents.push(incident(entry, id));
     }
     if (outcome.incidents.length + outcome.skipped.length === 0) throw unsupported(`expected ${EXPECTED}`);
     return outcome;
@@ -59,10 +63,11 @@ function idOf(entry: unknown): string | undefined {
   return text(entry, "alertId") ?? text(entry, "metadata", "alertId");
 }
 
-/** Other vendors have an `alertId` too. */
+/** Other vendors have an `alertId` too. The metadata of an alert and feedback about it have no `data`. */
 function isOfAlertCenter(entry: unknown): boolean {
-  const hasType = (text(entry, "data", "@type") ?? "").includes("google.apps.alertcenter");
-  return hasType || [["customerId"], ["metadata", "customerId"], ["securityInvestigationToolLink"]].some((path) => text(entry, ...path));
+  const type = text(entry, "data", "@type") ?? text(entry, "securityInvestigationToolLink") ?? "";
+  const isTimed = ["createTime", "etag", "updateTime"].some((name) => text(entry, name));
+  return /google\.apps\.alertcenter|\badmin\.google\.com\b/.test(type) || (isTimed && text(entry, "customerId") !== undefined);
 }
 
 function incident(alert: unknown, id: string): Incident {
