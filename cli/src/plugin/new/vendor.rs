@@ -34,6 +34,9 @@ pub(super) fn project(vendor: &str, name: &str) -> Result<ProjectFiles> {
                 let named = |name: &str| format!("\"name\": \"{name}\"");
                 Cow::Owned(text()?.replacen(&named(&vendor), &named(name), 1).into_bytes())
             }
+            "go.mod" => {
+                Cow::Owned(text()?.replacen(&format!("module {vendor}"), &format!("module {name}"), 1).into_bytes())
+            }
             _ => Cow::Borrowed(*content),
         };
         Ok((*path, content))
@@ -91,6 +94,9 @@ mod tests {
             for (path, content) in files.iter().filter(|(path, _)| ["Cargo.toml", "package.json"].contains(path)) {
                 let text = std::str::from_utf8(content).unwrap();
                 assert!(text.contains("\"mine\"") && !text.contains("workspace = true"), "{path}: {text}");
+            }
+            for (path, content) in files.iter().filter(|(path, _)| *path == "go.mod") {
+                assert!(content.starts_with(b"module mine\n"), "{path} of {}", vendor.name);
             }
         }
     }
