@@ -11,6 +11,9 @@ endif
 
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
+# The Go that `./setup mappers` installs if there is none, or only one that is too old.
+export PATH := $(abspath target/golang/go/bin):$(PATH)
+
 # The program that `mappers` and `payloads` run. `make test` needs no release build: it uses the one of its own tests.
 PROFILE = release
 HOOKMILL = $(TARGET)/$(PROFILE)/hookmill
@@ -23,7 +26,7 @@ RUN_TESTS = cargo $(if $(shell cargo nextest --version 2>/dev/null),nextest run 
 CONSOLE = console/dist/index.html.gz
 
 # Bundled mappers that are not in Rust, whose payloads no cargo test runs.
-OTHERS = cybereason google-workspace guardduty okta
+OTHERS = cybereason falco google-workspace guardduty okta sentry
 
 # The duration of each fuzz target.
 FUZZ_S = 30
@@ -53,21 +56,23 @@ verify-rest: deny doc build benches outside console-test fuzz sbom package-tests
 # Hours: long fuzzing, many mutants of payloads, and a host that is killed under load over and over.
 soak: FUZZ_S = 600
 soak: mappers fuzz
-	HOOKMILL_MUTATIONS=$(or $(HOOKMILL_MUTATIONS),2000) cargo test --release --workspace --test '*' mutations
+	HOOKMILL_MUTATIONS=$(or $(HOOKMILL_MUTATIONS),2000) cargo test --release --workspace --test '*' conformance
 	HOOKMILL_KILLS=$(or $(HOOKMILL_KILLS),1000) cargo test --release --workspace --test '*' durability
 
 lint: setup
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 
-# The payloads of the mappers in TypeScript and Python.
+# The payloads of the mappers in TypeScript, Python and Go.
 payloads: mappers
 	for name in $(OTHERS); do $(HOOKMILL) plugin test plugins/$$name --plugin target/plugins/$$name.wasm || exit 1; done
 
-# The SDKs for TypeScript and Python, without a host.
+# The SDKs for TypeScript, Python and Go, without a host.
 sdks: mappers
 	node sdk/js/test.mjs
 	PYTHONPATH=sdk/python:sdk/python/stubs plugins/guardduty/.venv/bin/python -B -m unittest discover -q sdk/python/tests
+	GOOS=wasip1 GOARCH=wasm go -C sdk/go vet ./...
+	go -C sdk/go test .
 
 # The host beside signature libraries of others, its API under schemathesis, plugins of every language.
 outside: mappers

@@ -1,5 +1,5 @@
 //! Embeds the files of the console, if it was built: `make build` writes them to `console/dist`, each compressed with gzip;
-//! and what is known of vendors, `plugins/NAME/vendor.yaml`.
+//! and what is known of vendors, `plugins/NAME/vendor.yaml` and `kinds.json`.
 
 use std::fmt::Write;
 use std::io;
@@ -17,7 +17,9 @@ fn main() -> io::Result<()> {
     // The compiler watches the embedded files. A new plugin is a new line of this file; to watch the folder of the plugins
     // would compile this crate again after each change of any of them.
     println!("cargo::rerun-if-changed={}", package.join("../Cargo.lock").display());
-    write_table("vendor_files.rs", vendors(&package.join("../plugins"))?, "include_str!", "")
+    let plugins = package.join("../plugins");
+    write_table("vendor_files.rs", files_of_vendors(&plugins, "vendor.yaml")?, "include_str!", "")?;
+    write_table("kinds_files.rs", files_of_vendors(&plugins, "kinds.json")?, "include_str!", "")
 }
 
 /// Writes a table of names and the contents of their files, for the crate to include.
@@ -32,12 +34,12 @@ fn write_table(name: &str, mut files: Vec<(String, PathBuf)>, include: &str, suf
     std::fs::write(PathBuf::from(out).join(name), table)
 }
 
-/// Returns the plugins whose vendor is described, with the files that do so.
-fn vendors(plugins: &Path) -> io::Result<Vec<(String, PathBuf)>> {
+/// Returns the plugins whose vendor is described, with their files of this name.
+fn files_of_vendors(plugins: &Path, file: &str) -> io::Result<Vec<(String, PathBuf)>> {
     let mut vendors = Vec::new();
     for folder in std::fs::read_dir(plugins)? {
         let folder = folder?;
-        let file = folder.path().join("vendor.yaml");
+        let file = folder.path().join(file);
         if let (true, Ok(name)) = (file.is_file(), folder.file_name().into_string()) {
             vendors.push((name, file.canonicalize()?));
         }

@@ -6,6 +6,7 @@ use crate::outcome::{incident, returns};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::io::Read;
 use std::time::Instant;
 
 fn folder() -> Folder {
@@ -353,4 +354,76 @@ async fn metrics_have_documented_names_and_known_labels() {
         assert!(value.trim().parse::<f64>().unwrap() >= 3.0, "{name}{value}");
     }
     assert!(!text.contains("chosen-by-a-sender"));
+}
+
+#[tokio::test]
+async fn events_are_counted_and_found_by_their_ids() {
+    let folder = folder();
+    let host = folder.start().await;
+    let mut ids = Vec::new();
+    for (source, body) in [("edr", "1"), ("mail", "2"), ("traps", "3"), ("late", "4"), ("edr", "5")] {
+        let body = match source {
+            "edr" | "mail" => incident(json!({"source-ref": body})),
+            _ => body.into(),
+        };
+        ids.push(host.post(source, body).await.event_id().to_owned());
+    }
+    for (query, count) in [
+        ("", 5),
+        ("?source=edr", 2),
+        ("?source=edr&source=mail&status=mapped", 3),
+        ("?code=trapped", 2),
+        ("?status=discarded", 0),
+        ("?created_after=2020-01-01T00:00:00Z", 5),
+        (&format!("?id={}&id={}", ids[0], ids[2]), 2),
+        (&format!("?id={}&id={}&source=edr", ids[0], ids[2]), 1),
+    ] {
+        let counted = host.get(&format!("/api/events/count{query}")).await;
+        assert_eq!(counted, json!({"count": count, "has_more": false}), "{query}");
+        assert_eq!(host.list(&format!("/api/events{query}")).await.len(), count, "{query}");
+    }
+    let refused = host.call(Method::GET, "/api/events/count?limit=1", "").await;
+    assert_eq!((refused.status, refused.error_code()), (400, "invalid_request"));
+}
+
+/// Answers in JSON are compressed for clients that accept that; streams, and answers to senders, are not.
+#[tokio::test]
+async fn answers_are_compressed_on_request() {
+    use flate2::read::GzDecoder;
+    let folder = folder();
+    let host = folder.start().await;
+    for number in 0..300 {
+        let said = json!({"source-ref": format!("ref-{number}"), "title": "x".repeat(500)});
+        host.post("edr", incident(said)).await;
+    }
+    let get = async |path: &str, encoding: Option<&str>| {
+        let request = host.request(Method::GET, path);
+        let request = encoding.into_iter().fold(request, |request, value| request.header("accept-encoding", value));
+        let response = request.send().await.unwrap();
+        let header = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        let headers = (header("content-encoding"), header("vary"));
+        (headers, response.bytes().await.unwrap())
+    };
+    let (gzip, vary) = (Some("gzip".to_owned()), Some("accept-encoding".to_owned()));
+    for path in ["/api/incidents?limit=3", "/api/incidents?limit=300", "/openapi.json"] {
+        let (headers, whole) = get(path, None).await;
+        assert_eq!(headers, (None, vary.clone()), "{path}");
+        assert_eq!(get(path, Some("br, gzip;q=0")).await, (headers, whole.clone()), "{path}");
+        let (headers, compressed) = get(path, Some("br, gzip")).await;
+        assert_eq!(headers, (gzip.clone(), vary.clone()), "{path}");
+        assert!(compressed.len() < whole.len() / 3, "{path}: {} of {}", compressed.len(), whole.len());
+        let mut decoded = Vec::new();
+        GzDecoder::new(&compressed[..]).read_to_end(&mut decoded).unwrap();
+        assert!(decoded == whole, "{path}");
+    }
+    // A small answer is as large as its compressed form.
+    assert_eq!(get("/api/destinations", Some("gzip")).await.0, (None, vary));
+    let stream =
+        host.request(Method::GET, "/api/stream?from=0").header("accept-encoding", "gzip").send().await.unwrap();
+    assert!(stream.headers().get("content-encoding").is_none());
+    let many: Vec<Value> = (0..100).map(|number| json!({"source-ref": format!("more-{number}")})).collect();
+    let answer = host.webhook("edr").header("accept-encoding", "gzip").body(returns(&json!({"incidents": many})));
+    let answer = answer.send().await.unwrap();
+    assert!(answer.headers().get("content-encoding").is_none());
+    assert!(answer.bytes().await.unwrap().len() > 4096);
 }

@@ -21,6 +21,7 @@ fn every_configuration_error_names_the_key_and_the_allowed_values() {
     let webhook = |keys: &str| format!("webhooks:\n  soc: {{ url: \"https://soc.example\", {keys} }}\n");
     let secret = "secret: hunter2hunter2hunter2hunter2";
     let with_secret = |keys: &str| source(&format!("{secret}, {keys}"));
+    let oauth2 = "type: oauth2, token_url: \"https://login.example/token\", client_secret: hunter2";
     // The texts that a user needs to correct the configuration.
     let cases: Vec<(String, &[&str])> = vec![
         ("lisen: 127.0.0.1:0".into(), &["line 1", "`lisen`", "listen, admin_listen"]),
@@ -39,6 +40,25 @@ fn every_configuration_error_names_the_key_and_the_allowed_values() {
         (with_secret("scheme: { type: hmac }"), &["sources.edr", "`signature_header`"]),
         (with_secret("scheme: basic"), &["sources.edr", "user:password"]),
         (source("scheme: basic, secret: \"soc:hunter2\""), &["sources.edr", "7 bytes"]),
+        (with_secret("allow_networks: [10.0.0.0/8]"), &["sources.edr", "`allow_networks`", "`allow_ips`"]),
+        (with_secret("proxy: \"http://proxy.example\""), &["sources.edr", "`proxy`", "remove them"]),
+        (
+            source("scheme: { type: jwt, issuer: x, audience: y, jwks: none.json }"),
+            &["sources.edr", "cannot read the `jwks`", "none.json"],
+        ),
+        (
+            source("scheme: { type: jwt, issuer: x, audience: y, jwks_url: \"http://keys.example/\" }"),
+            &["sources.edr", "`jwks_url`", "https:"],
+        ),
+        (
+            source(
+                "proxy: \"http://10.0.0.1:3128\", scheme: { type: jwt, issuer: x, audience: y, jwks_url: \"https://k.example\" }",
+            ),
+            &["sources.edr", "`proxy`", "10.0.0.1", "`allow_networks`"],
+        ),
+        (source("scheme: { type: jwt, issuer: x, audience: y }"), &["sources.edr", "`jwks_url`", "`jwks`"]),
+        (source("scheme: { type: google-pubsub, audience: y }"), &["sources.edr", "`email`"]),
+        (with_secret("scheme: body-secret"), &["sources.edr", "`pointer`", "/auth/token"]),
         (source("scheme: aws-sns"), &["sources.edr", "`topics`", "arn:aws:sns"]),
         (
             source("scheme: { type: aws-sns, topics: [\"arn:aws:sns:x:1:y\"], certificate: none.pem }"),
@@ -52,6 +72,28 @@ fn every_configuration_error_names_the_key_and_the_allowed_values() {
         ("destination: {}".into(), &["line 1", "`destination`", "destinations"]),
         ("destinations: { x: {} }".into(), &["destinations.x", "`type`", "webhook, http, slack"]),
         ("destinations: { x: { type: slak } }".into(), &["line 1", "`slak`", "slack"]),
+        (
+            "destinations: { x: { type: file, path: x, format: osf } }".into(),
+            &["line 1", "`osf`", "thehive, standard-webhooks, ocsf"],
+        ),
+        (
+            "destinations: { x: { type: slack, url: \"https://x.example\", format: ocsf } }".into(),
+            &["destinations.x", "type `slack` has no key `format`"],
+        ),
+        (
+            "destinations: { x: { type: http, url: \"https://x.example\", format: ocsf, body: a } }".into(),
+            &["destinations.x", "`format` and `body`"],
+        ),
+        (
+            "destinations: { x: { type: http, url: \"https://x.example\", format: ocsf, method: GET } }".into(),
+            &["destinations.x", "GET sends no body"],
+        ),
+        (
+            "destinations: { x: { type: file, path: x, format: ocsf } }\n\
+             notifications: [{ name: n, trigger: event_received, notify: [{ to: x }] }]"
+                .into(),
+            &["`ocsf`", "only changes of incidents", "event_received"],
+        ),
         (
             "destinations: { x: { type: slack, url: \"https://x.example\", secret: a } }".into(),
             &["destinations.x", "`secret`", "`slack`"],
@@ -155,6 +197,40 @@ fn every_configuration_error_names_the_key_and_the_allowed_values() {
         (webhook("signature: { type: hmac }, secret: hunter2"), &["`signature`", "needs a `header`"]),
         (webhook("signature: { type: hmac, header: x, key: y }, secret: hunter2"), &["`signature`", "no key `key`"]),
         (webhook("auth: digest"), &["webhooks.soc", "`auth`", "`digest`", "none, basic, bearer, header"]),
+        (webhook("auth: { type: oauth2, client_id: soc }"), &["`auth`", "needs a `client_secret`", "`client_key`"]),
+        (webhook("auth: { type: oauth2, client_secret: hunter2 }"), &["`auth`", "needs a `token_url`"]),
+        (webhook(&format!("auth: {{ {oauth2} }}")), &["`auth`", "needs a `client_id`"]),
+        (webhook(&format!("auth: {{ {oauth2}, client_id: soc, realm: x }}")), &["`auth`", "no key `realm`"]),
+        (webhook(&format!("auth: {{ {oauth2}, client_id: soc, client_auth: head }}")), &["`head`", "body or basic"]),
+        (webhook(&format!("auth: {{ {oauth2}, client_id: soc, grant: jwt }}")), &["`grant`", "`client_key`"]),
+        (webhook(&format!("auth: {{ {oauth2}, client_key: a.key }}")), &["`client_secret` and `client_key`"]),
+        (
+            webhook("auth: { type: oauth2, token_url: \"https://x.example\", client_id: a, client_key: none.key }"),
+            &["webhooks.soc", "`auth`", "`client_key`", "none.key", "No such file"],
+        ),
+        (
+            webhook("auth: { type: oauth2, token_url: \"ftp://x.example\", client_id: a, client_secret: hunter2 }"),
+            &["webhooks.soc", "`auth`", "`token_url`", "expected http: or https:"],
+        ),
+        (webhook("auth: { type: oauth2, token_url: hunter2, client_id: a, client_secret: b }"), &["`token_url`", "https://"]),
+        (webhook("auth: { type: login, token: /t }"), &["webhooks.soc", "`auth`", "`json` or `form`"]),
+        (webhook("auth: { type: login, json: hunter2, token: /t }"), &["line 2", "`json`"]),
+        (webhook("auth: { type: login, json: { a: hunter2 } }"), &["`auth`", "`token`", "`cookie`"]),
+        (webhook("auth: { type: login, json: { a: hunter2 }, token: t }"), &["`auth`", "`token`", "/token"]),
+        (webhook("auth: { type: login, json: { a: hunter2 }, token: /t }"), &["`auth`", "needs a `url`"]),
+        (
+            webhook("auth: { type: login, json: { a: b }, token: /t, expires_in: soon, url: \"https://a.example\" }"),
+            &["`auth`", "`expires_in`", "`soon`"],
+        ),
+        (webhook("auth: { type: signature, secret: hunter2 }"), &["webhooks.soc", "`auth`", "`template`"]),
+        (
+            webhook("auth: { type: signature, secret: hunter2, template: \"{host}\", signature_header: x }"),
+            &["`auth`", "{host}", "{method}, {path}, {query}, {target}"],
+        ),
+        (
+            webhook("auth: { type: signature, secret: hunter2, template: a, signature_header: host }"),
+            &["`auth`", "the host's own"],
+        ),
         (webhook("auth: { token: hunter2 }"), &["line 2", "`type`", "type: bearer"]),
         (webhook("auth: { type: basic, username: soc }"), &["webhooks.soc", "`auth`", "needs a `password`"]),
         (webhook("auth: { type: bearer, token: hunter2, realm: x }"), &["`auth`", "no key `realm`"]),
@@ -281,6 +357,27 @@ fn unusable_pull_sources_are_refused_at_start() {
         (&format!("{poll}, ignore_duplicates: false, overlap: 5s"), "remove one of the two"),
         (&format!("{poll}, headers: {{ host: a }}"), "the header `host` is the host's own"),
         (&format!("{poll}, ca: nowhere.pem"), "nowhere.pem"),
+        (&format!("{poll}, method: PUT"), "`PUT` is not one of: GET, POST"),
+        (&format!("{poll}, method: GET, body: '{{}}'"), "`body` needs `method: POST`"),
+        (&format!("{poll}, body: 'a=b'"), "`body`: not JSON"),
+        (&format!("{poll}, body: '{{\"a\": LAST_POLL_TIME}}'"), "put it into quotes, or set `time_format`"),
+        (&format!("{poll}, body: '{{\"a\": NEXT_CURSOR}}'"), "set `next` too"),
+        (&format!("{poll}, body: '{{\"a\": NEXT_OFFSET}}', next: /a"), "two ways to the next page"),
+        (&format!("{poll}, body: '{{\"a\": ITEM_ID}}'"), "`ITEM_ID` has no value here"),
+        ("kind: http-poll, url: \"https://soc.example/?a=NEXT_CURSOR\"", "`NEXT_CURSOR` has no value here"),
+        (&format!("{poll}, detail: {{ url: /a }}"), "`detail`: neither `url` nor `body` has ITEM_ID or ITEM_IDS"),
+        (&format!("{poll}, detail: {{ id: /a }}"), "missing field `url`"),
+        (
+            &format!("{poll}, detail: {{ url: \"https://other.example/ITEM_ID\" }}"),
+            "`url` is at another scheme, host or port",
+        ),
+        (&format!("{poll}, detail: {{ url: /a/ITEM_ID, batch: 5 }}"), "`batch` is the number of ids in ITEM_IDS"),
+        (&format!("{poll}, detail: {{ url: /a, body: '[ITEM_IDS]', batch: 5000 }}"), "`batch` is 5000; at most 1000"),
+        (&format!("{poll}, detail: {{ url: /ITEM_ID, body: '[ITEM_IDS]' }}"), "use one of the two"),
+        (
+            "kind: graphql-poll, url: \"https://soc.example/\", query: a, items: /a, detail: { url: /a }",
+            "no key `detail`",
+        ),
     ] {
         let refusal = Folder::new(&format!("sources:\n  pulled: {{ {keys} }}\n")).refusal();
         assert!(refusal.contains(text), "{keys}: {refusal}");

@@ -348,3 +348,37 @@ async fn a_replayed_event_is_counted_once() {
         assert_eq!(shown["event_ids"].as_array().unwrap().last().unwrap(), answers[EVENTS - 1].event_id());
     }
 }
+
+/// The trail can be read from its end, and shows what one payload changed.
+#[tokio::test]
+async fn a_trail_is_read_backwards_and_by_its_causes() {
+    let folder = folder("");
+    let host = folder.start().await;
+    let post = async |severity: &str| {
+        let said = json!({"source-ref": "often", "severity": severity});
+        host.post("lab", returns(&json!({"incidents": [said]}))).await.event_id().to_owned()
+    };
+    let first = post("low").await;
+    let incident = host.get("/api/incidents?source_ref=often").await["data"][0].clone();
+    let path = format!("/api/incidents/{}/audit", incident["id"].as_str().unwrap());
+    let mut last = String::new();
+    for number in 0..40 {
+        last = post(["medium", "high"][number % 2]).await;
+    }
+    let forwards = host.list(&path).await;
+    assert_eq!(forwards.len(), 41);
+    for limit in [1, 7, 41, 1000] {
+        let mut backwards = host.list(&format!("{path}?newest_first=true&limit={limit}")).await;
+        backwards.reverse();
+        assert!(backwards == forwards, "{limit}");
+    }
+    assert!(host.list(&format!("{path}?newest_first=false")).await == forwards);
+    let caused = async |id: &str| host.list(&format!("{path}?newest_first=true&caused_by={id}")).await;
+    assert!(caused(&last).await == [forwards[40].clone(), forwards[39].clone()]);
+    assert!(caused(&first).await == [forwards[0].clone()]);
+    assert!(caused("somebody else").await.is_empty());
+    for query in ["?caused_by=x", "?newest_first=true&caused_by=x&cursor=1", "?newest_first=perhaps"] {
+        let refused = host.call(Method::GET, &format!("{path}{query}"), "").await;
+        assert_eq!((refused.status, refused.error_code()), (400, "invalid_request"), "{query}");
+    }
+}

@@ -5,23 +5,49 @@ use crate::host::{Folder, SECRET};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// The mappers in Rust, each with one of its payloads.
-const SAMPLES: [(&str, &str); 15] = [
+/// The mappers in Rust and Go, each with one of its payloads.
+const SAMPLES: [(&str, &str); 41] = [
+    ("abnormal", "threat"),
+    ("alertmanager", "firing"),
+    ("carbon-black", "cb-analytics"),
+    ("cloudflare", "network-attack"),
     ("cortex-xdr", "incident-new"),
     ("crowdstrike", "seed"),
+    ("darktrace", "breach"),
     ("defender-office365", "seed"),
     ("defender-xdr", "older-incident"),
     ("elastic", "seed"),
+    ("extrahop", "detection"),
+    ("falco", "sensitive-file"),
     ("generic", "seed"),
+    ("gitguardian", "incident"),
     ("github", "secret-reopened-without-header"),
     ("google-scc", "notification-new"),
+    ("grafana", "firing"),
+    ("insightidr", "investigation"),
+    ("mimecast", "siem-virus"),
+    ("misp", "event"),
+    ("netskope", "policy-block"),
     ("opencti", "incident"),
+    ("orca", "vm"),
+    ("prisma-cloud", "alert"),
+    ("proofpoint-tap", "click-of-a-forwarder"),
+    ("qradar", "username"),
+    ("recorded-future", "classic-alert"),
     ("security-hub", "eventbridge-new"),
     ("sentinel", "incident-new"),
     ("sentinelone", "uam-alert"),
+    ("sentry", "issue-created"),
+    ("snyk", "package-issue"),
+    ("sophos-central", "alert"),
     ("splunk", "seed"),
     ("thehive", "seed"),
+    ("thinkst-canary", "webhook-file-opened"),
+    ("vectra", "rux-detection"),
+    ("vision-one", "workbench-new"),
     ("wazuh", "sshd-level-10"),
+    ("wiz", "webhook-issue-created"),
+    ("zerofox", "dark-web"),
 ];
 
 #[tokio::test]
@@ -99,7 +125,12 @@ async fn no_bundled_mapper_accepts_the_payload_of_another() {
 /// Mappers that contain an interpreter.
 #[tokio::test]
 async fn bundled_mappers_in_other_languages_map_in_a_host() {
-    let samples = [("okta", "two-events"), ("guardduty", "archived-credential-exfiltration")];
+    let samples = [
+        ("okta", "two-events"),
+        ("guardduty", "archived-credential-exfiltration"),
+        ("google-workspace", "suspicious-login"),
+        ("cybereason", "detection-malop"),
+    ];
     let sources: String = samples.iter().map(|(name, _)| format!("  {name}: {{ secret: {SECRET} }}\n")).collect();
     let mut folder = Folder::new(&format!("sources:\n{sources}"));
     for (name, _) in samples {

@@ -28,7 +28,8 @@ async fn open_incidents_waiting_events_and_silent_sources_are_counted() {
     };
     let overview = async || call(Method::GET, "/api/overview", Vec::new()).await.body;
     let empty = json!({
-        "version": env!("CARGO_PKG_VERSION"), "open_incidents": [], "events": {"queued": 0, "quarantined": 0}, "silent_sources": []
+        "version": env!("CARGO_PKG_VERSION"), "public_url": null, "open_incidents": [],
+        "events": {"queued": 0, "quarantined": 0}, "silent_sources": []
     });
     assert_eq!(overview().await, empty);
 
@@ -61,4 +62,11 @@ async fn open_incidents_waiting_events_and_silent_sources_are_counted() {
     assert_eq!(shown["open_incidents"], json!([counts("high", 1, 0, 1, 1), counts("low", 0, 1, 0, 0)]));
     assert_eq!(shown["events"], json!({"queued": 1, "quarantined": 1}));
     host.stop().await;
+}
+
+#[tokio::test]
+async fn the_configured_url_of_the_host_is_shown() {
+    let folder = Folder::new("public_url: https://hooks.example/");
+    let host = folder.start().await;
+    assert_eq!(host.get("/api/overview").await["public_url"], "https://hooks.example");
 }

@@ -8,9 +8,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-const NETWORKS: &str = "allow_networks: [127.0.0.0/8]";
+pub const NETWORKS: &str = "allow_networks: [127.0.0.0/8]";
 
-fn folder(sources: &str) -> Folder {
+pub fn folder(sources: &str) -> Folder {
     Folder::new(&format!("sources:\n{sources}")).with("echo", &echo("1.0"))
 }
 
@@ -21,7 +21,7 @@ fn stream_of(server: &Server, keys: &str) -> String {
     )
 }
 
-fn poll_of(name: &str, server: &Server, path: &str, keys: &str) -> String {
+pub fn poll_of(name: &str, server: &Server, path: &str, keys: &str) -> String {
     let keys = if keys.contains("interval:") { keys } else { &format!("{keys}, interval: 1s") };
     format!("  {name}: {{ kind: http-poll, url: \"{}{path}\", plugin: echo, {NETWORKS}{keys} }}\n", server.url)
 }
@@ -30,13 +30,13 @@ fn frame(id: &str, event: &str, object: &str) -> String {
     format!("id: {id}\nevent: {event}\ndata: {{\"data\":{{\"id\":\"{object}\"}}}}\n\n")
 }
 
-async fn source_when(host: &Host<'_>, name: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+pub async fn source_when(host: &Host<'_>, name: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     let path = format!("/api/sources/{name}");
     eventually(&format!("source {name}"), async || Some(host.get(&path).await).filter(&wanted)).await
 }
 
 /// Returns the bodies of a source's events, oldest first.
-async fn bodies(host: &Host<'_>, source: &str) -> Vec<String> {
+pub async fn bodies(host: &Host<'_>, source: &str) -> Vec<String> {
     let mut bodies = Vec::new();
     for event in host.list(&format!("/api/events?source={source}")).await {
         let event = host.get(&format!("/api/events/{}", event["id"].as_str().unwrap())).await;

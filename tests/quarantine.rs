@@ -223,3 +223,33 @@ async fn versions_that_are_not_live_are_run_and_compared() {
     let (status, gone) = run(json!({"body": "x", "version": refused})).await;
     assert!(status == 409 && gone["error"]["message"].as_str().unwrap().contains("is not kept"), "{gone}");
 }
+
+/// Grouping is bounded: of many different messages the newest are grouped, those with the same pattern together.
+#[tokio::test]
+async fn of_many_different_failures_the_newest_are_grouped() {
+    const COPIES: u64 = 10_500;
+    const GROUPED: u64 = 10_000;
+    let folder = lab();
+    let mut host = folder.start().await;
+    let answer = host.post("edr", returns(&json!({"malformed": "the first"}))).await;
+    let first = answer.body["event_id"].as_str().or(answer.body["error"]["event_id"].as_str()).unwrap().to_owned();
+    host.terminate();
+    host.end().await;
+    drop(host);
+    let database = rusqlite::Connection::open(folder.path("data/hookmill.db")).unwrap();
+    // The copies have later keys, with ids to match: the first 48 bits are the time, which the key has too.
+    let columns =
+        "source, status, received_at, attempts, code, tried, incidents, content_type, headers, context, digest, body";
+    let sql = format!(
+        "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < {COPIES}) \
+         INSERT INTO events (key, id, message, {columns}) \
+         SELECT key + n * 32768, randomblob(16), replace(message, 'the first', 'copy ' || n), {columns} FROM events, number"
+    );
+    database.execute(&sql, []).unwrap();
+    drop(database);
+    let host = folder.start().await;
+    let groups = host.list("/api/quarantine?limit=1").await;
+    assert_eq!(groups.len(), 1, "{groups:?}");
+    let message = groups[0]["message"].as_str().unwrap();
+    assert_eq!((message, groups[0]["count"].as_u64()), ("copy #", Some(GROUPED)), "without {first}");
+}

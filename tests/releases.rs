@@ -167,6 +167,26 @@ async fn results_of_samples_need_scope_admin() {
     assert_eq!(reason(&read).await, Value::Null);
     assert!(reason(ADMIN_TOKEN).await.as_str().unwrap().contains("words of a sample"));
     assert!(!host.log().contains("words of"), "{}", host.log());
+
+    let get = async |token: &str, path: &str| {
+        let request = host.client.get(format!("{}/api/plugins/echo/samples{path}", host.url)).bearer_auth(token);
+        let answer = crate::host::send(request).await.unwrap();
+        (answer.status, answer.body)
+    };
+    assert_eq!(get(ADMIN_TOKEN, "").await, (200, json!({"data": ["a.json", "b.json"], "next_cursor": null})));
+    let (status, sample) = get(ADMIN_TOKEN, "/a.json").await;
+    assert_eq!((status, &sample["body"]["encoding"], &sample["context"]), (200, &json!("utf-8"), &json!([])));
+    assert_eq!(sample["headers"], json!([{"name": "content-type", "value": "application/json"}]));
+    assert!(sample["body"]["data"].as_str().unwrap().contains("words of a sample"), "{sample}");
+    let (status, refusal) = get(ADMIN_TOKEN, "/b.json").await;
+    assert_eq!((status, &refusal["error"]["code"]), (409, &json!("conflict")));
+    assert!(refusal["error"]["message"].as_str().unwrap().ends_with("b.json is a link"), "{refusal}");
+    for path in ["/c.json", "/..%2F..%2Foutside.json", "/a.event.json"] {
+        assert_eq!(get(ADMIN_TOKEN, path).await.0, 404, "{path}");
+    }
+    for path in ["", "/a.json"] {
+        assert_eq!(get(&read, path).await.0, 403, "{path}");
+    }
 }
 
 /// Only files that might go live are run for a comparison.

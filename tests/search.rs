@@ -113,6 +113,9 @@ async fn check_filters(host: &Host<'_>) {
         let query: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
         let found = host.list(&format!("/api/incidents?limit=2&{}", query.join("&"))).await;
         assert_eq!(refs(&found), expected, "{pairs:?}");
+        let unsorted: Vec<String> = query.into_iter().filter(|pair| !pair.starts_with("sort=")).collect();
+        let counted = host.get(&format!("/api/incidents/count?{}", unsorted.join("&"))).await;
+        assert_eq!(counted, json!({"count": found.len(), "has_more": false}), "{pairs:?}");
     }
 }
 

@@ -53,7 +53,9 @@ pub struct Asked {
     /// `GET /path?query`.
     pub line: String,
     headers: Vec<(String, String)>,
+    /// The body, if it is JSON.
     pub body: Value,
+    pub text: String,
 }
 
 impl Asked {
@@ -123,8 +125,9 @@ async fn answer(mut stream: TcpStream, script: Arc<Script>) -> Option<()> {
     let mut body = vec![0; length];
     read.read_exact(&mut body).await.ok()?;
     let line = line.trim_end().trim_end_matches(" HTTP/1.1").to_owned();
-    let body = serde_json::from_slice(&body).unwrap_or_default();
-    script.asked.lock().unwrap().push(Asked { line, headers, body });
+    let text = String::from_utf8(body).unwrap();
+    let body = serde_json::from_str(&text).unwrap_or_default();
+    script.asked.lock().unwrap().push(Asked { line, headers, body, text });
     let page = script.pages.lock().unwrap().pop_front();
     let page = {
         let mut last = script.last.lock().unwrap();

@@ -37,7 +37,7 @@ fn every_mapper_has_its_vendor_and_an_up_to_date_page() {
 }
 
 fn page(vendor: &Vendor) -> String {
-    let Vendor { name, product, sends, ways, checks, documents } = vendor;
+    let Vendor { name, vendor: _, product, sends, kinds: _, ways, checks, documents } = vendor;
     let mut text = format!(
         "# {product}\n\nGenerated from `plugins/{name}/vendor.yaml` and `plugins/{name}/coverage.md` by `tests/vendors.rs`. DO \
          NOT EDIT!\n\nThe mapper `{name}` reads:\n\n{}",
@@ -164,4 +164,39 @@ async fn a_source_is_added_as_its_vendor_needs_it() {
     let (success, text, _) = add(&["other", "--vendor", "generic", "--way", "2"]);
     assert!(success && text.contains("scheme static-header"), "{text}");
     assert!(!add(&["edr", "--vendor", "crowdstrike"]).0, "the name is taken");
+}
+
+#[test]
+fn a_project_begins_with_the_bundled_mapper_of_a_vendor() {
+    let folder = Folder::new("");
+    for vendor in bundled().unwrap() {
+        let name = format!("my-{}", vendor.name);
+        let (success, text, errors) = folder.run(&["plugin", "new", &name, "--vendor", &vendor.name]);
+        assert!(success && text.contains("plugin build"), "{errors}");
+        let source = project("plugins").join(&vendor.name);
+        let same = |file: &str| {
+            assert_eq!(fs::read(folder.path(&name).join(file)).unwrap(), fs::read(source.join(file)).unwrap())
+        };
+        let code =
+            ["mapper.rs", "mapper.ts", "mapper.py"].into_iter().find(|code| source.join(code).is_file()).unwrap();
+        [code, "kinds.json"].into_iter().for_each(same);
+        for payload in fs::read_dir(source.join("payloads")).unwrap() {
+            let payload = payload.unwrap().file_name().into_string().unwrap();
+            if payload.ends_with(".json") {
+                same(&format!("payloads/{payload}"));
+            }
+        }
+        assert!(folder.path(&name).join("sdk").is_dir() && !folder.path(&name).join("payloads/sample.json").exists());
+    }
+    // The files of the project fit the mapper.
+    let mapper = project("target/plugins/generic.wasm");
+    let (success, text, errors) = folder.run(&["plugin", "test", "my-generic", "--plugin", mapper.to_str().unwrap()]);
+    assert!(success && text.contains("✓ seed"), "{text}{errors}");
+
+    let (success, _, errors) = folder.run(&["plugin", "new", "other", "--vendor", "acme"]);
+    assert!(!success && errors.contains("there is no vendor `acme`") && errors.contains("crowdstrike"), "{errors}");
+    assert!(!folder.path("other").exists());
+    for arguments in [&["--lang", "rust", "--vendor", "okta"][..], &[]] {
+        assert!(!folder.run(&[&["plugin", "new", "other"], arguments].concat()).0, "{arguments:?}");
+    }
 }

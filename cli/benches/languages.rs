@@ -15,10 +15,11 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// Language, plugin and the payload that it maps.
-const MAPPERS: [(&str, &str, &str); 3] = [
+const MAPPERS: [(&str, &str, &str); 4] = [
     ("Rust", "crowdstrike", "seed"),
     ("TypeScript", "okta", "account-lock-lowercased"),
     ("Python", "guardduty", "role-policy-changed"),
+    ("Go", "falco", "sensitive-file"),
 ];
 const ROUNDS: usize = 15;
 const ROUND: Duration = Duration::from_millis(200);

@@ -20,6 +20,7 @@ use futures_util::stream::{StreamExt, iter, pending};
 use hookmill_host::aws::Aws;
 use hookmill_host::config::Config;
 use hookmill_host::host::Host;
+use hookmill_host::issuers::Issuers;
 use hookmill_host::map::Mappers;
 use hookmill_host::traces::Trace;
 use hookmill_host::verify::Unverified;
@@ -85,7 +86,8 @@ async fn serve(kind: &str, folder: &Path) {
             let host = running.host().clone();
             std::mem::forget(running);
             let mappers = Mappers::new(host.loaded.clone(), host.metrics.clone());
-            let stages = Stages { host, aws: Aws::new().unwrap(), mappers };
+            let issuers = Issuers::new(host.store.clock().clone());
+            let stages = Stages { host, aws: Aws::new().unwrap(), issuers, mappers };
             Router::new().route(path, post(mapped)).with_state(Arc::new(stages))
         }
     };
@@ -101,17 +103,18 @@ async fn bare(body: Bytes) -> (StatusCode, String) {
 struct Stages {
     host: Arc<Host>,
     aws: Aws,
+    issuers: Issuers,
     mappers: Mappers,
 }
 
 /// Verify and map, and keep nothing.
 async fn mapped(State(stages): State<Arc<Stages>>, headers: HeaderMap, body: Bytes) -> StatusCode {
-    let Stages { host, aws, mappers } = &*stages;
+    let Stages { host, aws, issuers, mappers } = &*stages;
     let source = host.sources.get("crowdstrike").unwrap();
     let (received_at, begun) = (hookmill_incident::Clock::default().now_ms(), std::time::Instant::now());
     let (id, trace) = (host.store.new_id(), Trace::default());
     let unverified = Unverified { id, received_at, begun, source, headers, token: None, query: None, body, trace };
-    let Ok(verified) = hookmill_host::verify::verify(unverified, aws).await else {
+    let Ok(verified) = hookmill_host::verify::verify(unverified, aws, issuers).await else {
         return StatusCode::UNAUTHORIZED;
     };
     match mappers.map(verified, 1).await.verdict {

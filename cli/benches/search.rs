@@ -331,6 +331,7 @@ fn event_filters(oldest: Timestamp, newest: Timestamp, incidents: Vec<Uuid>) -> 
 
 fn both_of_events(one: &EventFilter, other: &EventFilter) -> EventFilter {
     EventFilter {
+        id: [&one.id[..], &other.id].concat(),
         source: [&one.source[..], &other.source].concat(),
         status: [&one.status[..], &other.status].concat(),
         code: [&one.code[..], &other.code].concat(),

@@ -5,6 +5,7 @@
 
 mod built;
 mod entry;
+mod go;
 mod javascript;
 mod memory;
 mod program;
@@ -22,6 +23,7 @@ enum ProjectLanguage {
     /// JavaScript or TypeScript.
     JavaScript,
     Python,
+    Go,
 }
 
 impl ProjectLanguage {
@@ -33,10 +35,12 @@ impl ProjectLanguage {
             Ok(Self::JavaScript)
         } else if has(&format!("{ENTRY}.py")) {
             Ok(Self::Python)
+        } else if has("go.mod") {
+            Ok(Self::Go)
         } else {
             bail!(
-                "{} is not a plugin project: it has neither Cargo.toml nor package.json nor mapper.py; `hookmill \
-                 plugin new` creates one",
+                "{} is not a plugin project: it has neither Cargo.toml nor package.json nor mapper.py nor go.mod; \
+                 `hookmill plugin new` creates one",
                 folder.display()
             )
         }
@@ -48,12 +52,13 @@ impl ProjectLanguage {
 /// # Errors
 /// Returns an error if a folder is not a project, a tool is missing, or a build fails.
 pub(crate) fn build(folders: &[PathBuf]) -> Result<Vec<Built>> {
-    let (mut crates, mut javascript, mut python) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut crates, mut javascript, mut python, mut go) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for folder in folders {
         match ProjectLanguage::of(folder)? {
             ProjectLanguage::Rust => crates.push(folder.clone()),
             ProjectLanguage::JavaScript => javascript.push(javascript::JavaScriptProject::open(folder)?),
             ProjectLanguage::Python => python.push(python::PythonProject::open(folder)?),
+            ProjectLanguage::Go => go.push(go::GoProject::open(folder)?),
         }
     }
     let rust = (!crates.is_empty()).then(rust::Toolchain::find).transpose()?;
@@ -67,6 +72,10 @@ pub(crate) fn build(folders: &[PathBuf]) -> Result<Vec<Built>> {
         built.push(project.build()?);
     }
     for project in python {
+        eprintln!("building {} with {}", project.entry.name, project.tools());
+        built.push(project.build()?);
+    }
+    for project in go {
         eprintln!("building {} with {}", project.entry.name, project.tools());
         built.push(project.build()?);
     }

@@ -28,7 +28,7 @@ impl Vendors {
             (None, true) => format!("{:#}", json!(List::complete(bundled()?))),
             (None, false) => {
                 let rows = bundled()?.iter().map(row).collect();
-                table(["NAME", "VENDOR", "WAY IN", "SENDS"], rows)
+                table(["NAME", "VENDOR", "WAY IN", "KINDS", "SENDS"], rows)
             }
         };
         println!("{}", text.trim_end());
@@ -47,10 +47,16 @@ pub(super) fn find(name: &str) -> Result<Vendor> {
     found.with_context(|| format!("there is no vendor `{name}`; expected one of {}", names.join(", ")))
 }
 
-fn row(vendor: &Vendor) -> [String; 4] {
+fn row(vendor: &Vendor) -> [String; 5] {
     let mut ways: Vec<&str> = vendor.ways.iter().map(way_in).collect();
     ways.dedup();
-    [vendor.name.clone(), vendor.product.clone(), ways.join(", "), vendor.sends.join("; ")]
+    [
+        vendor.name.clone(),
+        vendor.product.clone(),
+        ways.join(", "),
+        vendor.kinds.len().to_string(),
+        vendor.sends.join("; "),
+    ]
 }
 
 fn way_in(way: &VendorWay) -> &'static str {
@@ -62,10 +68,17 @@ fn described(vendor: &Vendor) -> String {
     for (index, way) in vendor.ways.iter().enumerate() {
         let _ = write!(text, "\nWay {}: {} ({})\n{}", index + 1, way.title, way_in(way), way_text(way));
     }
+    let kinds: Vec<String> = vendor.kinds.iter().map(|kind| format!("{}: {}", kind.kind, kind.what)).collect();
+    let _ = write!(text, "\nKinds of payloads that the vendor documents\n{}", items(&kinds));
     let _ = write!(text, "\nIf nothing arrives\n{}\nDocuments of the vendor\n", items(&vendor.checks));
     for document in &vendor.documents {
         let _ = writeln!(text, "  - {}, {}", document.title, document.url.as_deref().unwrap_or("for customers"));
     }
+    let _ = write!(
+        text,
+        "\nA mapper of your own that begins with this one\n  hookmill plugin new DIR --vendor {}\n",
+        vendor.name
+    );
     text
 }
 

@@ -1,26 +1,36 @@
-//! The header that authenticates Hookmill at a server, and the secrets that must not appear in texts.
+//! The proof of Hookmill's identity at a server: a header, or a token that is requested when it is needed.
 
+use crate::client::{Connection, Request};
+use crate::header_names::{header_name, is_reserved};
+use crate::login::Login;
+use crate::oauth2::OAuth2;
+use crate::secrets::Secrets;
+use crate::token_cache::{TokenCache, TokenIssuer};
+use crate::{Failure, require_http};
 use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use hookmill_signatures::{RequestSignature, UnsignedRequest};
+use reqwest::Response;
+use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
 
-/// Headers that HTTP or Hookmill sets itself. Headers that begin with `proxy-` or `webhook-` are reserved too.
-const RESERVED: [&str; 9] =
-    ["connection", "content-length", "expect", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
-/// The replacement for a secret in a text.
-const REDACTED: &str = "***";
-/// The shortest secret that is redacted: shorter texts occur in any answer by chance.
-const SECRET_BYTES_MIN: usize = 4;
-
-/// The header that authenticates requests, and the secrets to redact. The default sends no header.
+/// The proof that requests carry, and the secrets to redact. The default proves nothing.
 #[derive(Clone, Default, PartialEq)]
 pub struct Authentication {
-    header: Option<(HeaderName, HeaderValue)>,
-    /// Longest first: otherwise a secret that is part of another one would be replaced first, and the rest of the
-    /// longer secret would stay.
-    secrets: Vec<String>,
+    proof: Proof,
+    secrets: Secrets,
+}
+
+#[derive(Clone, Default)]
+enum Proof {
+    #[default]
+    None,
+    Header(HeaderName, HeaderValue),
+    Token(Arc<TokenCache>),
+    Signature(Arc<RequestSignature>),
 }
 
 impl Authentication {
@@ -40,7 +50,7 @@ impl Authentication {
     /// Returns an error if the token is empty or has characters that a header cannot carry.
     pub fn bearer(token: &str) -> Result<Self> {
         ensure!(!token.is_empty(), "the `token` is empty");
-        Self::new(AUTHORIZATION, &format!("Bearer {token}"), [token, token])
+        Self::new(AUTHORIZATION, &format!("Bearer {token}"), [token])
     }
 
     /// Creates authentication by a header of any name, whose value is a secret.
@@ -50,50 +60,143 @@ impl Authentication {
     /// cannot carry.
     pub fn header(name: &str, value: &str) -> Result<Self> {
         ensure!(!value.is_empty(), "the `value` is empty");
-        Self::new(header_name(name, "name")?, value, [value, value])
+        Self::new(header_name(name, "name")?, value, [value])
     }
 
-    fn new(name: HeaderName, value: &str, secrets: [&str; 2]) -> Result<Self> {
+    /// Creates authentication by tokens of an authorization server.
+    ///
+    /// # Errors
+    /// Returns an error if the URL of the server is not an HTTP URL.
+    pub fn oauth2(client: OAuth2) -> Result<Self> {
+        require_http(&client.token_url, "token_url")?;
+        Ok(Self::token(TokenIssuer::OAuth2(client.into())))
+    }
+
+    /// Creates authentication by the result of a login.
+    ///
+    /// # Errors
+    /// Returns an error if the URL of the login is not an HTTP URL.
+    pub fn login(login: Login) -> Result<Self> {
+        require_http(&login.url, "url")?;
+        Ok(Self::token(TokenIssuer::Login(login.into())))
+    }
+
+    /// Creates authentication by a signature of each request.
+    ///
+    /// # Errors
+    /// Returns an error if a header of the signature is reserved.
+    pub fn signature(signature: RequestSignature) -> Result<Self> {
+        for name in signature.header_names() {
+            ensure!(!is_reserved(name), "the header `{name}` is the host's own; choose another");
+        }
+        let secrets = Secrets::from([signature.secret().expose()]);
+        Ok(Self { proof: Proof::Signature(Arc::new(signature)), secrets })
+    }
+
+    fn token(issuer: TokenIssuer) -> Self {
+        Self { proof: Proof::Token(Arc::new(TokenCache::new(issuer))), secrets: Secrets::default() }
+    }
+
+    fn new<const N: usize>(name: HeaderName, value: &str, secrets: [&str; N]) -> Result<Self> {
         let mut value =
             HeaderValue::from_str(value).ok().context("the value has characters that a header cannot carry")?;
         value.set_sensitive(true);
-        let authentication = Self { header: Some((name, value)), secrets: Vec::new() };
-        Ok(authentication.redacting(secrets.into_iter().map(str::to_owned)))
+        Ok(Self { proof: Proof::Header(name, value), secrets: Secrets::from(secrets) })
     }
 
     /// Adds texts that are redacted too.
     #[must_use]
     pub fn redacting(mut self, secrets: impl Iterator<Item = String>) -> Self {
-        self.secrets.extend(secrets.filter(|text| text.len() >= SECRET_BYTES_MIN));
-        self.secrets.sort_by_key(|text| std::cmp::Reverse(text.len()));
+        self.secrets.extend(secrets);
         self
     }
 
-    /// Returns whether requests carry no authentication header.
+    /// Returns whether requests carry no proof.
     pub fn is_none(&self) -> bool {
-        self.header.is_none()
+        matches!(self.proof, Proof::None)
     }
 
-    /// Returns the name of the header.
-    pub fn header_name(&self) -> Option<&HeaderName> {
-        self.header.as_ref().map(|(name, _)| name)
-    }
-
-    /// Sets the header, and replaces one of the same name.
-    pub fn apply(&self, headers: &mut HeaderMap) {
-        if let Some((name, value)) = &self.header {
-            headers.insert(name, value.clone());
+    /// Returns the names of the headers that carry the proof.
+    pub fn header_names(&self) -> Vec<HeaderName> {
+        match &self.proof {
+            Proof::None => Vec::new(),
+            Proof::Header(name, _) => vec![name.clone()],
+            Proof::Token(cache) => vec![cache.issuer.header_name()],
+            Proof::Signature(signature) => signature.header_names().cloned().collect(),
         }
     }
 
-    /// Replaces every secret in a text, such as a server's answer that repeats the request.
-    pub fn redact(&self, text: &str) -> String {
-        self.secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, REDACTED))
+    /// Returns the files that the proof is made from.
+    pub fn files(&self) -> &[PathBuf] {
+        match &self.proof {
+            Proof::Token(cache) => cache.issuer.files(),
+            Proof::None | Proof::Header(..) | Proof::Signature(_) => &[],
+        }
     }
 
-    /// Returns the length of the longest secret.
-    pub(crate) fn secret_bytes_max(&self) -> usize {
-        self.secrets.first().map_or(0, String::len)
+    /// Returns the secrets that an answer to an authenticated request may repeat.
+    pub fn secrets(&self) -> Secrets {
+        let mut secrets = self.secrets.clone();
+        if let Proof::Token(cache) = &self.proof {
+            cache.add_secrets(&mut secrets);
+        }
+        secrets
+    }
+
+    /// Sends a request with the proof, which replaces headers of the same names, and returns the answer, with any status.
+    /// A token that the server refuses is requested again once, over the same connection. `now_ms` is the host's time in
+    /// milliseconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// Returns an error if the guard refuses a host, no answer arrives, or there is no token.
+    pub async fn send(&self, connection: &Connection, mut request: Request, now_ms: i64) -> Result<Response, Failure> {
+        match &self.proof {
+            Proof::None => {}
+            Proof::Header(name, value) => {
+                request.headers.insert(name, value.clone());
+            }
+            Proof::Token(cache) => {
+                let token = cache.token(connection, None, now_ms).await?;
+                request.headers.insert(&token.name, token.value.clone());
+                let response = connection.send(request.clone()).await?;
+                if !cache.issuer.is_refusal(response.status()) {
+                    return Ok(response);
+                }
+                let token = cache.token(connection, Some(&token), now_ms).await?;
+                request.headers.insert(&token.name, token.value.clone());
+            }
+            Proof::Signature(signature) => request.headers.extend(signed(signature, &request, now_ms)?),
+        }
+        connection.send(request).await
+    }
+}
+
+/// Returns the headers of a signature.
+fn signed(
+    signature: &RequestSignature,
+    request: &Request,
+    now_ms: i64,
+) -> Result<Vec<(HeaderName, HeaderValue)>, Failure> {
+    let mut random = [0; 32];
+    getrandom::fill(&mut random).context("there is no random nonce")?;
+    let (url, method) = (&request.url, request.method.as_str());
+    let unsigned = UnsignedRequest { method, path: url.path(), query: url.query(), body: &request.body };
+    let mut headers = signature.headers(unsigned, now_ms, &random).context("the request cannot be signed")?;
+    headers.iter_mut().for_each(|(_, value)| value.set_sensitive(true));
+    Ok(headers)
+}
+
+impl PartialEq for Proof {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::None, Self::None) => true,
+            (Self::Header(name, value), Self::Header(other_name, other_value)) => {
+                (name, value) == (other_name, other_value)
+            }
+            (Self::Token(cache), Self::Token(other)) => cache.issuer == other.issuer,
+            (Self::Signature(signature), Self::Signature(other)) => signature == other,
+            _ => false,
+        }
     }
 }
 
@@ -104,26 +207,9 @@ impl fmt::Debug for Authentication {
     }
 }
 
-/// Returns whether only HTTP or Hookmill itself sets a header.
-pub fn is_reserved(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    RESERVED.contains(&name) || ["proxy-", "webhook-"].iter().any(|prefix| name.starts_with(prefix))
-}
-
-/// Parses the name of a header in the configuration. `key` is the position of the name, for the error.
-///
-/// # Errors
-/// Returns an error if the name is invalid or reserved.
-pub fn header_name(text: &str, key: &str) -> Result<HeaderName> {
-    let name: HeaderName = text.parse().ok().with_context(|| format!("`{key}` is not a valid header name"))?;
-    ensure!(!is_reserved(&name), "`{key}`: the header `{name}` is the host's own; choose another");
-    Ok(name)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::Authentication;
-    use reqwest::header::HeaderMap;
+    use super::{Authentication, Proof};
 
     #[test]
     fn secrets_in_answers_are_redacted() {
@@ -135,12 +221,11 @@ mod tests {
             (bearer, "authorization", "Bearer token-of-mine"),
             (header, "x-key", "key of mine"),
         ] {
-            let mut headers = HeaderMap::from_iter([(name.parse().unwrap(), "a notifier's".parse().unwrap())]);
-            authentication.apply(&mut headers);
-            assert_eq!((headers.len(), headers[name].to_str().unwrap()), (1, value));
-            let redacted = authentication.redact(&format!("you sent {value}"));
+            let Proof::Header(found, sent) = &authentication.proof else { panic!("no header") };
+            assert_eq!((found.as_str(), sent.to_str().unwrap()), (name, value));
+            let redacted = authentication.secrets().redact(&format!("you sent {value}"));
             assert!(redacted.ends_with("***"), "{redacted}");
-            assert!(!format!("{authentication:?} {headers:?}").contains(value));
+            assert!(!format!("{authentication:?} {sent:?} {:?}", authentication.secrets()).contains(value));
         }
     }
 

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use reqwest::header::{HeaderMap, HeaderValue, USER_AGENT};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder, Method, Proxy, Response, StatusCode, Url, tls};
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +41,26 @@ pub struct ConnectionOptions {
     /// Whether answers are endless streams. The client then sets no limit itself: the reader of the stream applies
     /// [`Connection::timeout`] to the start of the answer and to each pause in it.
     pub is_stream: bool,
+}
+
+/// A request, before its authentication.
+#[derive(Clone)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// The URL.
+    pub url: Url,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, which may be empty.
+    pub body: Vec<u8>,
+}
+
+/// Shows neither headers nor body, which may hold secrets.
+impl fmt::Debug for Request {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.debug_struct("Request").field("method", &self.method).finish_non_exhaustive()
+    }
 }
 
 /// An HTTP client with its address guard and its limits.
@@ -106,13 +127,8 @@ impl Connection {
     ///
     /// # Errors
     /// Returns an error if the guard refuses the host of the URL, or no answer arrives.
-    pub async fn send(
-        &self,
-        method: Method,
-        url: Url,
-        mut headers: HeaderMap,
-        body: Vec<u8>,
-    ) -> Result<Response, Failure> {
+    pub async fn send(&self, request: Request) -> Result<Response, Failure> {
+        let Request { method, url, mut headers, body } = request;
         // The client resolves names only: without this check, a URL whose host is an address would pass the guard.
         self.guard.check_literal(&url)?;
         let is_tls = url.scheme() == "https";

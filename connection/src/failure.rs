@@ -8,6 +8,7 @@ pub(crate) use client::RequestContext;
 
 use crate::AddressError;
 use std::fmt;
+use std::time::Duration;
 
 /// The kind of a failure, as programs read it in the API and in the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,12 +72,14 @@ pub struct Failure {
     pub code: Code,
     /// The problem and its remedy, without secrets.
     pub text: String,
+    /// How long a busy server asks to wait.
+    pub asked_wait: Option<Duration>,
 }
 
 impl Failure {
     /// Creates a failure.
     pub fn new(code: Code, text: impl Into<String>) -> Self {
-        Self { code, text: text.into() }
+        Self { code, text: text.into(), asked_wait: None }
     }
 
     /// Creates the failure for a proxy that requires authentication, or rejects it.

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failing test panics")]
 
-use hookmill_connection::{Code, ConnectionOptions, Failure};
+use hookmill_connection::{Authentication, Code, ConnectionOptions, Failure, Request};
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use std::time::Duration;
@@ -32,7 +32,9 @@ async fn failure(url: &str, proxy: Option<&str>) -> Failure {
         ..ConnectionOptions::default()
     };
     let connection = options.build().unwrap();
-    connection.send(Method::POST, url.parse().unwrap(), HeaderMap::new(), Vec::new()).await.unwrap_err()
+    let (url, headers) = (url.parse().unwrap(), HeaderMap::new());
+    let request = Request { method: Method::POST, url, headers, body: Vec::new() };
+    Authentication::default().send(&connection, request, 0).await.unwrap_err()
 }
 
 #[tokio::test]

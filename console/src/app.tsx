@@ -6,6 +6,7 @@ import { useSignal } from "@preact/signals";
 import { textOf } from "./api/client";
 import { KeyHelp } from "./key_help";
 import { useKeys } from "./parts/keys";
+import { useTask } from "./parts/task";
 import { nextTheme, theme } from "./parts/theme";
 import { Question } from "./parts/question";
 import { Link, leave, navigate, place, whenFree } from "./router";
@@ -29,14 +30,7 @@ export function App() {
 
 function Frame({ name, scope }: { name: string; scope: string }) {
   const showsKeys = useSignal(false);
-  const error = useSignal("");
-  const end = async () => {
-    try {
-      await signOut();
-    } catch (failure) {
-      error.value = `The session goes on: ${textOf(failure)}`;
-    }
-  };
+  const ending = useTask();
   useKeys({
     "?": () => {
       showsKeys.value = true;
@@ -67,12 +61,12 @@ function Frame({ name, scope }: { name: string; scope: string }) {
           <button type="button" aria-keyshortcuts="?" onClick={() => (showsKeys.value = true)}>
             Keys
           </button>
-          <button type="button" onClick={() => whenFree(() => void end())}>
+          <button type="button" onClick={() => whenFree(() => void ending.run(signOut))}>
             Sign out
           </button>
         </span>
       </header>
-      {error.value !== "" && <p role="alert">{error.value}</p>}
+      {ending.error.value !== "" && <p role="alert">The session goes on: {ending.error.value}</p>}
       <Screen />
       {showsKeys.value && <KeyHelp close={() => (showsKeys.value = false)} />}
       {leave.value && (

@@ -1,7 +1,7 @@
 // The bench and the quarantine: a night with a broken mapper, against a real host.
 
 import assert from "node:assert/strict";
-import { copyFileSync, readFileSync, renameSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
@@ -94,7 +94,7 @@ test("a payload of the night is run in both versions, and the difference is show
   await payload.press("Control+Enter");
   await page.getByText(/✓ mapped, incidents: 1/).waitFor();
   await page.getByText(/✗ unsupported: /).waitFor();
-  await page.getByRole("rowheader", { name: "/error" }).waitFor();
+  await page.getByRole("rowheader", { name: "error", exact: true }).waitFor();
   await page.getByText(/^Time: [\d.]+ of \d+ ms\. Memory: /).first().waitFor();
   await assertAccessible(page);
   const url = new URL(page.url());
@@ -127,6 +127,39 @@ test("an error of a pasted payload points at its place, and hostile text is text
   assert.ok(shown.includes("<img src=x onerror=alert(1)>") && shown.includes("a\\u{202E}b"), shown);
   assert.ok(shown.includes("9007199254740993"), shown);
   assert.equal(await page.locator("#main img, #main pre a").count(), 0);
+  assertClean(page);
+});
+
+test("a sample of the plugin is run, and a payload that was typed is not lost without a question", async () => {
+  const samples = join(host.folder, "plugins/crowdstrike.samples");
+  mkdirSync(samples);
+  writeFileSync(join(samples, "alert.json"), JSON.stringify(CHANGED));
+  writeFileSync(join(samples, "other.json"), '{"other": 1}');
+  const page = await opened("bench?plugin=crowdstrike");
+  const payload = page.getByRole("textbox", { name: "Payload", exact: true });
+  const sample = page.getByRole("combobox", { name: "Payload of a sample" });
+  await sample.selectOption("alert.json");
+  await page.getByText("As in the sample, with its headers and context.", { exact: false }).waitFor();
+  await payload.press("Control+Enter");
+  await page.getByText(/✓ mapped, incidents: 1/).waitFor();
+  assert.equal(new URL(page.url()).searchParams.get("sample"), "alert.json");
+  await assertAccessible(page);
+  await payload.fill('{"typed": true}');
+  await page.getByText("Changed. It is run with", { exact: false }).waitFor();
+  await sample.selectOption("other.json");
+  const replace = page.getByRole("dialog", { name: "Replace the payload?" });
+  await replace.getByRole("button", { name: "Cancel" }).click();
+  assert.equal(await payload.inputValue(), '{"typed": true}');
+  await page.getByRole("link", { name: "Incidents", exact: true }).click();
+  const leave = page.getByRole("dialog", { name: "Leave this page?" });
+  await leave.getByText("The payload that you typed is not kept.").waitFor();
+  await assertAccessible(page);
+  await leave.getByRole("button", { name: "Cancel" }).click();
+  assert.equal(await payload.inputValue(), '{"typed": true}');
+  await sample.selectOption("other.json");
+  await replace.getByRole("button", { name: "Replace" }).click();
+  await page.getByText("As in the sample", { exact: false }).waitFor();
+  assert.match(await payload.inputValue(), /"other": 1/);
   assertClean(page);
 });
 

@@ -1,7 +1,8 @@
 // The screens of events: what arrives and what is refused, the way of one event, and replays.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { cpSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { Browser, assertAccessible, assertClean } from "./browser.mjs";
 import { Host } from "./host.mjs";
@@ -10,7 +11,9 @@ const CONFIG = `
 sources:
   lab: { scheme: none, plugin: none }
   late: { scheme: none, plugin: absent }
+  later: { scheme: none, plugin: later }
   edr: { scheme: none, plugin: crowdstrike }
+  many: { scheme: none, plugin: none }
   signed: { scheme: github, secret: "a-secret-of-the-tests-only", plugin: none }
 `;
 const SEED = readFileSync(new URL("../../plugins/crowdstrike/payloads/seed.json", import.meta.url), "utf8");
@@ -120,6 +123,55 @@ test("selected events are replayed, with a dry run before, and exported", async 
   assertClean(reader);
 });
 
+test("events are counted, and all that match are replayed", async () => {
+  for (let number = 0; number < 60; number += 1) await host.post("many", `payload ${number}`);
+  const page = await signedIn();
+  await page.goto(`${host.url}/console/events?source=many`);
+  await page.getByText(/^60 of [\d,]+ events match$/).waitFor();
+  await page.getByRole("button", { name: "Select all or none" }).click();
+  await page.getByText("50 selected").waitFor();
+  await page.getByRole("button", { name: "Select all 60 events that match" }).press("Enter");
+  await page.getByText("all 60 events that match: selected").waitFor();
+  await assertAccessible(page);
+  await page.getByRole("button", { name: "Dry-run a replay" }).click();
+  await page.getByText("60 of 60 events tried.").waitFor();
+  assert.equal(await page.getByRole("region", { name: "Results" }).locator("tbody tr").count(), 60);
+  await page.getByRole("button", { name: "Replay…" }).click();
+  await page.getByRole("dialog", { name: "Replay all 60 events that match?" }).getByRole("button", { name: "Cancel" }).click();
+  assertClean(page);
+});
+
+test("a long failure message keeps the table in its form", async () => {
+  const id = await host.post("lab", "long failure");
+  const page = await signedIn();
+  const message = `trapped: ${"x".repeat(5000)}\nlog: \u202e<b>second line</b>`;
+  await page.route(/\/api\/events\?/, async (route) => {
+    const response = await route.fetch();
+    const { data, next_cursor } = await response.json();
+    const failed = data.map((row) => (row.id === id ? { ...row, status: "quarantined", error: { code: "trapped", message } } : row));
+    await route.fulfill({ response, json: { data: failed, next_cursor } });
+  });
+  await page.reload();
+  const row = page.locator("tr", { has: page.locator(`a[href$="${id}"]`) });
+  await row.getByText(/^trapped: x+…$/).waitFor();
+  assert.ok((await row.evaluate((found) => found.clientHeight)) < 250);
+  assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 1280);
+  assertClean(page);
+});
+
+test("the journey shows field by field what the event changed", async () => {
+  const payload = (severity) => JSON.stringify({ ...JSON.parse(SEED), event: { ...JSON.parse(SEED).event, DetectId: "ldt:journey", Severity: severity } });
+  const ids = [await host.post("edr", payload(3)), await host.post("edr", payload(5))];
+  const page = await signedIn();
+  await page.goto(`${host.url}/console/events/${ids[1]}`);
+  await page.getByText("medium → critical").waitFor();
+  await page.getByText(/^Changes of INC-/).waitFor();
+  await assertAccessible(page);
+  await page.goto(`${host.url}/console/events/${ids[0]}`);
+  await page.getByText("created, with the fields of the payload.").waitFor();
+  assertClean(page);
+});
+
 test("the journey shows each stage, and offers a dry run, a command and a fixture", async () => {
   const page = await signedIn(admin, { permissions: ["clipboard-read", "clipboard-write"] });
   const id = await host.post("edr", SEED);
@@ -158,8 +210,29 @@ test("the journey shows each stage, and offers a dry run, a command and a fixtur
   assertClean(page);
 });
 
+test("a change of an older event reaches open pages over a restart of the host", async () => {
+  // The mapper of the event arrives while the host does not run, and newer events hide it from the newest page.
+  const older = await host.post("later", SEED);
+  for (let number = 0; number < 60; number += 1) await host.post("many", `newer ${number}`);
+  const page = await signedIn();
+  await page.getByRole("button", { name: "Older events" }).click();
+  const row = page.locator("tr", { has: page.locator(`a[href$="${older}"]`) });
+  await row.getByText("queued").waitFor();
+  const journey = await signedIn();
+  await journey.goto(`${host.url}/console/events/${older}`);
+  await journey.getByRole("definition").getByText("queued").waitFor();
+  await host.restart(() => {
+    cpSync(new URL("../../target/plugins/crowdstrike.wasm", import.meta.url), join(host.folder, "plugins/later.wasm"));
+  });
+  await row.getByText("mapped").waitFor();
+  await row.getByRole("link", { name: /^INC-/ }).waitFor();
+  await journey.getByRole("definition").getByText("mapped").waitFor();
+  assertClean(page);
+  assertClean(journey);
+});
+
 test("both themes are readable, and a narrow page does not scroll sideways", async () => {
-  const id = await host.post("edr", SEED);
+  const id = await host.post("edr", JSON.stringify({ ...JSON.parse(SEED), themes: true }));
   for (const colorScheme of ["light", "dark"]) {
     const page = await signedIn(admin, { colorScheme, viewport: { width: 320, height: 640 } });
     await link(page, id).waitFor();

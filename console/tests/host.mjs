@@ -2,7 +2,7 @@
 
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
@@ -18,10 +18,24 @@ export class Host {
     for (const name of plugins) {
       cpSync(new URL(`../../target/plugins/${name}.wasm`, import.meta.url), join(host.folder, `plugins/${name}.wasm`));
     }
-    host.process = spawn(PROGRAM, ["serve"], { cwd: host.folder, env: { NO_COLOR: "1" } });
-    host.url = await host.#logged(/the console is at (\S+)\/console\//);
-    await host.#ready();
+    await host.#serve();
     return host;
+  }
+
+  async #serve() {
+    this.process = spawn(PROGRAM, ["serve"], { cwd: this.folder, env: { NO_COLOR: "1" } });
+    this.url = await this.#logged(/the console is at (\S+)\/console\//);
+    await this.#ready();
+  }
+
+  // Starts the host again at the same address. `meanwhile` is called while it does not run.
+  async restart(meanwhile) {
+    this.process.kill();
+    await once(this.process, "exit");
+    const file = join(this.folder, "hookmill.yaml");
+    writeFileSync(file, readFileSync(file, "utf8").replace(/^listen: .*/, `listen: ${new URL(this.url).host}`));
+    meanwhile();
+    await this.#serve();
   }
 
   // Resolves when every plugin is loaded.

@@ -266,6 +266,62 @@ test("a change of several shows which failed and why, and keeps these selected",
   assertClean(page);
 });
 
+test("all incidents that match are changed in steps, and what was reached is said", async () => {
+  const COUNT = 250;
+  for (let number = 0; number < COUNT; number += 1) await host.post("monday", detection(`matching-${number}`, { ComputerName: "MATCHING" }));
+  const page = await open("incidents?observable=MATCHING");
+  await page.getByText(new RegExp(`^${COUNT} of [\\d,]+ incidents match$`)).waitFor();
+  const { data } = await api("GET", "incidents?observable=MATCHING&limit=1");
+  await api("PATCH", `incidents/${data[0].number}`, { status: "closed" });
+  const change = async () => {
+    await page.getByLabel("Select all rows").check();
+    await page.getByRole("button", { name: `Select all ${COUNT} incidents that match` }).press("Enter");
+    await page.getByLabel("Status or verdict").selectOption("closed");
+    await page.getByRole("button", { name: `Change all ${COUNT} incidents that match…` }).click();
+    await page.getByRole("dialog").getByText("They are changed in steps").waitFor();
+    await assertAccessible(page);
+    await page.getByRole("dialog").getByRole("button", { name: "Change" }).click();
+  };
+  // The second step fails.
+  let requests = 0;
+  await page.route("**/api/incidents", async (route) => {
+    requests += 1;
+    if (requests === 2) await route.abort();
+    else await route.continue();
+  });
+  await change();
+  await page.getByText(/^Not all incidents were reached: /).waitFor();
+  await page.getByText("199 of 200 incidents changed. 1 skipped, because they were so already. Stopped before the end.").waitFor();
+  assert.equal((await api("GET", "incidents/count?observable=MATCHING&status=closed")).count, 200);
+  await page.getByRole("button", { name: "Read again" }).click();
+  await page.getByText(`all ${COUNT} incidents that match: selected`).waitFor({ state: "detached" });
+  await change();
+  await page.getByText(`50 of ${COUNT} incidents changed. 200 skipped, because they were so already.`).waitFor();
+  assert.equal((await api("GET", "incidents/count?observable=MATCHING&status=closed")).count, COUNT);
+  assertClean(page);
+});
+
+test("a long timeline begins with the newest change, and older ones follow on request", async () => {
+  const { number } = await make("long");
+  for (let change = 0; change < 230; change += 1) await api("PATCH", `incidents/${number}`, { title: `Title ${change}` });
+  const page = await open(`incidents/${number}`);
+  const moments = page.locator(".timeline > li");
+  await moments.first().getByText("Title 228 → Title 229").waitFor();
+  assert.equal(await page.getByText("Created by a payload").count(), 0);
+  const older = page.getByRole("button", { name: "Older changes" });
+  await older.press("Enter");
+  await page.getByText("Title 100 → Title 101", { exact: true }).waitFor();
+  await api("PATCH", `incidents/${number}`, { title: "The newest" });
+  await moments.first().getByText("Title 229 → The newest").waitFor();
+  await older.press("Enter");
+  await page.getByText("Created by a payload").waitFor();
+  assert.equal(await older.count(), 0);
+  const titles = (await moments.allTextContents()).flatMap((text) => /→ Title (\d+)/.exec(text)?.[1] ?? []);
+  assert.deepEqual(titles.map(Number), Array.from({ length: 230 }, (_, index) => 229 - index));
+  await assertAccessible(page);
+  assertClean(page);
+});
+
 test("an incident shows its observables, relations, events and timeline", async () => {
   const fields = { ComputerName: "FIN-7", IOCType: "domain", IOCValue: "bad.example", Technique: "PowerShell", Tactic: "Execution" };
   const first = await make("whole-1", { ...fields, Counter: 0, DetectDescription: "Seen on a laptop." });

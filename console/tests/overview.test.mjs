@@ -76,7 +76,25 @@ test("the overview shows what waits, and every number leads to its list", async 
   // Another mapper in the place of this one maps none of its payloads, and is refused until an operator promotes it.
   copyFileSync(new URL("../../target/plugins/splunk.wasm", import.meta.url), join(host.folder, "plugins/crowdstrike.wasm"));
   await page.keyboard.press("o");
-  await page.getByRole("link", { name: "1 plugin with a version to promote" }).waitFor();
+  const toPromote = page.getByRole("link", { name: "1 plugin with a version to promote" });
+  await toPromote.waitFor();
+  // Sources become silent after an hour at least.
+  await page.route("**/api/overview", async (route) => {
+    const response = await route.fetch();
+    const silent_sources = ["lab", "<b>"].map((name) => ({ name, since: new Date().toISOString() }));
+    await route.fulfill({ response, json: { ...(await response.json()), silent_sources } });
+  });
+  await page.getByRole("link", { name: "2 silent sources" }).click();
+  await page.getByText("Only the silent ones are shown.").waitFor();
+  await page.getByText("0 shown").waitFor();
+  await page.getByRole("link", { name: "Show all sources" }).click();
+  await page.getByRole("region", { name: "Table of sources" }).waitFor();
+  await page.unroute("**/api/overview");
+  await page.keyboard.press("o");
+  await toPromote.click();
+  await page.getByRole("heading", { name: "Versions of crowdstrike" }).waitFor();
+  assert.match(await page.getByRole("combobox", { name: "Version" }).locator("option:checked").textContent(), /its proof failed/);
+  await page.keyboard.press("o");
   await page.getByRole("link", { name: /dead letters?$/ }).click();
   await page.getByRole("heading", { name: "Some deliveries" }).waitFor();
   assertClean(page);
@@ -127,7 +145,7 @@ test("the system shows the configuration without secrets, and applies a changed 
   await page.getByText("The configuration file is applied.").waitFor();
   await page.reload();
   await row("sources.signed.settings.crew").waitFor();
-  await page.getByText(`POST /api/reload`).first().waitFor();
+  await page.getByText("Applied the configuration file again").first().waitFor();
   assertClean(page);
 });
 
@@ -173,7 +191,7 @@ test("tokens and sessions are revoked, and those of a reader are not shown", asy
   await token.getByRole("button").click();
   await page.getByRole("dialog").getByRole("button", { name: "Revoke" }).click();
   await token.waitFor({ state: "detached" });
-  await page.getByText("DELETE /api/tokens/").first().waitFor();
+  await page.getByText("Revoked token").first().waitFor();
   await signIn(other, "hm_0");
   await other.getByText("this token is not valid").waitFor();
   assertClean(page);

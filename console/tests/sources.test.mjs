@@ -4,7 +4,9 @@ import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { createHmac } from "node:crypto";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { appendFileSync, readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { Browser, assertAccessible, assertClean } from "./browser.mjs";
 import { Host, PROGRAM } from "./host.mjs";
@@ -188,8 +190,9 @@ test("any other sender has the scheme and the plugin that are chosen", async () 
     return (await fetch("/api/webhooks", { method: "POST", headers: { "x-hookmill-console": "1" }, body })).json();
   });
   const known = refusal.error.message.split("expected one of ")[1].split(", ");
-  // These two need keys that only the operator knows.
-  assert.deepEqual(offered.sort(), known.filter((name) => !["hmac", "aws-sns"].includes(name)).sort());
+  // These need keys that only the operator knows.
+  const withKeys = ["hmac", "aws-sns", "jwt", "google-pubsub", "body-secret"];
+  assert.deepEqual(offered.sort(), known.filter((name) => !withKeys.includes(name)).sort());
 
   await page.getByLabel("Name, which is a part of the URL").fill("new");
   await page.getByRole("button", { name: "Register the source" }).click();
@@ -234,6 +237,55 @@ test("a vendor that the host reads has its section of the configuration file", a
   assertClean(page);
 });
 
+test("a source that the host reads is waited for, past the failure of its first request", async () => {
+  let status = 403;
+  const vendor = createServer((_, response) => response.writeHead(status, { "content-type": "application/json" }).end('[{"id": 1}]'));
+  await new Promise((resolve) => vendor.listen(0, "127.0.0.1", resolve));
+  const url = `http://127.0.0.1:${vendor.address().port}/`;
+  const host = await Host.start("public_url: https://hooks.example/soc\nsources:\n  posted: { scheme: none, plugin: none }\n", ["generic"]);
+  try {
+    const page = await signedIn(host);
+    await page.getByText("curl -i 'https://hooks.example/soc/api/webhooks/posted'").waitFor();
+    await page.goto(`${host.url}/console/sources/new?vendor=opencti`);
+    await page.getByText("Waiting for the source opencti in the configuration file.").waitFor();
+    await page.getByLabel("Name of the source in the file").fill("read");
+    await page.getByLabel("Name of the source in the file").press("Enter");
+    await page.getByText("Waiting for the source read in the configuration file.").waitFor();
+    await assertAccessible(page);
+    const read = `  read: { kind: http-poll, url: "${url}", interval: 1s, allow_networks: [127.0.0.0/8], plugin: none }\n`;
+    appendFileSync(join(host.folder, "hookmill.yaml"), read);
+    await page.getByText("The first request failed; see the newest error. Trying again…").waitFor();
+    await page.getByText(/403/).first().waitFor();
+    await assertAccessible(page);
+    status = 200;
+    await page.getByText("The host reads the source.").waitFor();
+    await page.getByText("The first event arrived.").waitFor();
+    await page.goto(`${host.url}/console/sources/posted`);
+    await page.getByText("https://hooks.example/soc/api/webhooks/posted").waitFor();
+    assertClean(page);
+  } finally {
+    await host.stop();
+    vendor.close();
+  }
+});
+
+test("what was typed for a new source is not left without a question", async () => {
+  const page = await signedIn(fresh);
+  await page.goto(`${fresh.url}/console/sources/new?vendor=crowdstrike`);
+  const name = page.getByLabel("Name, which is a part of the URL");
+  await name.fill("typed");
+  await page.getByRole("link", { name: "Events", exact: true }).click();
+  const question = page.getByRole("dialog", { name: "Leave this page?" });
+  await question.getByText("The source is not registered, and what you typed is not kept.").waitFor();
+  await assertAccessible(page);
+  await question.getByRole("button", { name: "Cancel" }).click();
+  assert.equal(await name.inputValue(), "typed");
+  await page.getByRole("link", { name: "Events", exact: true }).click();
+  await question.getByRole("button", { name: "Leave" }).click();
+  await page.getByRole("heading", { name: "Events" }).waitFor();
+  assertClean(page);
+});
+
 test("a source is tested, gets a new secret, moves to the file, and is removed", async () => {
   await register(used, { source: "temporary", plugin: "crowdstrike", scheme: "crowdstrike", settings: { team: HOSTILE } });
   const page = await signedIn(used);
@@ -273,6 +325,7 @@ test("a source is tested, gets a new secret, moves to the file, and is removed",
   await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).press("Enter");
   assert.equal((await postSigned(url, secret, new Date())).status, 202);
   await page.getByRole("button", { name: "Remove…" }).press("Enter");
+  await page.getByRole("dialog").waitFor();
   await page.keyboard.press("Escape");
   await page.locator("dialog").waitFor({ state: "detached" });
   assert.equal((await postSigned(url, secret, new Date())).status, 202);

@@ -5,6 +5,7 @@
 mod action_note;
 mod authorize;
 mod backups;
+mod compression;
 mod config;
 mod credentials;
 mod deliveries;
@@ -20,6 +21,7 @@ mod order;
 mod overview;
 mod page;
 mod parameters;
+mod plugin_samples;
 mod plugin_version;
 mod plugins;
 mod quarantine;
@@ -60,12 +62,14 @@ routes! { own_session, OWN_SESSION;
 
 routes! { guarded, GUARDED;
     "/api/incidents" => get(incidents::list).patch(incidents::patch_several);
+    "/api/incidents/count" => get(incidents::count);
     "/api/incidents/{id}" => get(incidents::show).patch(incidents::patch).delete(incidents::delete);
     "/api/incidents/{id}/audit" => get(incidents::audit);
     "/api/incidents/{id}/observables" => get(incidents::observables);
     "/api/incidents/{id}/related" => get(incidents::related);
     "/api/incidents/{id}/triage" => post(incidents::triage);
     "/api/events" => get(events::list);
+    "/api/events/count" => get(events::count);
     "/api/events/stream" => get(stream::follow_events);
     "/api/events/{id}" => get(events::show);
     "/api/events/{id}/replay" => post(events::replay);
@@ -82,6 +86,8 @@ routes! { guarded, GUARDED;
     "/api/refusals" => get(refusals::list);
     "/api/plugins" => get(plugins::list);
     "/api/plugins/{name}" => get(plugins::show);
+    "/api/plugins/{name}/samples" => get(plugin_samples::list);
+    "/api/plugins/{name}/samples/{sample}" => get(plugin_samples::show);
     "/api/plugins/{name}/run" => post(plugins::run);
     "/api/plugins/{name}/diff" => post(plugins::diff);
     "/api/plugins/{name}/promote" => post(plugins::promote);
@@ -118,7 +124,7 @@ pub fn inbound_routes() -> Router<Arc<Host>> {
 /// Returns the routes for operators.
 pub fn admin_routes(host: &Arc<Host>) -> Router<Arc<Host>> {
     let guarded = guarded().route_layer(middleware::from_fn_with_state(host.clone(), authorize::check));
-    open().merge(own_session()).merge(guarded)
+    open().merge(own_session()).merge(guarded).layer(middleware::from_fn(compression::compress))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use hookmill_connection::{AddressGuard, guarded_client};
+use hookmill_connection::{AddressGuard, guarded_client, read_body};
 use hookmill_signatures::{AwsUrl, is_certificate};
 use reqwest::{Client, Response};
 use std::collections::BTreeMap;
@@ -73,15 +73,7 @@ impl Aws {
     }
 
     async fn fetch_certificate(&self, url: &AwsUrl) -> Result<Bytes> {
-        let mut response = self.get(url).await?;
-        let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await? {
-            bytes.extend_from_slice(&chunk);
-            ensure!(
-                bytes.len() <= CERTIFICATE_BYTES_MAX,
-                "the certificate is larger than {CERTIFICATE_BYTES_MAX} bytes"
-            );
-        }
+        let bytes = read_body(self.get(url).await?, CERTIFICATE_BYTES_MAX).await?;
         ensure!(is_certificate(&bytes), "the file is not an X.509 certificate in PEM");
         Ok(bytes.into())
     }

@@ -5,6 +5,7 @@
 use crate::host::Host;
 use crate::http_error::HttpError;
 use crate::near_miss;
+use crate::negotiation::accepts;
 use crate::request_id::RequestId;
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
@@ -58,7 +59,7 @@ async fn root(
     connection: Option<Extension<ConnectInfo<SocketAddr>>>,
     request: Request,
 ) -> Response {
-    let accepts_html = mentions(request.headers(), &header::ACCEPT, "text/html");
+    let accepts_html = accepts(request.headers(), &header::ACCEPT, "text/html");
     match accepts_html && matches!(*request.method(), Method::GET | Method::HEAD) {
         true => Redirect::temporary(PATH).into_response(),
         false => near_miss::unknown_path(State(host), id, connection, request).await,
@@ -90,7 +91,7 @@ fn find(name: &str) -> Option<(&'static str, &'static [u8])> {
 fn answer(name: &str, content: &'static [u8], cache: &'static str, headers: &HeaderMap) -> Response {
     let fixed =
         [(header::CONTENT_TYPE, content_type(name)), (header::CACHE_CONTROL, cache), (header::VARY, "accept-encoding")];
-    if mentions(headers, &header::ACCEPT_ENCODING, "gzip") {
+    if accepts(headers, &header::ACCEPT_ENCODING, "gzip") {
         return (fixed, [(header::CONTENT_ENCODING, "gzip")], content).into_response();
     }
     let mut whole = Vec::new();
@@ -108,11 +109,4 @@ fn content_type(name: &str) -> &'static str {
         Some("svg") => "image/svg+xml",
         _ => "application/octet-stream",
     }
-}
-
-/// Returns whether a header lists a value.
-fn mentions(headers: &HeaderMap, name: &HeaderName, value: &str) -> bool {
-    let lines = headers.get_all(name).iter().filter_map(|line| line.to_str().ok());
-    let mut values = lines.flat_map(|line| line.split(',')).filter_map(|item| item.split(';').next());
-    values.any(|item| item.trim().eq_ignore_ascii_case(value))
 }

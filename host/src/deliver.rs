@@ -48,7 +48,7 @@ pub use http::Http;
 pub use mail::{MailAddresses, ShownMail};
 pub use message_body::template_values;
 pub use notifier::render;
-pub use request::ShownRequest;
+pub use request::{ShownRequest, has_body};
 pub use retry_schedule::RetrySchedule;
 pub use signature::Signature;
 pub use thehive::ShownAlert;

@@ -1,15 +1,15 @@
 //! Handshakes: requests with which vendors check that the endpoint has the secret or accepts their events.
 //!
 //! The host answers a handshake and stores no event. A handshake with a signature is answered after the signature was
-//! verified. The handshakes of Microsoft and Okta have no signature, and their answers reveal nothing.
+//! verified. The handshakes of Microsoft Graph, Okta and CloudEvents have no signature, and their answers reveal nothing.
 
 use crate::aws::Aws;
 use crate::source::Source;
 use crate::verify::Verified;
 use axum::Json;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use hookmill_signatures::{Subscription, without_byte_order_mark};
+use hookmill_signatures::{self as signatures, Subscription, without_byte_order_mark};
 use serde::Deserialize;
 use serde_json::json;
 use std::borrow::Cow;
@@ -20,6 +20,12 @@ use tracing::{info, warn};
 #[error("the subscription could not be confirmed; try again")]
 pub struct NotConfirmed;
 
+/// The sender whose subscriptions are validated by an event.
+const EVENT_GRID: &str = "eventgrid.azure.net";
+const EVENT_GRID_TYPE: &str = "aeg-event-type";
+const REQUEST_ORIGIN: &str = "webhook-request-origin";
+const ALLOWED_ORIGIN: HeaderName = HeaderName::from_static("webhook-allowed-origin");
+const ALLOWED_RATE: HeaderName = HeaderName::from_static("webhook-allowed-rate");
 /// Larger payloads are not handshakes and are not parsed.
 const BYTES_MAX: usize = 16 * 1024;
 const OKTA_CHALLENGE: &str = "x-okta-verification-challenge";
@@ -63,8 +69,38 @@ pub async fn answer(verified: &Verified, aws: &Aws) -> Result<Option<Response>, 
             Some(subscription) => sns(&source.name, subscription, aws).await.map(Some),
             None => Ok(None),
         },
+        _ if source.settings.scheme.permits_origin(EVENT_GRID) => Ok(event_grid(verified)),
         _ => Ok(None),
     }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct EventGridValidation<'b> {
+    #[serde(borrow)]
+    event_type: Cow<'b, str>,
+    #[serde(borrow)]
+    data: EventGridValidationData<'b>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct EventGridValidationData<'b> {
+    #[serde(borrow)]
+    validation_code: Cow<'b, str>,
+}
+
+/// Returns the answer to the event with which Event Grid validates a subscription. The event names a URL as well, which
+/// the host never requests.
+fn event_grid(verified: &Verified) -> Option<Response> {
+    let headers = &verified.event().headers;
+    let is_validation =
+        headers.iter().any(|(name, value)| name == EVENT_GRID_TYPE && value == "SubscriptionValidation");
+    let events: Vec<EventGridValidation> = is_validation.then(|| parsed(verified.body())).flatten()?;
+    let [event] = &events[..] else { return None };
+    let code = &event.data.validation_code;
+    (event.event_type == "Microsoft.EventGrid.SubscriptionValidationEvent")
+        .then(|| Json(json!({"validationResponse": code})).into_response())
 }
 
 fn slack(body: &[u8]) -> Option<Response> {
@@ -118,6 +154,23 @@ pub fn graph(source: &Source, query: Option<&str>) -> Option<Response> {
 pub fn okta(source: &Source, headers: &HeaderMap) -> Option<Response> {
     let challenge = headers.get(OKTA_CHALLENGE).filter(|_| source.settings.scheme.name() == "okta")?;
     Some(Json(json!({"verification": challenge.to_str().ok()?})).into_response())
+}
+
+/// Returns the answer to the `OPTIONS` with which a sender of CloudEvents asks for permission to post. The sender is one
+/// of the scheme's `origins`, and in a scheme whose secret is in the URL the URL has the secret. A URL in
+/// `WebHook-Request-Callback` is not requested.
+pub fn cloud_events(source: &Source, request: &signatures::Request) -> Option<Response> {
+    let scheme = &source.settings.scheme;
+    let origin = request.headers.get(REQUEST_ORIGIN)?;
+    let is_permitted = scheme.permits_origin(origin.to_str().ok()?);
+    let has_token = match request.token {
+        Some(_) => scheme.verify(request).is_ok(),
+        None => !scheme.needs_url_token(),
+    };
+    let per_minute = source.settings.rate_limit.requests_per_second().map(|requests| u64::from(requests.get()) * 60);
+    let rate = per_minute.map_or_else(|| "*".to_owned(), |rate| rate.to_string());
+    let headers = [(header::ALLOW, HeaderValue::from_static("POST")), (ALLOWED_ORIGIN, origin.clone())];
+    (is_permitted && has_token).then(|| (headers, [(ALLOWED_RATE, rate)]).into_response())
 }
 
 /// Returns a text of the sender to the sender, in a form that no browser interprets as anything but text.

@@ -16,6 +16,13 @@ const BYTES_MAX: usize = 64 * 1024;
 const MARKED: &[(&str, &str, &str, &str)] = &[
     ("github", "x-github-event", "ping", "GitHub tested the webhook (ping)"),
     ("bitbucket", "x-event-key", "diagnostics:ping", "Bitbucket tested the webhook (diagnostics:ping)"),
+    (
+        "azure-event-grid",
+        "aeg-event-type",
+        "SubscriptionDeletion",
+        "Event Grid removed the subscription; create it again if that was not intended",
+    ),
+    ("snyk", "x-snyk-event", "ping/v0", "Snyk tested the webhook (ping)"),
     ("sentry", "sentry-hook-resource", "installation", "Sentry reported a change of the integration's installation"),
 ];
 

@@ -142,7 +142,7 @@ impl HttpError {
             Self::RateLimited(_) => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
             Self::Overloaded
             | Self::Body(BodyError::Overloaded)
-            | Self::Refused(Refusal::CertificateUnavailable(_))
+            | Self::Refused(Refusal::CertificateUnavailable(_) | Refusal::KeysUnavailable(_))
             | Self::NotConfirmed(_) => OVERLOADED,
             Self::StoreBusy(_) => (StatusCode::SERVICE_UNAVAILABLE, "store_busy"),
             Self::UnknownSource(_) => (StatusCode::NOT_FOUND, "unknown_source"),

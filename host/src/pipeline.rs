@@ -9,6 +9,7 @@ pub use dry_run::{DryRun, IncidentChanges, Stage};
 
 use crate::aws::Aws;
 use crate::handshake::{self, NotConfirmed};
+use crate::issuers::Issuers;
 use crate::map::{ATTEMPTS, Mappers};
 use crate::metrics::{Metrics, UNKNOWN};
 use crate::rate_limit::RateLimited;
@@ -28,6 +29,7 @@ use tracing::info;
 #[derive(Debug)]
 pub struct Pipeline {
     aws: Aws,
+    issuers: Issuers,
     mappers: Mappers,
     sources: Arc<Sources>,
     store: Arc<Store>,
@@ -82,16 +84,17 @@ pub enum RemapError {
 }
 
 impl Pipeline {
-    /// Creates a pipeline that verifies with certificates of `aws`, maps with `mappers` and records in `store`.
+    /// Creates a pipeline that verifies with certificates of `aws` and keys of `issuers`, maps with `mappers` and records in `store`.
     pub fn new(
         aws: Aws,
+        issuers: Issuers,
         mappers: Mappers,
         sources: Arc<Sources>,
         store: Arc<Store>,
         metrics: Arc<Metrics>,
         traces: Traces,
     ) -> Self {
-        Self { aws, mappers, sources, store, metrics, traces }
+        Self { aws, issuers, mappers, sources, store, metrics, traces }
     }
 
     /// Counts a payload that arrived; `None` stands for a source that is not registered.
@@ -125,7 +128,7 @@ impl Pipeline {
     /// # Errors
     /// Returns an error if the payload is not accepted. Nothing is stored then.
     pub async fn accept(&self, unverified: Unverified) -> Result<AcceptedPayload, AcceptError> {
-        let verified = verify::verify(unverified, &self.aws).await?;
+        let verified = verify::verify(unverified, &self.aws, &self.issuers).await?;
         // After the signature, so that others cannot use up the rate limit of a source.
         verified.source().settings.rate_limit.check()?;
         if let Some(answer) = handshake::answer(&verified, &self.aws).await? {

@@ -26,6 +26,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use hookmill_incident::{EventStatus, FailureCode};
+use hookmill_signatures as signatures;
 use hookmill_store::Recorded;
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
@@ -41,8 +42,8 @@ const WITHOUT_TOKEN: &str = "/api/webhooks/{source}";
 const WITH_TOKEN: &str = "/api/webhooks/{source}/{token}";
 
 routes! { pub routes, ROUTES;
-    WITHOUT_TOKEN => post(webhook).get(challenge);
-    WITH_TOKEN => post(webhook);
+    WITHOUT_TOKEN => post(webhook).get(challenge).options(permission);
+    WITH_TOKEN => post(webhook).options(permission);
 }
 
 /// The parameters in a webhook's path.
@@ -127,15 +128,41 @@ pub async fn challenge(
     headers: HeaderMap,
 ) -> Response {
     let peer = host.edge.trusted_proxies.sender(connection, &headers);
+    answer_or_refuse(&host, &target, id, peer, |source| handshake::okta(source, &headers))
+}
+
+/// `OPTIONS /api/webhooks/{source}` and `OPTIONS /api/webhooks/{source}/{token}`: permits a sender of CloudEvents to post.
+/// Other senders, and those of other sources, get 405.
+pub async fn permission(
+    State(host): State<Arc<Host>>,
+    Path(target): Path<Target>,
+    Extension(RequestId(id)): Extension<RequestId>,
+    connection: Option<Extension<ConnectInfo<SocketAddr>>>,
+    headers: HeaderMap,
+) -> Response {
+    let peer = host.edge.trusted_proxies.sender(connection, &headers);
+    let (token, now_ms) = (target.token.as_deref(), host.store.clock().now_ms());
+    let request = signatures::Request { headers: &headers, body: &[], token, now_ms, fetched: None };
+    answer_or_refuse(&host, &target, id, peer, |source| handshake::cloud_events(source, &request))
+}
+
+/// Answers a handshake without a body, or refuses the method.
+fn answer_or_refuse(
+    host: &Host,
+    target: &Target,
+    id: Uuid,
+    peer: Option<IpAddr>,
+    answer: impl FnOnce(&Source) -> Option<Response>,
+) -> Response {
     let source = host.sources.get(&target.source);
-    let admitted = source.as_ref().filter(|source| source.settings.admits(peer));
-    match admitted.and_then(|source| Some((handshake::okta(source, &headers)?, source))) {
+    let admitted = source.as_deref().filter(|source| source.settings.admits(peer));
+    match admitted.and_then(|source| Some((answer(source)?, source))) {
         Some((answer, source)) => {
             info!(source = %source.name, "handshake answered with {}", answer.status());
             answer
         }
         None => {
-            let refusal = refuse_for(&host, source.as_deref(), id, peer, HttpError::MethodNotAllowed);
+            let refusal = refuse_for(host, source.as_deref(), id, peer, HttpError::MethodNotAllowed);
             ([(ALLOW, "POST")], refusal).into_response()
         }
     }

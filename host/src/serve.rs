@@ -9,6 +9,7 @@ use crate::disk::Disk;
 use crate::event_changes::EventChanges;
 use crate::failed_tokens::FailedTokens;
 use crate::host::{Edge, Host};
+use crate::issuers::Issuers;
 use crate::loaded::Loaded;
 use crate::map::Mappers;
 use crate::metrics::Metrics;
@@ -101,7 +102,9 @@ pub async fn start(
     let deliverer = Deliverer::new(store.clone(), loaded.clone(), metrics.clone(), traces.clone());
     start_deliverer(&deliverer, outbound, &store).await?;
     let (aws, mappers) = (Aws::new()?, Mappers::new(loaded.clone(), metrics.clone()));
-    let pipeline = Pipeline::new(aws, mappers, sources.clone(), store.clone(), metrics.clone(), traces.clone());
+    let issuers = Issuers::new(store.clock().clone());
+    let pipeline =
+        Pipeline::new(aws, issuers, mappers, sources.clone(), store.clone(), metrics.clone(), traces.clone());
     let pipeline = Arc::new(pipeline);
     let backup = settings.backup.clone().map(|schedule| {
         BackupTask::new(schedule, settings.data_dir.clone(), store.clone(), metrics.clone()).map(Arc::new)

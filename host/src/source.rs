@@ -1,12 +1,16 @@
 //! A source: how its payloads are received, verified and mapped.
 
 use crate::rate_limit::RateLimit;
+use anyhow::Result;
+use hookmill_connection::{Connection, ConnectionOptions};
 use hookmill_incident::{Severity, words};
 use hookmill_signatures::Scheme;
 use hookmill_store::Tally;
 use ipnet::IpNet;
+use reqwest::Url;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -124,6 +128,44 @@ pub struct SourceSettings {
     pub silent_after: Option<Duration>,
     /// The kind of source.
     pub kind: SourceKind,
+    /// The place of the keys that its scheme needs.
+    pub key_server: Option<KeyServer>,
+}
+
+/// The place from which the host fetches the public keys of an issuer of tokens.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KeyServer {
+    /// The URL of the keys.
+    pub url: Url,
+    /// Networks that are not globally routable and may be reached nevertheless.
+    pub allow_networks: Vec<IpNet>,
+    /// The proxy on the way there, with its password.
+    pub proxy: Option<Url>,
+}
+
+impl KeyServer {
+    /// The limit for one request.
+    const TIMEOUT: Duration = Duration::from_secs(5);
+
+    /// Sets up the connection. Nothing is connected to yet.
+    ///
+    /// # Errors
+    /// Returns an error if the proxy cannot be used.
+    pub fn connection(&self) -> Result<Connection> {
+        let options = ConnectionOptions {
+            allow_networks: self.allow_networks.clone(),
+            proxy: self.proxy.clone(),
+            timeout: Some(Self::TIMEOUT),
+            ..ConnectionOptions::default()
+        };
+        options.build()
+    }
+}
+
+impl fmt::Debug for KeyServer {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        write!(formatter, "KeyServer({})", self.url)
+    }
 }
 
 /// The choice of the mapper for a source's payloads.
@@ -183,6 +225,7 @@ impl Source {
             on_unmappable: OnUnmappable::Reject,
             silent_after: None,
             kind: SourceKind::Webhook,
+            key_server: None,
         };
         Self::new(name, SourceOrigin::Configured, settings)
     }

@@ -1,16 +1,17 @@
-//! The vendors of the bundled mappers, from `plugins/NAME/vendor.yaml`: the payloads that each sends, and the steps by which
+//! The vendors of the bundled mappers, from `plugins/NAME/vendor.yaml` and `kinds.json`: the payloads that each sends, and the steps by which
 //! an operator connects it.
 //!
 //! The API, the command line and the pages in `docs/vendors` show the same data.
 
 use crate::config::source_yaml;
+use crate::products::VENDOR_FILES;
 use crate::source::SourceKind;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// The names of the plugins with the texts of their files.
-const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/vendor_files.rs"));
+/// The names of the plugins with the texts of their files `kinds.json`.
+const KINDS_FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/kinds_files.rs"));
 
 /// A vendor whose payloads a bundled mapper reads.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -18,16 +19,30 @@ const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/vendor_files.
 pub struct Vendor {
     /// The name of the mapper, and of its folder.
     pub name: String,
-    /// The vendor and its product.
+    /// The vendor; null if the mapper is for any.
+    pub vendor: Option<String>,
+    /// The vendor's product.
     pub product: String,
     /// The kinds of payloads that become incidents or change them.
     pub sends: Vec<String>,
+    /// The kinds of payloads that the vendor documents, from `kinds.json`.
+    #[serde(default)]
+    pub kinds: Vec<VendorKind>,
     /// The ways in which payloads reach the host; the usual one comes first.
     pub ways: Vec<VendorWay>,
     /// The checks if nothing arrives.
     pub checks: Vec<String>,
     /// The vendor's own documentation.
     pub documents: Vec<VendorDocument>,
+}
+
+/// A kind of payload.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct VendorKind {
+    /// The vendor's name for it.
+    pub kind: String,
+    /// The meaning of such a payload.
+    pub what: String,
 }
 
 /// One way from a vendor to the host.
@@ -87,12 +102,18 @@ impl VendorWay {
 /// # Errors
 /// Returns an error if a file has another shape, which a test excludes.
 pub fn bundled() -> Result<Vec<Vendor>> {
-    FILES.iter().map(|(name, text)| read(name, text).with_context(|| format!("plugins/{name}/vendor.yaml"))).collect()
+    VENDOR_FILES
+        .iter()
+        .map(|(name, text)| read(name, text).with_context(|| format!("plugins/{name}/vendor.yaml")))
+        .collect()
 }
 
 fn read(name: &str, text: &str) -> Result<Vendor> {
     let mut vendor: Vendor = serde_saphyr::from_str(text)?;
     ensure!(vendor.name == name, "`name` is {}, and the folder {name}", vendor.name);
+    ensure!(vendor.kinds.is_empty(), "`kinds` are in kinds.json");
+    let kinds = KINDS_FILES.iter().find(|(known, _)| *known == name).context("kinds.json is missing")?.1;
+    vendor.kinds = serde_json::from_str(kinds).context("kinds.json")?;
     for way in &mut vendor.ways {
         ensure!(way.yaml.is_empty(), "`yaml` of {} is made by the host", way.title);
         way.yaml = source_yaml(name, &way.declaration(name));
@@ -115,6 +136,7 @@ mod tests {
     /// Replaces each reference by a value that fits its name.
     fn filled(text: &str) -> String {
         let value = |name: &str| match name {
+            "SERVICE_ACCOUNT" => "push@an-example.iam.gserviceaccount.com",
             "TOPIC_ARN" => "arn:aws:sns:eu-central-1:123456789012:example",
             name if name.ends_with("_SECRET") => "user:only-an-example-of-a-secret",
             _ => "an-example.example",
@@ -143,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_file_with_another_shape_is_refused() {
-        let (name, text) = FILES[0];
+        let (name, text) = VENDOR_FILES[0];
         assert!(read(name, text).is_ok());
         assert!(read("another", text).is_err());
         assert!(read(name, &format!("{text}\nmore: 1\n")).is_err());

@@ -1,7 +1,7 @@
 //! Verification of the sender of a payload: the only way from [`Unverified`] to [`Verified`].
 //!
-//! The schemes are in the crate `hookmill-signatures`. This module unpacks compressed bodies, and removes every header
-//! and query parameter that may hold a secret.
+//! The schemes are in the crate `hookmill-signatures`. This module unpacks compressed bodies and envelopes, and removes
+//! every header and query parameter that may hold a secret.
 
 mod refusal;
 mod secret_names;
@@ -10,14 +10,15 @@ mod unpack;
 pub use refusal::Refusal;
 
 use crate::aws::Aws;
-use crate::source::Source;
+use crate::issuers::Issuers;
+use crate::source::{Source, SourceSettings};
 use crate::traces::Trace;
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use hookmill_incident::{
     DELIVERY_ID, Event, Journey, NamedValue, RepeatKey, SenderVerification, UsedSecret, microseconds,
 };
-use hookmill_signatures::{Identity, Request, Scheme, Verification, VerifyError};
+use hookmill_signatures::{Fetched, Identity, KeySet, Request, Scheme, Verification, VerifyError};
 use secret_names::is_secret_name;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -110,17 +111,19 @@ impl Verified {
 ///
 /// # Errors
 /// Returns an error if the signature is wrong or cannot be checked, or the body cannot be unpacked.
-pub async fn verify(unverified: Unverified, aws: &Aws) -> Result<Verified, Refusal> {
+pub async fn verify(unverified: Unverified, aws: &Aws, issuers: &Issuers) -> Result<Verified, Refusal> {
     let Unverified { id, received_at, begun, source, mut headers, token, query, body, trace } = unverified;
     let received = Instant::now();
     let mut span = trace.step("verify");
     let settings = &source.settings;
     let token = token.as_deref();
-    let request = Request { headers: &headers, body: &body, token, now_ms: received_at, certificate: None };
+    let request = Request { headers: &headers, body: &body, token, now_ms: received_at, fetched: None };
     span.set("hookmill.scheme", settings.scheme.name());
-    let Verification { identity, secret } = check_signature(&settings.scheme, request, aws).await?;
+    let Verification { identity, secret } = check_signature(settings, request, aws, issuers).await?;
 
     let body = unpack::unpack(&mut headers, body, settings.payload_bytes_max).await?;
+    let payload = settings.scheme.payload(&headers, &body);
+    let (body, facts) = payload.map_or((body, Vec::new()), |payload| (payload.body.into(), payload.context));
     let query = query.unwrap_or_default();
     let is_public = |name: &str, value: &str| {
         let reveals_secret = |text: &str| settings.scheme.reveals_secret(text.as_bytes());
@@ -129,6 +132,7 @@ pub async fn verify(unverified: Unverified, aws: &Aws) -> Result<Verified, Refus
     let query = form_urlencoded::parse(query.as_bytes()).filter(|(name, value)| is_public(name, value));
     let mut context: Vec<NamedValue> =
         query.map(|(name, value)| (format!("query.{name}"), value.into_owned())).collect();
+    context.extend(facts.into_iter().filter(|(name, value)| is_public(name, value)));
     if let Some(id) = identity.delivery_id() {
         context.push((DELIVERY_ID.to_owned(), id.to_owned()));
     }
@@ -141,7 +145,7 @@ pub async fn verify(unverified: Unverified, aws: &Aws) -> Result<Verified, Refus
         headers: public_headers(&headers, &settings.scheme),
         context,
         digest: Sha256::digest(signed_text.as_ref().map_or(&*body, String::as_bytes)).into(),
-        body: settings.scheme.without_secrets(&body).map_or(body, Bytes::from),
+        body,
         repeat_key: repeat_key(identity),
         traceparent: trace.traceparent(),
     };
@@ -164,14 +168,24 @@ fn repeat_key(identity: Identity) -> RepeatKey {
     }
 }
 
-/// Checks the signature, and fetches the certificate that the check needs, if there is one.
-async fn check_signature(scheme: &Scheme, request: Request<'_>, aws: &Aws) -> Result<Verification, Refusal> {
-    match scheme.verify(&request) {
-        Err(VerifyError::CertificateMissing(url)) => {
+/// Checks the signature, and fetches the certificate or the keys that the check needs, if it needs any.
+async fn check_signature(
+    settings: &SourceSettings,
+    request: Request<'_>,
+    aws: &Aws,
+    issuers: &Issuers,
+) -> Result<Verification, Refusal> {
+    let scheme = &settings.scheme;
+    match (scheme.verify(&request), &settings.key_server) {
+        (Err(VerifyError::CertificateMissing(url)), _) => {
             let certificate = aws.certificate(&url).await?;
-            Ok(scheme.verify(&Request { certificate: Some(&certificate), ..request })?)
+            Ok(scheme.verify(&Request { fetched: Some(Fetched::Certificate(&certificate)), ..request })?)
         }
-        result => Ok(result?),
+        (Err(VerifyError::KeysMissing), Some(server)) => {
+            let verify = |keys: &KeySet| scheme.verify(&Request { fetched: Some(Fetched::Keys(keys)), ..request });
+            Ok(issuers.verify(server, verify).await??)
+        }
+        (result, _) => Ok(result?),
     }
 }
 

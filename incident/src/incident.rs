@@ -117,9 +117,9 @@ impl Incident {
         (incident, guard)
     }
 
-    /// Starts a new revision.
+    /// Starts a new revision. After a clock was set back, it is not from before the creation: searches rely on this.
     fn touch(&mut self, now: Timestamp) {
-        self.updated_at = now;
+        self.updated_at = now.max(self.created_at);
         self.revision += 1;
     }
 

@@ -9,6 +9,9 @@ use std::net::IpAddr;
 
 const EXPECTED: &str = "Splunk's webhook with `result` and `sid` or `search_name`, or a notable with `event_id`";
 
+/// The most rows that are read: as many as the host takes incidents.
+const ROWS_MAX: usize = 1_000;
+
 /// Observable types of a result's fields. In the Common Information Model, `src`, `dest` and `dvc` are addresses or
 /// names.
 const OBSERVABLES: [(&str, &[&str]); 9] = [
@@ -85,7 +88,8 @@ impl Mapper for Splunk {
         let list = list.map(rows_of).filter(|list| !list.is_empty());
         let Some(list) = list else { return map_row(event) };
         let mut outcome = Outcome::default();
-        for (number, row) in (1..).zip(list) {
+        let more = list.len().saturating_sub(ROWS_MAX);
+        for (number, row) in (1..).zip(list).take(ROWS_MAX) {
             if !row.get().starts_with('{') {
                 outcome.problems.push(format!("row {number} is not an object"));
                 continue;
@@ -96,6 +100,9 @@ impl Mapper for Splunk {
                     outcome.problems.push(format!("row {number}: {text}"));
                 }
             }
+        }
+        if more > 0 {
+            outcome.problems.push(format!("{more} further rows are not read: at most {ROWS_MAX} are"));
         }
         match outcome.problems.first() {
             Some(text) if outcome.incidents.is_empty() => Err(MappingError::Unsupported(text.clone())),

@@ -4,17 +4,17 @@
 const PROBLEMS_MAX = 50;
 const EXCERPT_CHARS_MAX = 60;
 
-let noted: string[] = [];
+let noted = new Set<string>();
 
 /** Reports a part of the payload that could not be mapped. The host stores the event as `partial`. */
 export function problem(text: string): void {
-  if (!noted.includes(text)) noted.push(text);
+  noted.add(text);
 }
 
 /** Returns the problems that were noted since the last call, and forgets them. */
 export function takeProblems(): string[] {
-  const taken = noted;
-  noted = [];
+  const taken = [...noted];
+  noted = new Set();
   return taken;
 }
 

@@ -4,6 +4,8 @@ import { unfold } from "./json";
 import { excerpt, problem } from "./problems";
 import type { Event } from "hookmill:plugin/types@0.1.0";
 
+/** The most items of a list that are read: many more than the host takes incidents. */
+const ITEMS_MAX = 10_000;
 /** Texts that stand for an absent value. */
 const ABSENT = /^(|-{1,3}|n\/a|<na>|null|\(null\)|none|nil|unknown|undefined|not ?available)$/i;
 
@@ -46,11 +48,18 @@ export function text(value: unknown, ...path: (string | number)[]): string | und
   return present(String(found));
 }
 
+/** Returns the first items of an array, which can have half a million. */
+function firstItems(items: unknown[]): unknown[] {
+  if (items.length <= ITEMS_MAX) return items;
+  problem(`${items.length - ITEMS_MAX} of ${items.length} items of a list are not read: at most ${ITEMS_MAX} are`);
+  return items.slice(0, ITEMS_MAX);
+}
+
 /** Returns the array at a path, also one that is JSON in a text. An absent value is an empty array; a single value is an array with one element. */
 export function list(value: unknown, ...path: (string | number)[]): unknown[] {
   const given = at(value, ...path);
   const found = typeof given === "string" && given.trimStart().startsWith("[") ? unfolded(given) : given;
-  if (Array.isArray(found)) return found;
+  if (Array.isArray(found)) return firstItems(found);
   return found === undefined || found === null || found === "" ? [] : [found];
 }
 

@@ -57,7 +57,7 @@ impl Declaration {
         let (preset, keys) = self.resolve()?;
         let digits = hex::encode(random);
         Ok(match (preset.family, keys.text("key_encoding")?) {
-            (Family::None | Family::Sns, _) => None,
+            (family, _) if family.is_keyless() => None,
             (Family::Hmac, Some("base64")) => {
                 Some(format!("{}{}", keys.text("key_prefix")?.unwrap_or_default(), BASE64_STANDARD.encode(random)))
             }

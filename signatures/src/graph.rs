@@ -2,6 +2,7 @@
 //! the subscription was created.
 
 use crate::byte_order_mark::without_byte_order_mark;
+use crate::json_member::{position, with_separator};
 use crate::request::{Identity, Request, SignError, SignatureError, Verification, VerifyError};
 use crate::secret::SharedSecrets;
 use serde::Deserialize;
@@ -93,20 +94,12 @@ impl Graph {
     }
 }
 
-/// Returns the position of an object's member by its value, with the comma that separates the member from the next one
-/// or, if the member is the last one, from the one before.
+/// Returns the position of an object's member by its value, with a comma.
 fn member(body: &[u8], value: &RawValue) -> Range<usize> {
-    let value_start = value.get().as_ptr() as usize - body.as_ptr() as usize;
-    let before = body[..value_start].trim_ascii_end();
+    let value = position(body, value);
+    let before = body[..value.start].trim_ascii_end();
     let name = before.strip_suffix(b":").unwrap_or(before).trim_ascii_end();
     // A name that equals `clientState` contains no quotes, however it is escaped.
     let name_start = name.iter().rposition(|byte| *byte == b'"').and_then(|end| memchr::memrchr(b'"', &name[..end]));
-    let start = name_start.unwrap_or(value_start);
-    let value_end = value_start + value.get().len();
-    let after = body[value_end..].trim_ascii_start();
-    match (after.strip_prefix(b","), body[..start].trim_ascii_end().strip_suffix(b",")) {
-        (Some(after), _) => start..body.len() - after.trim_ascii_start().len(),
-        (None, Some(before)) => before.len()..value_end,
-        (None, None) => start..value_end,
-    }
+    with_separator(body, name_start.unwrap_or(value.start)..value.end)
 }

@@ -6,12 +6,13 @@
 //! | `encoding` | encoding of the signature: `hex` (default) or `base64` |
 //! | `key_encoding` | encoding of the secret: `utf8` (default, the text's bytes are the key), `base64` or `hex` |
 //! | `key_prefix` | prefix of the secret that is not part of the encoded key; may be missing |
+//! | `key_template` | the key of one request, if it is not the secret alone: `{secret}`, `{timestamp}`, `{id}` and any text between |
 //! | `signature_header` | the header of the signature, or several |
 //! | `separator` | text between several signatures in one header |
 //! | `item_prefix` | prefix of a signature; items with another prefix are ignored |
 //! | `ed25519_prefix` | prefix of an ed25519 signature over the same content; its key is a secret `whpk_…` |
 //! | `timestamp_header`, or `timestamp_prefix` of an item | position of the signing time |
-//! | `timestamp_unit` | `s` (default), `ms` or `rfc3339` |
+//! | `timestamp_unit` | `s` (default), `ms`, `rfc3339`, `compact` (20260131T080000), or `any` of the first three |
 //! | `id_header` | header of the sender's delivery id, by which repeats are recognised |
 //! | `template` | the signed content: `{timestamp}`, `{id}`, `{body}` and any text between; default `{body}` |
 //! | `tolerance` | largest difference between the signing time and now; default `5m` |
@@ -23,6 +24,7 @@
 use crate::declaration::{DeclarationError, Keys};
 use crate::request::SignatureError;
 use crate::signature_items::ItemFormat;
+use crate::template::{Segment, parse};
 use crate::timestamp::Unit;
 use base64::Engine;
 use base64::alphabet::STANDARD;
@@ -30,6 +32,11 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::HeaderName;
 
 const TOLERANCE_S: i64 = 300;
+/// The values that a template may name.
+const CONTENT: &[(&str, SignedValue)] =
+    &[("timestamp", SignedValue::Timestamp), ("id", SignedValue::Id), ("body", SignedValue::Body)];
+const KEY: &[(&str, SignedValue)] =
+    &[("timestamp", SignedValue::Timestamp), ("id", SignedValue::Id), ("secret", SignedValue::Secret)];
 /// Decodes base64 with or without padding, because typed secrets may lack it.
 pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
@@ -51,14 +58,18 @@ pub(crate) enum Encoding {
     Base64,
 }
 
-/// One piece of a template.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum TemplateSegment {
+/// A value that a template names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SignedValue {
     Timestamp,
     Id,
     Body,
-    Text(String),
+    /// The secret, in the template of a key only.
+    Secret,
 }
+
+/// One piece of a template.
+pub(crate) type TemplateSegment = Segment<SignedValue>;
 
 /// Headers that belong together. Values from different sets are never combined.
 #[derive(Clone, Debug)]
@@ -95,6 +106,8 @@ pub(crate) struct HmacFormat {
     pub encoding: Encoding,
     pub key_encoding: Encoding,
     pub key_prefix: String,
+    /// The template of the key; `None` if the key is the secret.
+    pub key_template: Option<Vec<TemplateSegment>>,
     pub header_sets: Vec<HeaderSet>,
     pub items: ItemFormat,
     pub unit: Unit,
@@ -126,12 +139,23 @@ impl HmacFormat {
             key_prefix: text("key_prefix")?.unwrap_or_default(),
             unit: keys.choice(
                 "timestamp_unit",
-                &[("s", Unit::Seconds), ("ms", Unit::Milliseconds), ("rfc3339", Unit::Rfc3339)],
+                &[
+                    ("s", Unit::Seconds),
+                    ("ms", Unit::Milliseconds),
+                    ("rfc3339", Unit::Rfc3339),
+                    ("compact", Unit::Compact),
+                    ("any", Unit::Any),
+                ],
             )?,
-            template: template(match keys.text("template_with_timestamp")? {
-                Some(template) if in_header && !keys.is_declared("template") => template,
-                _ => keys.text("template")?.unwrap_or("{body}"),
-            })?,
+            template: parse(
+                "template",
+                match keys.text("template_with_timestamp")? {
+                    Some(template) if in_header && !keys.is_declared("template") => template,
+                    _ => keys.text("template")?.unwrap_or("{body}"),
+                },
+                CONTENT,
+            )?,
+            key_template: keys.text("key_template")?.map(|text| parse("key_template", text, KEY)).transpose()?,
             tolerance_s: keys.seconds("tolerance", TOLERANCE_S)?,
             header_sets,
             items,
@@ -141,19 +165,24 @@ impl HmacFormat {
     }
 
     fn refuse_contradictions(&self, in_header: bool) -> Result<(), DeclarationError> {
-        let count = |segment: &TemplateSegment| self.template.iter().filter(|other| *other == segment).count();
+        let count = |template: &[TemplateSegment], value| {
+            template.iter().filter(|segment| **segment == Segment::Value(value)).count()
+        };
         let in_value = self.items.timestamp_prefix.is_some();
         let problem = match () {
-            () if count(&TemplateSegment::Body) != 1 => "`template` must contain {body} once",
+            () if count(&self.template, SignedValue::Body) != 1 => "`template` must contain {body} once",
+            () if self.key_template.as_ref().is_some_and(|key| count(key, SignedValue::Secret) != 1) => {
+                "`key_template` must contain {secret} once"
+            }
             () if in_header && in_value => "set either `timestamp_header` or `timestamp_prefix`, not both",
-            () if (in_header || in_value) && count(&TemplateSegment::Timestamp) == 0 => {
+            () if (in_header || in_value) && !self.is_timed() => {
                 "`template` must contain {timestamp}: a time that is not signed proves nothing"
             }
-            () if !in_header && !in_value && count(&TemplateSegment::Timestamp) > 0 => {
-                "`template` contains {timestamp}; also set `timestamp_header` or `timestamp_prefix`"
+            () if !in_header && !in_value && self.is_timed() => {
+                "the template contains {timestamp}; also set `timestamp_header` or `timestamp_prefix`"
             }
-            () if count(&TemplateSegment::Id) > 0 && self.header_sets.iter().any(|set| set.id.is_none()) => {
-                "`template` contains {id}; also set `id_header`"
+            () if self.signs_id() && self.header_sets.iter().any(|set| set.id.is_none()) => {
+                "the template contains {id}; also set `id_header`"
             }
             () if in_value && self.items.separator.is_none() => "`timestamp_prefix` needs a `separator`",
             () => return Ok(()),
@@ -165,14 +194,19 @@ impl HmacFormat {
         self.header_sets.iter().flat_map(|set| &set.signatures)
     }
 
-    /// Returns whether the signing time is part of the signed content.
+    /// Returns whether the signing time is part of the signed content or of the key.
     pub fn is_timed(&self) -> bool {
-        self.template.contains(&TemplateSegment::Timestamp)
+        self.signs(SignedValue::Timestamp)
     }
 
-    /// Returns whether the delivery id is part of the signed content.
+    /// Returns whether the delivery id is part of the signed content or of the key.
     pub fn signs_id(&self) -> bool {
-        self.template.contains(&TemplateSegment::Id)
+        self.signs(SignedValue::Id)
+    }
+
+    fn signs(&self, value: SignedValue) -> bool {
+        let segment = Segment::Value(value);
+        self.template.contains(&segment) || self.key_template.as_ref().is_some_and(|key| key.contains(&segment))
     }
 }
 
@@ -202,32 +236,6 @@ fn header_sets(keys: &Keys) -> Result<Vec<HeaderSet>, DeclarationError> {
         }
     }
     Ok(sets)
-}
-
-fn template(text: &str) -> Result<Vec<TemplateSegment>, DeclarationError> {
-    let mut segments = Vec::new();
-    let mut rest = text;
-    while !rest.is_empty() {
-        let start = rest.find('{').unwrap_or(rest.len());
-        if start > 0 {
-            segments.push(TemplateSegment::Text(rest[..start].to_owned()));
-            rest = &rest[start..];
-            continue;
-        }
-        let end = rest.find('}').map_or(rest.len(), |end| end + 1);
-        segments.push(match &rest[..end] {
-            "{timestamp}" => TemplateSegment::Timestamp,
-            "{id}" => TemplateSegment::Id,
-            "{body}" => TemplateSegment::Body,
-            other => {
-                return Err(DeclarationError::new(format!(
-                    "`template`: `{other}` is not one of: {{timestamp}}, {{id}}, {{body}}"
-                )));
-            }
-        });
-        rest = &rest[end..];
-    }
-    Ok(segments)
 }
 
 impl Encoding {

@@ -1,7 +1,7 @@
 //! Keys of HMAC schemes, prepared once: the hash state has already absorbed the key.
 
 use crate::declaration::DeclarationError;
-use crate::hmac_format::{Algorithm, Encoding, HmacFormat, TemplateSegment};
+use crate::hmac_format::{Algorithm, Encoding, HmacFormat, SignedValue, TemplateSegment};
 use crate::secret::Secret;
 use constant_time_eq::constant_time_eq;
 use hmac::{Hmac, KeyInit, Mac};
@@ -27,6 +27,14 @@ pub(crate) enum VerifyingKey {
     Sha256(Hmac<Sha256>),
     Sha512(Hmac<Sha512>),
     Ed25519(PublicKey),
+    Templated(TemplatedKey),
+}
+
+/// A key that is made for each request, because values of the request are part of it.
+pub(crate) struct TemplatedKey {
+    algorithm: Algorithm,
+    template: Vec<TemplateSegment>,
+    secret: Vec<u8>,
 }
 
 /// The public half of an ed25519 key.
@@ -61,11 +69,15 @@ impl HmacKey {
         let text = secret.expose();
         let bytes = format.key_encoding.key(text.strip_prefix(format.key_prefix.as_str()).unwrap_or(text))?;
         let unusable = |_| DeclarationError::new("the secret cannot be used as a key");
-        let key = match format.algorithm {
-            Algorithm::Sha256 => VerifyingKey::Sha256(Hmac::new_from_slice(&bytes).map_err(unusable)?),
-            Algorithm::Sha512 => VerifyingKey::Sha512(Hmac::new_from_slice(&bytes).map_err(unusable)?),
+        let secret_bytes = Some(bytes.len());
+        let key = match (&format.key_template, format.algorithm) {
+            (Some(template), algorithm) => {
+                VerifyingKey::Templated(TemplatedKey { algorithm, template: template.clone(), secret: bytes })
+            }
+            (None, Algorithm::Sha256) => VerifyingKey::Sha256(Hmac::new_from_slice(&bytes).map_err(unusable)?),
+            (None, Algorithm::Sha512) => VerifyingKey::Sha512(Hmac::new_from_slice(&bytes).map_err(unusable)?),
         };
-        Ok(Self { key, secret_bytes: Some(bytes.len()), secret: secret.clone() })
+        Ok(Self { key, secret_bytes, secret: secret.clone() })
     }
 
     pub fn is_live(&self, now_ms: i64) -> bool {
@@ -76,8 +88,7 @@ impl HmacKey {
 impl VerifyingKey {
     /// Computes the HMAC of the signed content. Returns `None` for a public key.
     pub fn hmac(&self, template: &[TemplateSegment], content: SignedContent) -> Option<HmacBytes> {
-        fn finish<M: Mac + Clone>(keyed: &M, template: &[TemplateSegment], content: SignedContent) -> HmacBytes {
-            let mut mac = keyed.clone();
+        fn finish<M: Mac>(mut mac: M, template: &[TemplateSegment], content: SignedContent) -> HmacBytes {
             template.iter().for_each(|segment| mac.update(content.bytes_of(segment)));
             let computed = mac.finalize().into_bytes();
             let mut hmac = HmacBytes { bytes: [0; HMAC_BYTES_MAX], length: computed.len() };
@@ -85,21 +96,39 @@ impl VerifyingKey {
             hmac
         }
         match self {
-            Self::Sha256(keyed) => Some(finish(keyed, template, content)),
-            Self::Sha512(keyed) => Some(finish(keyed, template, content)),
+            Self::Sha256(keyed) => Some(finish(keyed.clone(), template, content)),
+            Self::Sha512(keyed) => Some(finish(keyed.clone(), template, content)),
             Self::Ed25519(_) => None,
+            Self::Templated(key) => {
+                let bytes = key.bytes(content);
+                match key.algorithm {
+                    Algorithm::Sha256 => Some(finish(Hmac::<Sha256>::new_from_slice(&bytes).ok()?, template, content)),
+                    Algorithm::Sha512 => Some(finish(Hmac::<Sha512>::new_from_slice(&bytes).ok()?, template, content)),
+                }
+            }
         }
     }
 }
 
+impl TemplatedKey {
+    fn bytes(&self, content: SignedContent) -> Vec<u8> {
+        let segment_bytes = |segment| match segment {
+            &TemplateSegment::Value(SignedValue::Secret) => &self.secret[..],
+            segment => content.bytes_of(segment),
+        };
+        self.template.iter().map(segment_bytes).collect::<Vec<_>>().concat()
+    }
+}
+
 impl SignedContent<'_> {
-    /// Returns the bytes of a segment of the template.
+    /// Returns the bytes of a segment of a template. A template of signed content has no segment for the secret.
     pub fn bytes_of<'s>(&'s self, segment: &'s TemplateSegment) -> &'s [u8] {
         match segment {
-            TemplateSegment::Timestamp => self.timestamp,
-            TemplateSegment::Id => self.id,
-            TemplateSegment::Body => self.body,
+            TemplateSegment::Value(SignedValue::Timestamp) => self.timestamp,
+            TemplateSegment::Value(SignedValue::Id) => self.id,
+            TemplateSegment::Value(SignedValue::Body) => self.body,
             TemplateSegment::Text(text) => text.as_bytes(),
+            TemplateSegment::Value(SignedValue::Secret) => &[],
         }
     }
 }

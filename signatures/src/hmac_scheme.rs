@@ -4,7 +4,7 @@
 
 use crate::declaration::DeclarationError;
 use crate::headers::{at_most_one, delivery_id, header_value, is_unambiguous};
-use crate::hmac_format::{Encoding, HeaderSet, HmacFormat, TemplateSegment};
+use crate::hmac_format::{Encoding, HeaderSet, HmacFormat, SignedValue, TemplateSegment};
 use crate::hmac_key::{HMAC_BYTES_MAX, HmacKey, PublicKey, SignedContent, VerifyingKey};
 use crate::request::{Identity, Request, SignError, SignatureError, Signed, Verification, VerifyError};
 use crate::secret::Secret;
@@ -166,7 +166,7 @@ impl HmacScheme {
 
     pub fn hmac(&self, secret: usize, text: &[u8]) -> Option<String> {
         let content = SignedContent { timestamp: b"", id: b"", body: text };
-        let hmac = self.keys.get(secret)?.key.hmac(&[TemplateSegment::Body], content)?;
+        let hmac = self.keys.get(secret)?.key.hmac(&[TemplateSegment::Value(SignedValue::Body)], content)?;
         Some(self.format.encoding.encode(hmac.bytes()))
     }
 }

@@ -15,10 +15,18 @@ pub(crate) enum Family {
     UrlToken,
     Sns,
     Graph,
+    BodySecret,
+    SignatureOrToken,
+    Jwt,
     None,
 }
 
 impl Family {
+    /// Returns whether sender and host share no secret.
+    pub fn is_keyless(self) -> bool {
+        matches!(self, Self::None | Self::Sns | Self::Jwt)
+    }
+
     /// Returns the keys that a configuration can set.
     pub fn keys(self) -> &'static [&'static str] {
         match self {
@@ -27,6 +35,7 @@ impl Family {
                 "encoding",
                 "key_encoding",
                 "key_prefix",
+                "key_template",
                 "signature_header",
                 "separator",
                 "item_prefix",
@@ -38,9 +47,23 @@ impl Family {
                 "template",
                 "tolerance",
             ],
-            Self::Header => &["header", "prefix", "id_header"],
-            Self::Basic | Self::Bearer | Self::UrlToken => &["id_header"],
+            Self::Header => &["header", "prefix", "id_header", "origins"],
+            Self::SignatureOrToken => &["header", "prefix", "id_header"],
+            Self::BodySecret => &["pointer", "id_header"],
+            Self::Basic | Self::Bearer | Self::UrlToken => &["id_header", "origins"],
             Self::Sns => &["topics", "certificate", "confirm", "tolerance"],
+            Self::Jwt => &[
+                "issuer",
+                "audience",
+                "email",
+                "claims",
+                "jwks_url",
+                "jwks",
+                "algorithms",
+                "envelope",
+                "tolerance",
+                "origins",
+            ],
             Self::Graph | Self::None => &[],
         }
     }
@@ -104,6 +127,27 @@ pub(crate) static PRESETS: &[Preset] = &[
         ],
     ),
     vendor("bitbucket", Family::Hmac, &[("signature_header", &["x-hub-signature"]), ("item_prefix", &["sha256="])]),
+    vendor(
+        "snyk",
+        Family::Hmac,
+        &[
+            ("signature_header", &["x-hub-signature"]),
+            ("item_prefix", &["sha256="]),
+            ("id_header", &["x-snyk-transport-id"]),
+        ],
+    ),
+    // The documentation does not state the format of the time.
+    vendor(
+        "gitguardian",
+        Family::Hmac,
+        &[
+            ("signature_header", &["gitguardian-signature"]),
+            ("item_prefix", &["sha256="]),
+            ("timestamp_header", &["timestamp"]),
+            ("timestamp_unit", &["any"]),
+            ("key_template", &["{timestamp}{secret}"]),
+        ],
+    ),
     vendor(
         "slack",
         Family::Hmac,
@@ -213,13 +257,27 @@ pub(crate) static PRESETS: &[Preset] = &[
         ],
     ),
     generic("hmac", Family::Hmac, &[]),
-    vendor("gitlab", Family::Header, &[("header", &["x-gitlab-token"]), ("id_header", &["idempotency-key"])]),
+    vendor("gitlab", Family::SignatureOrToken, &[("header", &["x-gitlab-token"]), ("id_header", &["idempotency-key"])]),
     vendor("okta", Family::Header, &[("header", &["authorization"])]),
+    vendor("cloudflare", Family::Header, &[("header", &["cf-webhook-auth"])]),
     vendor("sentinelone", Family::Header, &[("header", &["x-webhook-secret"])]),
     generic("static-header", Family::Header, &[]),
     generic("basic", Family::Basic, &[]),
     generic("bearer", Family::Bearer, &[]),
     generic("url-token", Family::UrlToken, &[]),
+    vendor("azure-event-grid", Family::UrlToken, &[("origins", &["eventgrid.azure.net"])]),
+    generic("jwt", Family::Jwt, &[]),
+    vendor(
+        "google-pubsub",
+        Family::Jwt,
+        &[
+            ("issuer", &["https://accounts.google.com", "accounts.google.com"]),
+            ("jwks_url", &["https://www.googleapis.com/oauth2/v3/certs"]),
+            ("algorithms", &["RS256"]),
+            ("envelope", &["google-pubsub"]),
+        ],
+    ),
+    generic("body-secret", Family::BodySecret, &[]),
     vendor("aws-sns", Family::Sns, &[]),
     vendor("microsoft-graph", Family::Graph, &[]),
     NONE,

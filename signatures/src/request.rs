@@ -1,6 +1,8 @@
 //! Requests and the results of verifying and signing them.
 
 use crate::aws_url::AwsUrl;
+use crate::jws::JwsError;
+use crate::key_set::{KeyError, KeySet};
 use http::{HeaderMap, HeaderName};
 
 /// A request as it arrived.
@@ -14,8 +16,26 @@ pub struct Request<'r> {
     pub token: Option<&'r str>,
     /// The time of arrival in milliseconds since the Unix epoch.
     pub now_ms: i64,
+    /// The file that an earlier verification of the same request asked for.
+    pub fetched: Option<Fetched<'r>>,
+}
+
+/// A file that the caller has fetched for a verification.
+#[derive(Clone, Copy, Debug)]
+pub enum Fetched<'r> {
     /// The certificate that [`VerifyError::CertificateMissing`] named, as PEM.
-    pub certificate: Option<&'r [u8]>,
+    Certificate(&'r [u8]),
+    /// The keys that [`VerifyError::KeysMissing`] asked for.
+    Keys(&'r KeySet),
+}
+
+/// The payload in a verified body, without the secret or the envelope of its sender.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payload {
+    /// The bytes of the payload.
+    pub body: Vec<u8>,
+    /// Facts of the envelope, by name.
+    pub context: Vec<(String, String)>,
 }
 
 /// The result of a successful verification.
@@ -81,6 +101,8 @@ pub enum VerifyError {
     },
     /// Verification needs the certificate at this URL. The URL is safe to fetch.
     CertificateMissing(AwsUrl),
+    /// Verification needs the keys at [`crate::Scheme::key_url`].
+    KeysMissing,
 }
 
 /// The exact reason why a signature or secret is not accepted. It is for the operator: a sender who learns it can guess
@@ -114,9 +136,51 @@ pub enum SignatureError {
     /// The secret was replaced, and its time has passed.
     #[error("the sender uses a secret that was replaced and is no longer valid")]
     SecretExpired,
+    /// The bearer token is not a signed JWT.
+    #[error("the bearer token is not a JWT, such as header.claims.signature in base64url")]
+    JwtForm,
+    /// The JWT is signed with an algorithm that the scheme does not accept.
+    #[error("the token is signed with `{0}`, which is not one of the scheme's `algorithms`")]
+    JwtAlgorithm(String),
+    /// A claim of the JWT is missing or has another value.
+    #[error("the claim `{0}` of the token is missing, or is not what the scheme requires")]
+    JwtClaim(String),
+    /// The JWT is no longer valid.
+    #[error("the token expired {ago_s} s ago: the sender uses an old token, or one of the clocks is wrong")]
+    JwtExpired {
+        /// The time since the end, in seconds.
+        ago_s: i64,
+    },
+    /// The JWT is not valid yet.
+    #[error("the token becomes valid in {ahead_s} s: the clock of the issuer or of this host is wrong")]
+    JwtEarly {
+        /// The time until the start, in seconds.
+        ahead_s: i64,
+    },
+    /// No key of the issuer fits the JWT. Newer keys of the issuer may.
+    #[error("no key of the issuer made the token's signature")]
+    KeyUnknown,
     /// No secret of the source fits.
     #[error("the signature or secret is wrong: the sender uses another secret, or the body was changed on its way")]
     Wrong,
+}
+
+impl From<JwsError> for SignatureError {
+    fn from(error: JwsError) -> Self {
+        match error {
+            JwsError::Form => Self::JwtForm,
+            JwsError::Algorithm(name) => Self::JwtAlgorithm(name),
+        }
+    }
+}
+
+impl From<KeyError> for SignatureError {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::Wrong => Self::Wrong,
+            KeyError::Unknown => Self::KeyUnknown,
+        }
+    }
 }
 
 impl From<SignatureError> for VerifyError {
@@ -146,7 +210,10 @@ pub enum SignError {
     #[error("every secret has expired")]
     Expired,
     /// The scheme puts its secret into a JSON body, and the body is not JSON of that form.
-    #[error("the scheme puts its secret into the body, which must be JSON: {{\"value\": [{{…}}]}}")]
+    #[error(
+        "the scheme puts its secret into the body, which must be JSON of the sender's form, such as an object or, for \
+         Microsoft Graph, {{\"value\": [{{…}}]}}"
+    )]
     NotJson,
     /// The secret or the id cannot be written into a header.
     #[error("the secret or the id contains characters that a header cannot carry")]

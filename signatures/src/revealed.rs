@@ -42,6 +42,14 @@ impl RevealedSecrets {
         }
         self.finders.iter().any(|finder| finder.find(&text).is_some())
     }
+
+    /// Replaces each secret in a text by asterisks.
+    pub fn mask(&self, text: &mut [u8]) {
+        for finder in &self.finders {
+            let found: Vec<usize> = finder.find_iter(text).collect();
+            found.into_iter().for_each(|start| text[start..start + finder.needle().len()].fill(b'*'));
+        }
+    }
 }
 
 /// Returns a secret as it is, the password of `user:password`, and the form that scheme `basic` sends.

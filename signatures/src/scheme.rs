@@ -1,15 +1,19 @@
 //! One signature scheme with the secrets of one source.
 
+use crate::body_secret::BodySecret;
 use crate::declaration::{Declaration, DeclarationError};
 use crate::graph::Graph;
 use crate::hmac_format::HmacFormat;
 use crate::hmac_scheme::HmacScheme;
+use crate::jwt::Jwt;
 use crate::presets::{self, Family, Preset};
-use crate::request::{Identity, Request, SignError, SignatureError, Signed, Verification, VerifyError};
+use crate::request::{Identity, Payload, Request, SignError, SignatureError, Signed, Verification, VerifyError};
 use crate::revealed::RevealedSecrets;
 use crate::secret::{Secret, SharedSecrets};
 use crate::shared_secret::SharedSecretScheme;
+use crate::signature_or_token::SignatureOrToken;
 use crate::sns::{self, Sns, Subscription};
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName};
 use std::fmt;
 
@@ -18,6 +22,8 @@ pub struct Scheme {
     preset: &'static Preset,
     kind: Kind,
     revealed: RevealedSecrets,
+    /// The senders that may ask for permission to post, as CloudEvents defines it.
+    origins: Vec<String>,
     /// For each secret, whether it is valid for a limited time only, because another one replaces it.
     replaced: Vec<bool>,
 }
@@ -28,12 +34,16 @@ enum Kind {
     Shared(SharedSecretScheme),
     Sns(Sns),
     Graph(Graph),
+    BodySecret(BodySecret),
+    SignatureOrToken(Box<SignatureOrToken>),
+    Jwt(Box<Jwt>),
 }
 
 impl Scheme {
     /// Returns the scheme `none`, which checks nothing.
     pub fn none() -> Self {
-        Self { preset: &presets::NONE, kind: Kind::None, revealed: RevealedSecrets::new(&[]), replaced: Vec::new() }
+        let revealed = RevealedSecrets::new(&[]);
+        Self { preset: &presets::NONE, kind: Kind::None, revealed, origins: Vec::new(), replaced: Vec::new() }
     }
 
     /// Makes a scheme from its declaration and the secrets of a source.
@@ -43,8 +53,7 @@ impl Scheme {
     /// and never contains a secret.
     pub fn declare(declaration: &Declaration, secrets: &[Secret]) -> Result<Self, DeclarationError> {
         let (preset, keys) = declaration.resolve()?;
-        let keyless = matches!(preset.family, Family::None | Family::Sns);
-        match (keyless, secrets.is_empty()) {
+        match (preset.family.is_keyless(), secrets.is_empty()) {
             (true, false) if preset.family == Family::None => {
                 return Err(DeclarationError::new(
                     "`scheme: none` checks nothing; remove the secret or choose a scheme",
@@ -68,10 +77,14 @@ impl Scheme {
                 Kind::Shared(SharedSecretScheme::new(preset.family, &keys, secrets)?)
             }
             Family::Sns => Kind::Sns(Sns::from_keys(&keys)?),
+            Family::Jwt => Kind::Jwt(Box::new(Jwt::from_keys(&keys)?)),
             Family::Graph => Kind::Graph(Graph::new(SharedSecrets::new(secrets))),
+            Family::BodySecret => Kind::BodySecret(BodySecret::new(&keys, secrets)?),
+            Family::SignatureOrToken => Kind::SignatureOrToken(Box::new(SignatureOrToken::new(&keys, secrets)?)),
         };
         let replaced = secrets.iter().map(|secret| secret.not_after_ms().is_some()).collect();
-        Ok(Self { preset, kind, revealed: RevealedSecrets::new(secrets), replaced })
+        let origins = keys.list("origins").into_iter().map(str::to_ascii_lowercase).collect();
+        Ok(Self { preset, kind, revealed: RevealedSecrets::new(secrets), origins, replaced })
     }
 
     /// Returns the scheme's name in a configuration.
@@ -93,10 +106,12 @@ impl Scheme {
     /// Returns the number of bytes of the shortest secret that an attacker has to guess; `None` without a secret.
     pub fn shortest_secret_bytes(&self) -> Option<usize> {
         match &self.kind {
-            Kind::None | Kind::Sns(_) => None,
+            Kind::None | Kind::Sns(_) | Kind::Jwt(_) => None,
             Kind::Hmac(scheme) => scheme.shortest_key_bytes(),
             Kind::Shared(scheme) => scheme.shortest_secret_bytes(),
             Kind::Graph(graph) => graph.secrets.shortest_bytes(),
+            Kind::BodySecret(scheme) => scheme.secrets.shortest_bytes(),
+            Kind::SignatureOrToken(scheme) => scheme.shortest_secret_bytes(),
         }
     }
 
@@ -105,16 +120,19 @@ impl Scheme {
         match &self.kind {
             Kind::Hmac(scheme) => scheme.format.is_timed().then_some(scheme.format.tolerance_s),
             Kind::Sns(sns) => Some(sns.tolerance_s),
-            Kind::None | Kind::Shared(_) | Kind::Graph(_) => None,
+            Kind::SignatureOrToken(scheme) => scheme.tolerance_s(),
+            Kind::None | Kind::Shared(_) | Kind::Graph(_) | Kind::BodySecret(_) | Kind::Jwt(_) => None,
         }
     }
 
     /// Returns whether a header carries the scheme's secret or signature, so that it must not be stored.
     pub fn is_secret_header(&self, header: &HeaderName) -> bool {
         match &self.kind {
-            Kind::None | Kind::Sns(_) | Kind::Graph(_) => false,
+            Kind::None | Kind::Sns(_) | Kind::Graph(_) | Kind::BodySecret(_) => false,
             Kind::Hmac(scheme) => scheme.format.signature_headers().any(|name| name == header),
             Kind::Shared(scheme) => scheme.header() == Some(header),
+            Kind::SignatureOrToken(scheme) => scheme.is_secret_header(header),
+            Kind::Jwt(_) => *header == AUTHORIZATION,
         }
     }
 
@@ -123,10 +141,22 @@ impl Scheme {
         self.revealed.are_in(text)
     }
 
-    /// Returns a verified body without the scheme's secret; `None` if the scheme puts no secret into the body.
-    pub fn without_secrets(&self, body: &[u8]) -> Option<Vec<u8>> {
-        match &self.kind {
+    /// Returns the payload in a verified body: without the scheme's secret and without the sender's envelope. Returns
+    /// `None` if the body is the payload.
+    pub fn payload(&self, headers: &HeaderMap, body: &[u8]) -> Option<Payload> {
+        let without_secret = match &self.kind {
             Kind::Graph(graph) => graph.without_secrets(body),
+            Kind::BodySecret(scheme) => scheme.without_secret(body, &self.revealed),
+            Kind::Jwt(jwt) => return jwt.payload(headers, body),
+            _ => None,
+        };
+        without_secret.map(|body| Payload { body, context: Vec::new() })
+    }
+
+    /// Returns the URL of the public keys that verification needs; `None` if it needs none, or they are pinned.
+    pub fn key_url(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Jwt(jwt) => jwt.key_url(),
             _ => None,
         }
     }
@@ -144,9 +174,9 @@ impl Scheme {
     /// learns about a wrong clock.
     ///
     /// # Errors
-    /// Returns an error if the request is refused, or a certificate has to be fetched first.
+    /// Returns an error if the request is refused, or a certificate or keys have to be fetched first.
     pub fn verify(&self, request: &Request) -> Result<Verification, VerifyError> {
-        if request.token.is_some() && self.preset.family != Family::UrlToken {
+        if request.token.is_some() && !self.needs_url_token() {
             return Err(SignatureError::TokenUnexpected.into());
         }
         match &self.kind {
@@ -155,6 +185,9 @@ impl Scheme {
             Kind::Shared(scheme) => scheme.verify(request),
             Kind::Sns(sns) => sns.verify(request),
             Kind::Graph(graph) => graph.verify(request),
+            Kind::BodySecret(scheme) => scheme.verify(request),
+            Kind::SignatureOrToken(scheme) => scheme.verify(request),
+            Kind::Jwt(jwt) => jwt.verify(request),
         }
     }
 
@@ -169,10 +202,22 @@ impl Scheme {
             Kind::None => {}
             Kind::Hmac(scheme) => scheme.sign(&mut signed, now_ms, id)?,
             Kind::Shared(scheme) => scheme.sign(&mut signed, now_ms, id)?,
-            Kind::Sns(_) => return Err(SignError::NoKey),
+            Kind::Sns(_) | Kind::Jwt(_) => return Err(SignError::NoKey),
             Kind::Graph(graph) => signed.body = graph.sign(body, now_ms)?,
+            Kind::BodySecret(scheme) => scheme.sign(&mut signed, now_ms, id)?,
+            Kind::SignatureOrToken(scheme) => scheme.sign(&mut signed, now_ms, id)?,
         }
         Ok(signed)
+    }
+
+    /// Returns whether the URL of the source ends with the secret.
+    pub fn needs_url_token(&self) -> bool {
+        self.preset.family == Family::UrlToken
+    }
+
+    /// Returns whether a sender is one that may ask for permission to post. Names of hosts are compared without case.
+    pub fn permits_origin(&self, origin: &str) -> bool {
+        self.origins.iter().any(|known| known.eq_ignore_ascii_case(origin))
     }
 
     /// Returns the HMAC of a text with the secret at this index, in the scheme's encoding. Zoom requests this value to

@@ -117,7 +117,7 @@ impl SharedSecretScheme {
 }
 
 /// Returns the credentials after the name of an authentication scheme, which is compared without case.
-fn after_auth_scheme<'v>(value: &'v [u8], scheme: &[u8]) -> Option<&'v [u8]> {
+pub(crate) fn after_auth_scheme<'v>(value: &'v [u8], scheme: &[u8]) -> Option<&'v [u8]> {
     let (start, rest) = value.split_at_checked(scheme.len())?;
     (start.eq_ignore_ascii_case(scheme) && rest.first() == Some(&b' ')).then(|| rest.trim_ascii_start())
 }

@@ -7,7 +7,7 @@ use crate::aws_url::AwsUrl;
 use crate::byte_order_mark::without_byte_order_mark;
 use crate::declaration::{DeclarationError, Keys};
 use crate::hmac_scheme::check_age;
-use crate::request::{Identity, Request, SignatureError, Verification, VerifyError};
+use crate::request::{Fetched, Identity, Request, SignatureError, Verification, VerifyError};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::signature::{RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_2048_8192_SHA256, RsaParameters};
@@ -102,12 +102,14 @@ impl Sns {
         };
         let signed = message.canonical().ok_or(SignatureError::BodyForm)?;
         let signature = STANDARD.decode(&*message.signature).map_err(|_| SignatureError::BodyForm)?;
-        let fetched = request.certificate.and_then(certificate);
+        let fetched = match request.fetched {
+            Some(Fetched::Certificate(pem)) => certificate(pem),
+            _ => None,
+        };
         let Some(certificate) = self.certificate.as_ref().or(fetched.as_ref()) else {
             // Only from the topic's own region, so that an unverified message cannot choose the host of the request.
-            let url = AwsUrl::certificate(&message.certificate_url).filter(|url| {
-                request.certificate.is_none() && Some(url.region()) == message.topic_arn.split(':').nth(3)
-            });
+            let url = AwsUrl::certificate(&message.certificate_url)
+                .filter(|url| request.fetched.is_none() && Some(url.region()) == message.topic_arn.split(':').nth(3));
             return Err(url.map_or(SignatureError::Certificate.into(), VerifyError::CertificateMissing));
         };
         let certificate = webpki::EndEntityCert::try_from(certificate).map_err(|_| SignatureError::Certificate)?;

@@ -71,7 +71,7 @@ impl StandardWebhooks {
     /// Returns an error if no secret made one of the signatures, or the message was signed more than 5 minutes before or
     /// after `now_ms`.
     pub fn verify(&self, headers: &HeaderMap, body: &[u8], now_ms: i64) -> Result<Verification, VerifyError> {
-        self.0.verify(&Request { headers, body, token: None, now_ms, certificate: None })
+        self.0.verify(&Request { headers, body, token: None, now_ms, fetched: None })
     }
 }
 

@@ -2,7 +2,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a failing test panics")]
 
-use hookmill_signatures::{AwsUrl, Declaration, Identity, Request, Scheme, SignatureError, VerifyError};
+use hookmill_signatures::{AwsUrl, Declaration, Fetched, Identity, Request, Scheme, SignatureError, VerifyError};
 use http::HeaderMap;
 use serde_json::{Map, Value, json};
 
@@ -21,8 +21,8 @@ fn scheme(keys: &[(&str, &str)]) -> Scheme {
 
 fn verify(scheme: &Scheme, message: &Value, certificate: Option<&str>, now_ms: i64) -> Result<Identity, VerifyError> {
     let (headers, body) = (HeaderMap::new(), message.to_string());
-    let certificate = certificate.map(str::as_bytes);
-    let request = Request { headers: &headers, body: body.as_bytes(), token: None, now_ms, certificate };
+    let fetched = certificate.map(|pem| Fetched::Certificate(pem.as_bytes()));
+    let request = Request { headers: &headers, body: body.as_bytes(), token: None, now_ms, fetched };
     scheme.verify(&request).map(|verification| verification.identity)
 }
 
@@ -49,7 +49,7 @@ fn a_byte_order_mark_is_passed_over() {
     for message in messages().values() {
         let body = format!("\u{feff}{message}");
         let (headers, body) = (HeaderMap::new(), body.as_bytes());
-        let request = Request { headers: &headers, body, token: None, now_ms: NOW_MS, certificate: None };
+        let request = Request { headers: &headers, body, token: None, now_ms: NOW_MS, fetched: None };
         assert!(pinned.verify(&request).is_ok());
         assert!(pinned.signed_text(body).is_some());
     }

@@ -30,8 +30,8 @@ pub use error::StoreError;
 pub use leases::{Lease, LeaseName, Leases};
 pub use options::{Dedup, OnCommit, Policy};
 pub use rows::{
-    ASKED_TO_WAIT, Attempt, AttemptRow, Attempted, CopyProgress, CountFilter, CountKind, CountSeries, Cursor,
-    DatabaseCopy, DeadLetters, DeliveryFilter, DeliveryRow, DeliveryStatus, DestinationRow, DestinationState,
+    ASKED_TO_WAIT, Attempt, AttemptRow, Attempted, BoundedCount, CopyProgress, CountFilter, CountKind, CountSeries,
+    Cursor, DatabaseCopy, DeadLetters, DeliveryFilter, DeliveryRow, DeliveryStatus, DestinationRow, DestinationState,
     DueDeliveries, DueDelivery, EpochChanges, EventFilter, EventRow, FieldChange, Health, IncidentFilter, IncidentKey,
     IncidentRow, KindUse, LastError, Listed, Message, NewEpoch, Next, OBSERVABLE_PREFIX_BYTES_MAX, OpenIncidents,
     OperatorAction, Order, Outbound, OwnedSession, Page, PatchRefusal, PayloadDifference, PayloadDifferences, Position,

@@ -14,14 +14,14 @@ mod search;
 
 use crate::clock::WriteClock;
 use crate::ledger::{Counts, Ledger, Tx, is_repeat};
-use crate::rows::{DeliveryStatus, Outbound, QueuePosition};
+use crate::rows::{DeliveryStatus, Listed, Outbound, Page, QueuePosition};
 use crate::sqlite::dump;
 use crate::topics::Changed;
 use crate::{Dedup, DeliveryFilter, IncidentKey, Policy, Store};
 use copies::as_read;
 use dump::TABLES;
-use hookmill_incident::EventStatus;
 use hookmill_incident::id::row_key;
+use hookmill_incident::{AuditEntry, EventStatus};
 use memory::Memory;
 use operation::ModelOperation;
 use rand::RngExt;
@@ -282,20 +282,39 @@ impl Model {
         // Another id with the same row key.
         let another = IncidentKey::Id(Uuid::from_u128(row.id.as_u128() ^ 1));
         assert!(self.store().audit(another, None, 7).await.expect("no trail").is_none());
-        let (mut trail, mut after) = (Vec::new(), None);
-        loop {
-            let page =
-                self.store().audit(IncidentKey::Id(row.id), after, 7).await.expect("a trail").expect("an incident");
+        let which = IncidentKey::Id(row.id);
+        let read = |page: Page<Listed<AuditEntry>>| {
             let entries = page.rows.into_iter().map(|entry| entry.expect("a readable entry"));
-            trail.extend(
-                entries.map(|entry| (entry.operation, entry.start_date, entry.request_id, json!(entry.object))),
-            );
-            after = page.next;
-            if after.is_none() {
-                break;
+            entries.map(|entry| (entry.operation, entry.start_date, entry.request_id, json!(entry.object)))
+        };
+        for is_newest_first in [false, true] {
+            let (mut trail, mut at) = (Vec::new(), None);
+            loop {
+                let page = match is_newest_first {
+                    false => self.store().audit(which, at, 7).await,
+                    true => self.store().audit_backwards(which, at, 7).await,
+                };
+                let page = page.expect("a trail").expect("an incident");
+                at = page.next;
+                trail.extend(read(page));
+                if at.is_none() {
+                    break;
+                }
             }
+            if is_newest_first {
+                trail.reverse();
+            }
+            assert_eq!(trail, expected, "{}: the audit trail of {}", self.place(), row.number);
         }
-        assert_eq!(trail, expected, "{}: the audit trail of {}", self.place(), row.number);
+        let request = expected[self.random.rng.random_range(0..expected.len())].2.clone();
+        let is_wanted = |(index, (_, _, of, _)): &(usize, &(_, _, String, _))| {
+            *of == request || expected.get(index + 1).is_some_and(|(_, _, of, _)| *of == request)
+        };
+        let caused: Vec<_> = expected.iter().enumerate().filter(is_wanted).map(|(_, entry)| entry.clone()).collect();
+        let page = self.store().audit_of_request(which, request, 1000).await.expect("a trail").expect("an incident");
+        let mut found: Vec<_> = read(page).collect();
+        found.reverse();
+        assert_eq!(found, caused, "{}: the changes of {} by a request", self.place(), row.number);
     }
 }
 

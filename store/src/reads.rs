@@ -3,10 +3,10 @@
 use crate::Dedup;
 use crate::mark::Mark;
 use crate::rows::{
-    CountFilter, CountSeries, DeadLetters, DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow,
-    IncidentFilter, IncidentKey, IncidentRow, Listed, OpenIncidents, OperatorAction, Order, OwnedSession, Page,
-    Position, QuarantineGroup, QueueCounts, QueuePosition, RelatedIncident, SessionRow, SharedObservable, SourceRow,
-    StorageUse, StoredDelivery, Tally, TokenRow, TriageJob, VersionRow,
+    BoundedCount, CountFilter, CountSeries, DeadLetters, DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter,
+    EventRow, IncidentFilter, IncidentKey, IncidentRow, Listed, OpenIncidents, OperatorAction, Order, OwnedSession,
+    Page, Position, QuarantineGroup, QueueCounts, QueuePosition, RelatedIncident, SessionRow, SharedObservable,
+    SourceRow, StorageUse, StoredDelivery, Tally, TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Event, EventStatus};
@@ -26,6 +26,7 @@ impl<T, F: Future<Output = Result<T>> + Send> Read<T> for F {}
 pub(crate) trait Reads {
     fn event(&self, id: Uuid) -> impl Read<Option<Listed<EventRow>>>;
     fn events(&self, filter: EventFilter, before: Option<i64>, limit: usize) -> impl Read<Page<Listed<EventRow>>>;
+    fn count_found_events(&self, filter: EventFilter, max: usize) -> impl Read<BoundedCount>;
     fn events_with_status(&self, status: EventStatus, after: i64, limit: usize) -> impl Read<Vec<EventRow>>;
     fn events_with_ids(&self, ids: Vec<Uuid>) -> impl Read<Vec<(Uuid, Listed<EventRow>)>>;
     fn count_events(&self, status: EventStatus) -> impl Read<i64>;
@@ -42,6 +43,7 @@ pub(crate) trait Reads {
         after: Option<Position>,
         limit: usize,
     ) -> impl Read<Page<Listed<IncidentRow>, Position>>;
+    fn count_incidents(&self, filter: IncidentFilter, max: usize) -> impl Read<BoundedCount>;
     fn counted_observables(&self, which: IncidentKey) -> impl Read<Option<Listed<Vec<SharedObservable>>>>;
     fn related_incidents(&self, which: IncidentKey, limit: usize) -> impl Read<Option<Listed<Vec<RelatedIncident>>>>;
 
@@ -51,6 +53,18 @@ pub(crate) trait Reads {
         &self,
         which: IncidentKey,
         after: Option<i64>,
+        limit: usize,
+    ) -> impl Read<Option<Page<Listed<AuditEntry>>>>;
+    fn audit_backwards(
+        &self,
+        which: IncidentKey,
+        before: Option<i64>,
+        limit: usize,
+    ) -> impl Read<Option<Page<Listed<AuditEntry>>>>;
+    fn audit_of_request(
+        &self,
+        which: IncidentKey,
+        request_id: String,
         limit: usize,
     ) -> impl Read<Option<Page<Listed<AuditEntry>>>>;
     fn newest_audit(&self, which: IncidentKey) -> impl Read<Option<AuditEntry>>;

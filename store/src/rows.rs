@@ -36,7 +36,7 @@ pub use incident::{
 pub use operator_action::OperatorAction;
 pub(crate) use order::Directed;
 pub use order::{Order, Position, SortKey, SortValue, Sorting};
-pub use page::{Listed, Page, Unreadable};
+pub use page::{BoundedCount, Listed, Page, Unreadable};
 pub use quarantine::{QuarantineCause, QuarantineGroup};
 pub use report::{FieldChange, PayloadDifference, PayloadDifferences, ProofReport};
 pub use retention::{PrunePosition, Pruned, Removed, Retention, RowCount, StoredKind};

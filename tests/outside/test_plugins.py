@@ -22,10 +22,10 @@ def run(*command, **options):
     return done.stdout
 
 
-def new_project(folder, lang):
+def new_project(folder, lang, *arguments):
     """Makes a project whose packages are installed. Returns its folder and the environment for builds."""
     project = folder / "acme"
-    run(HOOKMILL, "plugin", "new", project, "--lang", lang)
+    run(HOOKMILL, "plugin", "new", project, *(arguments or ["--lang", lang]))
     environment = dict(os.environ)
     if lang == "rust":
         # Use the versions and the compiled library of the bundled mappers.
@@ -61,11 +61,20 @@ def built(project, environment, code):
     return map_payload
 
 
-@pytest.mark.parametrize("lang", ["rust", "ts", "js", "python"])
+@pytest.mark.parametrize("lang", ["rust", "ts", "js", "python", "go"])
 def test_a_new_project_maps_its_sample(tmp_path, lang):
     project, environment = new_project(tmp_path, lang)
     said = run(HOOKMILL, "plugin", "test", project, env=environment)
     assert "✓ sample" in said
+
+
+@pytest.mark.parametrize("lang, vendor", [("rust", "crowdstrike"), ("ts", "okta"), ("python", "guardduty")])
+def test_a_project_that_begins_with_a_bundled_mapper_maps_its_payloads(tmp_path, lang, vendor):
+    project, environment = new_project(tmp_path, lang, "--vendor", vendor)
+    run(HOOKMILL, "plugin", "build", project, "--out-dir", project / "out", env=environment)
+    assert (project / "out" / "acme.wasm").is_file()
+    said = run(HOOKMILL, "plugin", "test", project, env=environment)
+    assert said.count("✓") == len(list((ROOT / "plugins" / vendor / "payloads").glob("*.expected.json")))
 
 
 def test_plain_javascript_has_the_time_and_the_randomness_of_the_event(tmp_path):
@@ -158,6 +167,82 @@ class Mapper(hookmill.Mapper):
         assert (project / "out" / "acme.wasm").read_bytes() == good
 
 
+def test_go_has_only_its_input_and_the_log(tmp_path):
+    project, environment = new_project(tmp_path, "go")
+    environment["ACME_SECRET"] = "of the environment"
+    map_payload = built(
+        project,
+        environment,
+        """
+package main
+
+import (
+	"fmt"
+	"hookmill"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"time"
+)
+
+type acme struct{}
+
+var words [][]string
+
+func init() { hookmill.Export(acme{}) }
+func main() {}
+
+func (acme) Describe() hookmill.Description {
+	return hookmill.Description{Name: "n", Version: "1", Summary: "s"}
+}
+
+func (acme) ToIncidents(event *hookmill.Event) (hookmill.Outcome, error) {
+	if string(event.Body) == "fails" {
+		var none *hookmill.Incident
+		none.Title = "x"
+	}
+	incident := hookmill.NewIncident(fmt.Sprint(rand.Uint64()), time.Now().UTC().Format(time.RFC3339Nano))
+	tried := func(name string, err error) { incident.Detail(name, fmt.Sprint(err)) }
+	_, err := os.ReadFile("/etc/hostname")
+	tried("read", err)
+	_, err = os.ReadDir(".")
+	tried("list", err)
+	tried("write", os.WriteFile("/tmp/acme", nil, 0o600))
+	_, err = net.DialTimeout("tcp", "127.0.0.1:80", time.Second)
+	tried("connect", err)
+	_, err = net.LookupHost("localhost")
+	tried("look up", err)
+	tried("start", exec.Command("/bin/true").Run())
+	_, err = time.LoadLocation("Europe/Berlin")
+	tried("zone", err)
+	incident.Detail("environment", fmt.Sprint(os.Environ(), os.Args))
+	incident.Detail("moved", fmt.Sprint(time.Since(time.Now()), event.ReceivedAt.Equal(time.Now().Truncate(time.Millisecond))))
+	for range event.Body {
+		words = append(words, make([]string, 2))
+	}
+	fmt.Println("written to", "standard output")
+	hookmill.Log(hookmill.LevelWarn, "written to the log")
+	return hookmill.OutcomeOf(incident), nil
+}
+""",
+    )
+    one, other = (map_payload("x") for _ in range(2))
+    refs = [result["incidents"][0]["source_ref"] for result in (one, other)]
+    assert refs[0] != refs[1]
+    details = one["incidents"][0]["details"]
+    for name in ("read", "list", "write", "connect", "look up", "start", "zone"):
+        assert details[name] not in (None, "<nil>"), details
+    assert details["environment"] == "[] []" and details["moved"] == "0s true", details
+    lines = [(line["level"], line["message"]) for line in one["log"]]
+    assert lines == [("info", "written to standard output"), ("warn", "written to the log")]
+    # Memory for a large payload, and much of it during the call.
+    large = map_payload("x" * 1_000_000)
+    assert large["incidents"][0]["details"]["moved"] == "0s true", large
+    failed = map_payload("fails")
+    assert any("mapper.go:28" in line["message"] for line in failed["log"]), failed
+
+
 def test_a_rust_plugin_may_have_more_data_than_the_least_memory(tmp_path):
     project, environment = new_project(tmp_path, "rust")
     source = project / "mapper.rs"
@@ -177,6 +262,20 @@ def test_a_missing_tool_is_named_with_its_installation(tmp_path):
         environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
         done = subprocess.run([HOOKMILL, "plugin", "build", project], capture_output=True, text=True, env=environment)
         assert done.returncode != 0 and advice in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("version", [None, "go1.19.8"])
+def test_a_missing_or_old_go_is_named_with_its_installation(tmp_path, version):
+    project, environment = new_project(tmp_path, "go")
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    if version:
+        (programs / "go").write_text(f"#!/bin/sh\necho {version}\n")
+        (programs / "go").chmod(0o755)
+    environment["PATH"] = str(programs)
+    done = subprocess.run([HOOKMILL, "plugin", "build", project], capture_output=True, text=True, env=environment)
+    expected = f"{version} is installed" if version else "https://go.dev/dl or with `apt-get install golang-go`"
+    assert done.returncode != 0 and expected in done.stderr, done.stderr
 
 
 def test_generated_types_of_the_sdks_are_current(tmp_path):

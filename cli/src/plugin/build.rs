@@ -15,10 +15,10 @@ use tempfile::TempDir;
 /// The arguments of `hookmill plugin build`.
 #[derive(Debug, Args)]
 pub(crate) struct Build {
-    /// Folders of projects in Rust, TypeScript, JavaScript or Python, as created by `plugin new`
+    /// Folders of projects in Rust, TypeScript, JavaScript, Python or Go, as created by `plugin new`
     #[arg(required = true, value_name = "DIR")]
     folders: Vec<PathBuf>,
-    /// The folder for NAME.wasm. NAME is the name of the package or, in Python, of the folder
+    /// The folder for NAME.wasm. NAME is the name of the package or, in Python and Go, of the folder
     #[arg(long, value_name = "FOLDER", default_value = "target/plugins")]
     out_dir: PathBuf,
 }

@@ -1,10 +1,13 @@
 //! `hookmill plugin test`: maps the payloads of a project with its plugin as a host does.
 
+mod conformance;
+
 use super::loader::Loader;
 use crate::text::clean;
 use crate::toolchain::build;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
+use conformance::ConformanceOptions;
 use hookmill_host::map;
 use hookmill_host::payload_file::{PayloadFile, is_payload};
 use hookmill_host::source::Source;
@@ -14,6 +17,7 @@ use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tempfile::TempDir;
 use uuid::Uuid;
 
 /// The id in the tests of the Rust SDK, so that both tests get the same result for a payload.
@@ -34,14 +38,16 @@ pub(crate) struct PluginTest {
     #[arg(long, value_name = "FILE")]
     plugin: Option<PathBuf>,
     /// Write the results to the expected files; read the differences before you keep them
-    #[arg(long)]
+    #[arg(long, conflicts_with = "conformance")]
     update: bool,
+    #[command(flatten)]
+    conformance: ConformanceOptions,
 }
 
 impl PluginTest {
     /// Returns the command for one project.
     pub fn of(folder: PathBuf) -> Self {
-        Self { folders: vec![folder], plugin: None, update: false }
+        Self { folders: vec![folder], plugin: None, update: false, conformance: ConformanceOptions::default() }
     }
 
     /// Runs the command.
@@ -50,6 +56,9 @@ impl PluginTest {
         let cases = self.folders.iter().map(|folder| payloads(folder)).collect::<Result<Vec<_>>>()?;
         let loader = Loader::new()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        if self.conformance.is_requested() {
+            return runtime.block_on(self.check_conformance(&loader, &cases));
+        }
         let mut different = 0;
         for (folder, payloads) in self.folders.iter().zip(cases) {
             different += runtime.block_on(self.check_all(&loader, folder, payloads))?;
@@ -73,15 +82,32 @@ impl PluginTest {
         Ok(different)
     }
 
+    async fn check_conformance(&self, loader: &Loader, cases: &[Vec<PathBuf>]) -> Result<()> {
+        let mut failing = Vec::new();
+        for (folder, payloads) in self.folders.iter().zip(cases) {
+            let file = self.plugin_file(folder)?;
+            if !self.conformance.check(loader, folder, file.path(), payloads).await? {
+                failing.push(folder.display().to_string());
+            }
+        }
+        ensure!(failing.is_empty(), "not every check is passed by {}", failing.join(", "));
+        Ok(())
+    }
+
     async fn load(&self, loader: &Loader, folder: &Path) -> Result<Arc<Plugin>> {
+        Ok(loader.load(self.plugin_file(folder)?.path()).await?.plugin)
+    }
+
+    /// Returns the given plugin file, or builds the project.
+    fn plugin_file(&self, folder: &Path) -> Result<PluginFile> {
         if let Some(file) = &self.plugin {
-            return Ok(loader.load(file).await?.plugin);
+            return Ok(PluginFile::Given(file.clone()));
         }
         let built = build(&[folder.to_owned()])?.pop().context("nothing was built")?;
         let temporary = tempfile::tempdir().context("cannot create a folder for the plugin")?;
         let file = temporary.path().join(format!("{}.wasm", built.name));
         std::fs::write(&file, to_component(&built.wasm)?).context("cannot write the plugin")?;
-        Ok(loader.load(&file).await?.plugin)
+        Ok(PluginFile::Built { file, _folder: temporary })
     }
 
     /// Prints and returns whether the result of a payload is as expected.
@@ -125,6 +151,20 @@ impl PluginTest {
             None => println!("  ✗ {name}: {} is missing; --update writes it\n{difference}", file.display()),
         }
         Ok(false)
+    }
+}
+
+/// A plugin file, which exists as long as this value.
+enum PluginFile {
+    Given(PathBuf),
+    Built { file: PathBuf, _folder: TempDir },
+}
+
+impl PluginFile {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Given(file) | Self::Built { file, .. } => file,
+        }
     }
 }
 

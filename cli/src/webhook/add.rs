@@ -19,7 +19,7 @@ pub(crate) struct Add {
     secret: SecretOptions,
     #[command(flatten)]
     vendor: VendorOptions,
-    /// The scheme that the vendor signs with [default: hookmill]
+    /// The scheme that the vendor signs with: its name, or `{"type": NAME, …}` with keys [default: hookmill]
     #[arg(long)]
     scheme: Option<String>,
     /// The plugin that maps the payloads [default: the plugin with the name of the source, else the first that fits]
@@ -46,7 +46,8 @@ impl Add {
     pub fn run(self) -> Result<()> {
         let (way, mut declaration) = self.vendor.resolve()?.map_or((None, Map::new()), |(way, keys)| (Some(way), keys));
         declaration.extend(self.set);
-        for (key, text) in [("scheme", self.scheme), ("plugin", self.plugin), ("playbook", self.playbook)] {
+        declaration.extend(self.scheme.map(|text| ("scheme".to_owned(), json_or_text(&text))));
+        for (key, text) in [("plugin", self.plugin), ("playbook", self.playbook)] {
             declaration.extend(text.map(|text| (key.to_owned(), text.into())));
         }
         declaration.extend(self.auto_triage.map(|flag| ("auto_triage".to_owned(), flag.into())));
@@ -76,8 +77,9 @@ fn registered(issued: &IssuedSource, way: Option<&VendorWay>, url: &str) -> Stri
              it again with --scheme {suggested}\n"
         )
     });
-    // The secret is a part of the URL only in this scheme.
-    let path = issued.secret.as_ref().filter(|_| scheme == "url-token").map(|secret| format!("/{secret}"));
+    // The secret is a part of the URL only in these schemes.
+    let in_url = ["url-token", "azure-event-grid"].contains(&&*scheme);
+    let path = issued.secret.as_ref().filter(|_| in_url).map(|secret| format!("/{secret}"));
     let steps = way
         .map(|way| format!("\nits URL: {url}{}\n\n{}\n{}", path.unwrap_or_default(), clean(&way.title), way_text(way)));
     format!(
@@ -111,5 +113,9 @@ fn warn_about_plugins(client: &Client, issued: &IssuedSource) -> Result<()> {
 
 fn key_and_value(text: &str) -> Result<(String, Value)> {
     let (key, value) = text.split_once('=').ok_or_else(|| anyhow!("expected KEY=VALUE"))?;
-    Ok((key.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| value.into())))
+    Ok((key.to_owned(), json_or_text(value)))
+}
+
+fn json_or_text(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| text.into())
 }

@@ -60,6 +60,8 @@ export interface ReadOptions {
 interface Options<P extends keyof paths, M extends Method> extends ReadOptions {
   // The parameter in the path, such as an id or a name.
   id?: string;
+  // The second parameter in the path.
+  part?: string;
   query?: Query<P, M>;
   body?: unknown;
   // The content of a file, in the place of `body`.
@@ -99,7 +101,8 @@ export async function call<P extends keyof paths, M extends Method>(
   path: P,
   options: Options<P, M> = {},
 ): Promise<Answer<P, M>> {
-  const url = path.replace(/\{\w+\}/, encodeURIComponent(options.id ?? "")) + search(options.query);
+  const inPath = [options.id, options.part].values();
+  const url = path.replaceAll(/\{\w+\}/g, () => encodeURIComponent(inPath.next().value ?? "")) + search(options.query);
   const init: RequestInit = {
     method: method.toUpperCase(),
     headers: { accept: "application/json", "x-hookmill-console": options.isPoll ? "poll" : "1" },

@@ -29,7 +29,11 @@ export interface paths {
          */
         post: operations["receive"];
         delete?: never;
-        options?: never;
+        /**
+         * Permit a sender of CloudEvents to post
+         * @description Only for a source whose scheme has the sender among its `origins`, such as `azure-event-grid`. Nothing is stored, and no callback is requested.
+         */
+        options: operations["permit"];
         head?: never;
         patch?: never;
         trace?: never;
@@ -53,11 +57,15 @@ export interface paths {
         put?: never;
         /**
          * Receive a payload from a sender that cannot sign
-         * @description For sources of scheme `url-token`; otherwise the same as `/api/webhooks/{source}`.
+         * @description For sources of the schemes `url-token` and `azure-event-grid`; otherwise the same as `/api/webhooks/{source}`.
          */
         post: operations["receiveWithToken"];
         delete?: never;
-        options?: never;
+        /**
+         * Permit a sender of CloudEvents that cannot sign to post
+         * @description For sources of the schemes `url-token` and `azure-event-grid`; otherwise the same as `/api/webhooks/{source}`.
+         */
+        options: operations["permitWithToken"];
         head?: never;
         patch?: never;
         trace?: never;
@@ -203,6 +211,26 @@ export interface paths {
         patch: operations["changeIncidents"];
         trace?: never;
     };
+    "/api/incidents/count": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Count the incidents of a list
+         * @description The filters are those of the list. At most 10,000 incidents are counted among the 50,000 that an index finds first; without a filter at most 200,000.
+         */
+        get: operations["countIncidents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/incidents/{id}": {
         parameters: {
             query?: never;
@@ -250,7 +278,7 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** List an incident's audit entries in the form in which they are delivered, oldest first */
+        /** List an incident's audit entries in the form in which they are delivered, by default oldest first */
         get: operations["listAudit"];
         put?: never;
         post?: never;
@@ -344,6 +372,26 @@ export interface paths {
         };
         /** List events without their bodies, newest first */
         get: operations["listEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/events/count": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Count the events of a list
+         * @description The filters are those of the list. At most 10,000 events are counted among the 50,000 that an index finds first; without a filter all of them.
+         */
+        get: operations["countEvents"];
         put?: never;
         post?: never;
         delete?: never;
@@ -476,7 +524,7 @@ export interface paths {
         };
         /**
          * List the quarantine in groups, the one with the newest event first
-         * @description A group has the events that one plugin failed to map with one code and messages that differ only in words with digits.
+         * @description A group has the events that one plugin failed to map with one code and messages that differ only in words with digits. Of more than 10,000 different failures, the newest 10,000 are grouped.
          */
         get: operations["listQuarantine"];
         put?: never;
@@ -548,6 +596,63 @@ export interface paths {
         };
         /** List the plugins by name */
         get: operations["listPlugins"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/plugins/{name}/samples": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The name of a plugin.
+                 * @example generic
+                 */
+                name: components["parameters"]["plugin"];
+            };
+            cookie?: never;
+        };
+        /**
+         * List the samples of a plugin by name
+         * @description The files in the folder `NAME.samples` of the plugins folder, at most 1,000. Needs a token of scope `admin`.
+         */
+        get: operations["listSamples"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/plugins/{name}/samples/{sample}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The name of a plugin.
+                 * @example generic
+                 */
+                name: components["parameters"]["plugin"];
+                /**
+                 * @description The name of a file.
+                 * @example seed.json
+                 */
+                sample: string;
+            };
+            cookie?: never;
+        };
+        /**
+         * Show a sample of a plugin
+         * @description Needs a token of scope `admin`. A sample that must not be used, such as a link or one that `plugins_lock` does not list, is answered 409.
+         */
+        get: operations["showSample"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1261,7 +1366,7 @@ export interface webhooks {
         put?: never;
         /**
          * The request that each destination of `webhooks` in the configuration receives
-         * @description This is the body with `format: thehive`, the default. A 2xx answer means delivered. 410 disables the destination until its URL changes, a retry succeeds or it is enabled. 400, 405, 413, 415 and 422 make a dead letter at once. After any other answer, the delivery is retried on the destination's schedule.
+         * @description This is the body with `format: thehive`, the default; `standard-webhooks` and `ocsf` have the same change in other forms. A 2xx answer means delivered. 410 disables the destination until its URL changes, a retry succeeds or it is enabled. 400, 405, 413, 415 and 422 make a dead letter at once. After any other answer, the delivery is retried on the destination's schedule.
          */
         post: operations["deliver"];
         delete?: never;
@@ -1283,6 +1388,12 @@ export interface components {
             data: unknown[];
             /** @description The `cursor` of the next page; null on the last page. */
             next_cursor: string | null;
+        };
+        Count: {
+            /** @description The rows that were counted. */
+            count: number;
+            /** @description True if there may be more. */
+            has_more: boolean;
         };
         /** @description In the place of a row that this host cannot read: another version wrote it, or it is damaged. */
         Unreadable: {
@@ -1641,6 +1752,16 @@ export interface components {
             /** @description The `cursor` of the next events; null after the last one. */
             next_cursor: components["schemas"]["MaybeText"];
         };
+        PayloadBody: {
+            /** @enum {unknown} */
+            encoding: "utf-8" | "base64";
+            data: string;
+        };
+        PluginSample: {
+            headers: components["schemas"]["NamedValue"][];
+            context: components["schemas"]["NamedValue"][];
+            body: components["schemas"]["PayloadBody"];
+        };
         PluginDryRunRequest: {
             /** @description The payload as JSON. Give one of `payload`, `body` and `event`. */
             payload?: unknown;
@@ -1656,6 +1777,10 @@ export interface components {
             /** @description The SHA-256 digest of another version, which is called too and whose result is compared. */
             against?: string;
             headers?: {
+                [key: string]: string;
+            };
+            /** @description Further values that mappers see, such as `query.NAME`. */
+            context?: {
                 [key: string]: string;
             };
             /** @description The source whose settings are used. */
@@ -1782,6 +1907,8 @@ export interface components {
         Overview: {
             /** @description The version of the host. */
             version: string;
+            /** @description The URL at which others reach the host: `public_url` of the configuration, null without it. */
+            public_url: components["schemas"]["MaybeText"];
             /** @description The incidents that are not resolved, closed or false positives, the highest severity first; severities without any are absent. */
             open_incidents: {
                 severity: components["schemas"]["Severity"];
@@ -2237,16 +2364,26 @@ export interface components {
         Vendor: {
             /** @description The name of the mapper. */
             name: components["schemas"]["Name"];
-            /** @description The vendor and its product. */
+            /** @description The vendor; null if the mapper is for any. */
+            vendor: components["schemas"]["MaybeText"];
+            /** @description The vendor's product. */
             product: string;
             /** @description The kinds of payloads. */
             sends: string[];
+            /** @description The kinds of payloads that the vendor documents. */
+            kinds: components["schemas"]["VendorKind"][];
             /** @description The ways in which payloads reach the host, the usual one first. */
             ways: components["schemas"]["VendorWay"][];
             /** @description The checks if nothing arrives. */
             checks: string[];
             /** @description The vendor's own documentation. */
             documents: components["schemas"]["VendorDocument"][];
+        };
+        VendorKind: {
+            /** @description The vendor's name for it. */
+            kind: string;
+            /** @description The meaning of such a payload. */
+            what: string;
         };
         VendorWay: {
             title: string;
@@ -2279,6 +2416,18 @@ export interface components {
         };
     };
     responses: {
+        /** @description The sender may post. */
+        Permission: {
+            headers: {
+                "x-request-id": components["headers"]["RequestId"];
+                /** @description The sender. */
+                "webhook-allowed-origin"?: string;
+                /** @description The requests that the source accepts in a minute; `*` if it has no limit. */
+                "webhook-allowed-rate"?: string;
+                [name: string]: unknown;
+            };
+            content?: never;
+        };
         /** @description The answer to a vendor's check of the endpoint. Nothing is stored. */
         Handshake: {
             headers: {
@@ -2424,6 +2573,11 @@ export interface components {
     };
     parameters: {
         /**
+         * @description The sender that asks.
+         * @example eventgrid.azure.net
+         */
+        requestOrigin: string;
+        /**
          * @description The name of a source.
          * @example edr
          */
@@ -2460,6 +2614,73 @@ export interface components {
          *     ]
          */
         ofSource: string[];
+        /**
+         * @example [
+         *       "new",
+         *       "triaged"
+         *     ]
+         */
+        incidentStatus: components["schemas"]["Status"][];
+        /**
+         * @example [
+         *       "high",
+         *       "critical"
+         *     ]
+         */
+        ofSeverity: components["schemas"]["Severity"][];
+        /** @description The vendor's own id. */
+        ofSourceRef: string[];
+        ofTag: string[];
+        /**
+         * @description The person who works on the incident.
+         * @example [
+         *       "ann"
+         *     ]
+         */
+        ofAssignee: string[];
+        /**
+         * @description The whole value of an observable.
+         * @example [
+         *       "192.0.2.7"
+         *     ]
+         */
+        ofObservable: string[];
+        /**
+         * @description The beginning of the value of an observable, at most 128 bytes.
+         * @example [
+         *       "192.0.2."
+         *     ]
+         */
+        ofObservablePrefix: string[];
+        /**
+         * @description A technique of MITRE ATT&CK, which includes its sub-techniques.
+         * @example [
+         *       "T1059"
+         *     ]
+         */
+        ofTechnique: string[];
+        /**
+         * @description Words, at most 32, all of which are in the title, the description, the source-ref or the observables. A word is a run of letters and digits; upper and lower case are the same. `*` after a word makes it the beginning of words. A run with `.`, `-` or `_` inside, such as an address, is one word. An empty or blank query is as none; others without a word are answered 400.
+         * @example malware ws-1*
+         */
+        words: string;
+        createdAfter: string;
+        createdBefore: string;
+        updatedAfter: string;
+        /**
+         * @example [
+         *       "quarantined"
+         *     ]
+         */
+        eventStatus: components["schemas"]["EventStatus"][];
+        /**
+         * @example [
+         *       "trapped"
+         *     ]
+         */
+        failureCode: components["schemas"]["FailureCode"][];
+        /** @description The id of an event. */
+        eventId: string[];
         /** @description The id of an incident. */
         ofIncident: string[];
         /** @description The id of an event. */
@@ -2559,6 +2780,32 @@ export interface operations {
             503: components["responses"]["TryLater"];
         };
     };
+    permit: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The sender that asks.
+                 * @example eventgrid.azure.net
+                 */
+                "WebHook-Request-Origin": components["parameters"]["requestOrigin"];
+            };
+            path: {
+                /**
+                 * @description The name of a source.
+                 * @example edr
+                 */
+                source: components["parameters"]["source"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Permission"];
+            400: components["responses"]["Error"];
+            405: components["responses"]["Error"];
+        };
+    };
     receiveWithToken: {
         parameters: {
             query?: never;
@@ -2587,6 +2834,34 @@ export interface operations {
             429: components["responses"]["TryLater"];
             500: components["responses"]["Error"];
             503: components["responses"]["TryLater"];
+        };
+    };
+    permitWithToken: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The sender that asks.
+                 * @example eventgrid.azure.net
+                 */
+                "WebHook-Request-Origin": components["parameters"]["requestOrigin"];
+            };
+            path: {
+                /**
+                 * @description The name of a source.
+                 * @example edr
+                 */
+                source: components["parameters"]["source"];
+                /** @description The source's secret. It is never logged. */
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Permission"];
+            400: components["responses"]["Error"];
+            405: components["responses"]["Error"];
         };
     };
     registerSource: {
@@ -2890,14 +3165,14 @@ export interface operations {
                  *       "triaged"
                  *     ]
                  */
-                status?: components["schemas"]["Status"][];
+                status?: components["parameters"]["incidentStatus"];
                 /**
                  * @example [
                  *       "high",
                  *       "critical"
                  *     ]
                  */
-                severity?: components["schemas"]["Severity"][];
+                severity?: components["parameters"]["ofSeverity"];
                 /**
                  * @description The name of a source.
                  * @example [
@@ -2906,44 +3181,44 @@ export interface operations {
                  */
                 source?: components["parameters"]["ofSource"];
                 /** @description The vendor's own id. */
-                source_ref?: string[];
-                tag?: string[];
+                source_ref?: components["parameters"]["ofSourceRef"];
+                tag?: components["parameters"]["ofTag"];
                 /**
                  * @description The person who works on the incident.
                  * @example [
                  *       "ann"
                  *     ]
                  */
-                assignee?: string[];
+                assignee?: components["parameters"]["ofAssignee"];
                 /**
                  * @description The whole value of an observable.
                  * @example [
                  *       "192.0.2.7"
                  *     ]
                  */
-                observable?: string[];
+                observable?: components["parameters"]["ofObservable"];
                 /**
                  * @description The beginning of the value of an observable, at most 128 bytes.
                  * @example [
                  *       "192.0.2."
                  *     ]
                  */
-                observable_prefix?: string[];
+                observable_prefix?: components["parameters"]["ofObservablePrefix"];
                 /**
                  * @description A technique of MITRE ATT&CK, which includes its sub-techniques.
                  * @example [
                  *       "T1059"
                  *     ]
                  */
-                technique?: string[];
+                technique?: components["parameters"]["ofTechnique"];
                 /**
                  * @description Words, at most 32, all of which are in the title, the description, the source-ref or the observables. A word is a run of letters and digits; upper and lower case are the same. `*` after a word makes it the beginning of words. A run with `.`, `-` or `_` inside, such as an address, is one word. An empty or blank query is as none; others without a word are answered 400.
                  * @example malware ws-1*
                  */
-                q?: string;
-                created_after?: string;
-                created_before?: string;
-                updated_after?: string;
+                q?: components["parameters"]["words"];
+                created_after?: components["parameters"]["createdAfter"];
+                created_before?: components["parameters"]["createdBefore"];
+                updated_after?: components["parameters"]["updatedAfter"];
                 /**
                  * @description Keys separated by commas: `created_at`, `updated_at`, `severity`, `status`, `source`. `-` before a key puts its largest value first. Incidents that are equal in all keys are in the direction of the first time among the keys, else newest first. A cursor belongs to its `sort`.
                  * @example -severity,-updated_at
@@ -3023,6 +3298,93 @@ export interface operations {
             401: components["responses"]["Error"];
             403: components["responses"]["Error"];
             413: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    countIncidents: {
+        parameters: {
+            query?: {
+                /**
+                 * @example [
+                 *       "new",
+                 *       "triaged"
+                 *     ]
+                 */
+                status?: components["parameters"]["incidentStatus"];
+                /**
+                 * @example [
+                 *       "high",
+                 *       "critical"
+                 *     ]
+                 */
+                severity?: components["parameters"]["ofSeverity"];
+                /**
+                 * @description The name of a source.
+                 * @example [
+                 *       "edr"
+                 *     ]
+                 */
+                source?: components["parameters"]["ofSource"];
+                /** @description The vendor's own id. */
+                source_ref?: components["parameters"]["ofSourceRef"];
+                tag?: components["parameters"]["ofTag"];
+                /**
+                 * @description The person who works on the incident.
+                 * @example [
+                 *       "ann"
+                 *     ]
+                 */
+                assignee?: components["parameters"]["ofAssignee"];
+                /**
+                 * @description The whole value of an observable.
+                 * @example [
+                 *       "192.0.2.7"
+                 *     ]
+                 */
+                observable?: components["parameters"]["ofObservable"];
+                /**
+                 * @description The beginning of the value of an observable, at most 128 bytes.
+                 * @example [
+                 *       "192.0.2."
+                 *     ]
+                 */
+                observable_prefix?: components["parameters"]["ofObservablePrefix"];
+                /**
+                 * @description A technique of MITRE ATT&CK, which includes its sub-techniques.
+                 * @example [
+                 *       "T1059"
+                 *     ]
+                 */
+                technique?: components["parameters"]["ofTechnique"];
+                /**
+                 * @description Words, at most 32, all of which are in the title, the description, the source-ref or the observables. A word is a run of letters and digits; upper and lower case are the same. `*` after a word makes it the beginning of words. A run with `.`, `-` or `_` inside, such as an address, is one word. An empty or blank query is as none; others without a word are answered 400.
+                 * @example malware ws-1*
+                 */
+                q?: components["parameters"]["words"];
+                created_after?: components["parameters"]["createdAfter"];
+                created_before?: components["parameters"]["createdBefore"];
+                updated_after?: components["parameters"]["updatedAfter"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The number. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Count"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
             429: components["responses"]["TryLater"];
             500: components["responses"]["Error"];
             503: components["responses"]["TryLater"];
@@ -3120,6 +3482,13 @@ export interface operations {
     listAudit: {
         parameters: {
             query?: {
+                /**
+                 * @description Whether the newest entry comes first.
+                 * @example true
+                 */
+                newest_first?: boolean;
+                /** @description Only the entries with this `requestId`, each followed by the entry before it, from which its change is seen. Needs `newest_first=true`; there is one page. */
+                caused_by?: string;
                 /** @description The number of items; more than 1000 is 1000. A page ends earlier when it reaches 8 MiB. */
                 limit?: components["parameters"]["limit"];
                 /** @description The `next_cursor` of the previous answer. */
@@ -3274,6 +3643,8 @@ export interface operations {
     listEvents: {
         parameters: {
             query?: {
+                /** @description The id of an event. */
+                id?: components["parameters"]["eventId"];
                 /**
                  * @description The name of a source.
                  * @example [
@@ -3286,16 +3657,16 @@ export interface operations {
                  *       "quarantined"
                  *     ]
                  */
-                status?: components["schemas"]["EventStatus"][];
+                status?: components["parameters"]["eventStatus"];
                 /**
                  * @example [
                  *       "trapped"
                  *     ]
                  */
-                code?: components["schemas"]["FailureCode"][];
+                code?: components["parameters"]["failureCode"];
                 /** @description The id of an incident. */
                 incident?: components["parameters"]["ofIncident"];
-                created_after?: string;
+                created_after?: components["parameters"]["createdAfter"];
                 /** @description The number of items; more than 1000 is 1000. A page ends earlier when it reaches 8 MiB. */
                 limit?: components["parameters"]["limit"];
                 /** @description The `next_cursor` of the previous answer. */
@@ -3317,6 +3688,57 @@ export interface operations {
                     "application/json": components["schemas"]["List"] & {
                         data?: (components["schemas"]["Event"] | components["schemas"]["Unreadable"])[];
                     };
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    countEvents: {
+        parameters: {
+            query?: {
+                /** @description The id of an event. */
+                id?: components["parameters"]["eventId"];
+                /**
+                 * @description The name of a source.
+                 * @example [
+                 *       "edr"
+                 *     ]
+                 */
+                source?: components["parameters"]["ofSource"];
+                /**
+                 * @example [
+                 *       "quarantined"
+                 *     ]
+                 */
+                status?: components["parameters"]["eventStatus"];
+                /**
+                 * @example [
+                 *       "trapped"
+                 *     ]
+                 */
+                code?: components["parameters"]["failureCode"];
+                /** @description The id of an incident. */
+                incident?: components["parameters"]["ofIncident"];
+                created_after?: components["parameters"]["createdAfter"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The number. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Count"];
                 };
             };
             400: components["responses"]["Error"];
@@ -3409,11 +3831,7 @@ export interface operations {
                     "application/json": components["schemas"]["Event"] & {
                         journey: components["schemas"]["Journey"];
                         /** @description Null if the body was removed. */
-                        body: {
-                            /** @enum {unknown} */
-                            encoding: "utf-8" | "base64";
-                            data: string;
-                        } | null;
+                        body: components["schemas"]["PayloadBody"] | null;
                         /** @description When and why the body was removed. An event without a body cannot be mapped again. */
                         body_removed: {
                             /** Format: date-time */
@@ -3687,6 +4105,82 @@ export interface operations {
             };
             400: components["responses"]["Error"];
             401: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    listSamples: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The name of a plugin.
+                 * @example generic
+                 */
+                name: components["parameters"]["plugin"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The names of the files. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List"] & {
+                        data?: string[];
+                    };
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    showSample: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The name of a plugin.
+                 * @example generic
+                 */
+                name: components["parameters"]["plugin"];
+                /**
+                 * @description The name of a file.
+                 * @example seed.json
+                 */
+                sample: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The payload with its headers and context. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PluginSample"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
             429: components["responses"]["TryLater"];
             500: components["responses"]["Error"];
             503: components["responses"]["TryLater"];

@@ -2,6 +2,7 @@
 
 import type { Delivery } from "../api/client";
 import { PlainText } from "./plain_text";
+import { Table } from "./table";
 import { Time } from "./time";
 
 type Attempt = Delivery["attempts"][number];
@@ -25,38 +26,24 @@ export function Attempts({ delivery }: { delivery: Delivery }) {
           Next attempt: <Time at={delivery.next_attempt_at} />
         </p>
       )}
-      <div class="wide" tabIndex={0} role="region" aria-label={`Attempts of delivery ${delivery.id}`}>
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">Attempt</th>
-              <th scope="col">Time</th>
-              <th scope="col">Duration</th>
-              <th scope="col">Status</th>
-              <th scope="col">Failure</th>
-              <th scope="col">Answer</th>
-            </tr>
-          </thead>
-          <tbody>
-            {delivery.attempts.map((attempt) => (
-              <tr key={attempt.number}>
-                <th scope="row">{attempt.number}</th>
-                <td>
-                  <Time at={attempt.at} />
-                </td>
-                <td>{attempt.duration_ms} ms</td>
-                <td>{attempt.http_status}</td>
-                <td class="text">
-                  <PlainText text={failureOf(attempt)} />
-                </td>
-                <td class="text">
-                  <PlainText text={attempt.answer ?? ""} />
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table label={`Attempts of delivery ${delivery.id}`} columns={["Attempt", "Time", "Duration", "Status", "Failure", "Answer"]}>
+        {delivery.attempts.map((attempt) => (
+          <tr key={attempt.number}>
+            <th scope="row">{attempt.number}</th>
+            <td>
+              <Time at={attempt.at} />
+            </td>
+            <td>{attempt.duration_ms} ms</td>
+            <td>{attempt.http_status}</td>
+            <td class="text">
+              <PlainText text={failureOf(attempt)} />
+            </td>
+            <td class="text">
+              <PlainText text={attempt.answer ?? ""} />
+            </td>
+          </tr>
+        ))}
+      </Table>
     </>
   );
 }

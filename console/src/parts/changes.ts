@@ -1,7 +1,8 @@
 // The changes that a screen makes, with the result or the failure of the newest one.
 
+import { useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
-import { textOf } from "../api/client";
+import { useTask } from "./task";
 
 // Makes a change, which returns its result as a sentence.
 export type Act = (change: () => Promise<string>) => Promise<void>;
@@ -15,14 +16,17 @@ interface Changes {
 
 export function useChanges(): Changes {
   const done = useSignal("");
-  const failure = useSignal("");
-  const act: Act = async (change) => {
-    done.value = failure.value = "";
-    try {
-      done.value = await change();
-    } catch (reason) {
-      failure.value = textOf(reason);
-    }
+  const task = useTask();
+  // A change that is asked for while another goes on follows it.
+  const last = useRef(Promise.resolve());
+  const act: Act = (change) => {
+    const run = () =>
+      task.run(async () => {
+        done.value = "";
+        done.value = await change();
+      });
+    last.current = last.current.then(run);
+    return last.current;
   };
-  return { act, done: done.value, failure: failure.value };
+  return { act, done: done.value, failure: task.error.value };
 }

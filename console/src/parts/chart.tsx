@@ -5,6 +5,7 @@ import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import "./chart.css";
+import { Table } from "./table";
 import { theme } from "./theme";
 import { Time } from "./time";
 
@@ -67,32 +68,23 @@ export function Chart({ title, times, lines }: Props) {
       <div ref={place} class="plot" aria-hidden="true" />
       <details>
         <summary>Numbers of “{title}”</summary>
-        <div class="wide numbers" tabIndex={0} role="region" aria-label={`Numbers of “${title}”`}>
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">From</th>
-                {lines.map(({ name }) => (
-                  <th key={name} scope="col">
-                    {name}
-                  </th>
-                ))}
-              </tr>
-            </thead>
-            <tbody>
-              {times.map((time, index) => (
-                <tr key={time}>
-                  <th scope="row">
-                    <Time at={time} />
-                  </th>
-                  {lines.map(({ name, counts }) => (
-                    <td key={name}>{counts[index]}</td>
-                  ))}
-                </tr>
+        <Table
+          label={`Numbers of “${title}”`}
+          summary="Counts by time"
+          columns={["From", ...lines.map(({ name }) => name)]}
+          frameClass="numbers"
+        >
+          {times.map((time, index) => (
+            <tr key={time}>
+              <th scope="row">
+                <Time at={time} />
+              </th>
+              {lines.map(({ name, counts }) => (
+                <td key={name}>{counts[index]}</td>
               ))}
-            </tbody>
-          </table>
-        </div>
+            </tr>
+          ))}
+        </Table>
       </details>
     </figure>
   );

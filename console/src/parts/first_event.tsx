@@ -1,13 +1,11 @@
 // The wait for the first event of a source: requests that were refused meanwhile, the event, and its incidents.
 
-import { useEffect } from "preact/hooks";
-import { useSignal } from "@preact/signals";
-import { call, textOf, type Event, type RefusedRequests, type Unreadable } from "../api/client";
+import { useEffect, useRef } from "preact/hooks";
+import { call, type Event, type RefusedRequests, type Unreadable } from "../api/client";
 import { Link } from "../router";
-import { notCurrent } from "./live_value";
+import { notCurrent, useLiveValue } from "./live_value";
 import { MarkedText } from "./marked_text";
 import { PlainText } from "./plain_text";
-import { usePoll } from "./poll";
 import { Refusals, readRefusals } from "./refusals";
 import { Status } from "./status";
 import { Time } from "./time";
@@ -33,38 +31,40 @@ async function readFirst(source: string, since: string | null): Promise<Event | 
   return first && "source" in first ? first : null;
 }
 
+interface Found {
+  first: Event | null;
+  refusals: RefusedRequests[];
+}
+
 export function FirstEvent({ source, since, checks, arrived }: Props) {
-  const first = useSignal<Event | null>(null);
-  const refusals = useSignal<RefusedRequests[]>([]);
-  const error = useSignal("");
-  const load = async () => {
-    try {
-      // An event that waits is mapped later.
-      if (first.value === null || first.value.status === "queued") first.value = await readFirst(source, since);
-      if (first.value) arrived?.();
-      refusals.value = (await readRefusals(source, true)).filter(({ last_at }) => since === null || Date.parse(last_at) >= Date.parse(since));
-      error.value = "";
-    } catch (failure) {
-      error.value = textOf(failure);
-    }
+  const known = useRef<Event | null>(null);
+  const read = async (): Promise<Found> => {
+    // An event that waits is mapped later.
+    if (known.current === null || known.current.status === "queued") known.current = await readFirst(source, since);
+    const isRecent = ({ last_at }: RefusedRequests) => since === null || Date.parse(last_at) >= Date.parse(since);
+    return { first: known.current, refusals: (await readRefusals(source, true)).filter(isRecent) };
   };
-  useEffect(() => void load(), []);
-  usePoll(load);
+  const { value, error } = useLiveValue(read);
+  const first = value?.first ?? null;
+  const refusals = value?.refusals ?? [];
+  useEffect(() => {
+    if (first) arrived?.();
+  }, [first?.id]);
   return (
     <section aria-labelledby="first-event">
       <h2 id="first-event">The first event</h2>
       <p role="status">
-        {error.value !== ""
-          ? notCurrent(error.value)
-          : first.value
+        {error !== ""
+          ? notCurrent(error)
+          : first
             ? "The first event arrived."
-            : refusals.value.length > 0
+            : refusals.length > 0
               ? "Requests arrived and were refused; their causes are below. Waiting for one that is accepted…"
               : "Waiting for the first event…"}
       </p>
-      {first.value && <Arrived event={first.value} />}
-      <Refusals refusals={refusals.value} />
-      {!first.value && checks.length > 0 && <Checks checks={checks} />}
+      {first && <Arrived event={first} />}
+      <Refusals refusals={refusals} />
+      {!first && checks.length > 0 && <Checks checks={checks} />}
     </section>
   );
 }

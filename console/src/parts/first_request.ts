@@ -10,9 +10,13 @@ interface Target {
   secret: string;
 }
 
-// Vendors may reach the host at another address, but a page can only name its own.
-export function webhookUrl(source: string, path = ""): string {
-  return `${window.location.origin}/api/webhooks/${source}${path}`;
+// Schemes whose secret is a part of the URL.
+const SECRET_IN_URL = ["url-token", "azure-event-grid"];
+
+// Returns the URL that a source has at the URL of the host.
+export function webhookUrl(host: string, source: string, scheme: unknown, secret: string): string {
+  const path = typeof scheme === "string" && SECRET_IN_URL.includes(scheme) ? `/${secret}` : "";
+  return `${host}/api/webhooks/${source}${path}`;
 }
 
 // Returns null for a scheme whose requests only the vendor makes.
@@ -33,6 +37,7 @@ export function firstRequest({ url, scheme, header, secret }: Target): string | 
     case "basic":
       return simple(`-u ${quoted(secret)} `);
     case "url-token":
+    case "azure-event-grid":
     case "none":
       return simple("");
     default:

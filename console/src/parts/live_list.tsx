@@ -18,7 +18,7 @@ export interface PageOptions extends ReadOptions {
 export interface Arrivals<R> {
   // A row is new, or changed.
   add: (row: R) => void;
-  // The newest rows have to be read again.
+  // Changes were missed: all rows have to be read again.
   reread: () => void;
   // Why nothing arrives, or null if it does.
   cut: (reason: string | null) => void;
@@ -26,6 +26,8 @@ export interface Arrivals<R> {
 
 // Beyond so many rows that wait, the newest are read again when the user asks for them.
 const WAITING_MAX = 500;
+// The ids of this many rows are in one address.
+const READ_AGAIN_AT_ONCE = 50;
 
 interface Props<R extends { id: string }> {
   // The name of the rows, such as `events`.
@@ -34,12 +36,14 @@ interface Props<R extends { id: string }> {
   read: (options: PageOptions) => Promise<Page<R>>;
   // Feeds the list from a stream, and returns the function that ends that. Without it, the list asks for the newest rows.
   follow?: (arrivals: Arrivals<R>) => () => void;
+  // Reads rows by their ids, for the rows beyond the newest that may have changed while the stream was cut.
+  readAgain?: (ids: string[], options: ReadOptions) => Promise<R[]>;
   // Shown in place of a list without rows.
   empty: ComponentChildren;
   children: (rows: R[]) => ComponentChildren;
 }
 
-export function LiveList<R extends { id: string }>({ rows, read, follow, empty, children }: Props<R>) {
+export function LiveList<R extends { id: string }>({ rows, read, follow, readAgain, empty, children }: Props<R>) {
   const shown = useSignal<Page<R> | null>(null);
   const newest = useSignal<Page<R> | null>(null);
   const isPaused = useSignal(false);
@@ -62,6 +66,17 @@ export function LiveList<R extends { id: string }>({ rows, read, follow, empty, 
     shown.value = isPaused.value || isReading ? refreshed(before, page) : merged(before, page);
   };
   const refresh = (options: ReadOptions) => attempt(async () => take(await read(options)));
+  const rereadAll = () =>
+    attempt(async () => {
+      const page = await read({ isPoll: true });
+      take(page);
+      const current = new Set(page.rows.map(({ id }) => id));
+      const others = (shown.value?.rows ?? []).map(({ id }) => id).filter((id) => !current.has(id));
+      for (let first = 0; readAgain && first < others.length; first += READ_AGAIN_AT_ONCE) {
+        const found = await readAgain(others.slice(first, first + READ_AGAIN_AT_ONCE), { isPoll: true });
+        if (shown.value) shown.value = refreshed(shown.value, { rows: found, next: null });
+      }
+    });
   const showNewest = () => {
     if (!shown.value || !newest.value) return;
     if (follow && arrived(shown.value, newest.value).length >= WAITING_MAX) {
@@ -87,7 +102,7 @@ export function LiveList<R extends { id: string }>({ rows, read, follow, empty, 
   };
   useEffect(() => {
     void refresh({});
-    return follow?.({ add, reread: () => void refresh({ isPoll: true }), cut: (reason) => (cut.value = reason) });
+    return follow?.({ add, reread: () => void rereadAll(), cut: (reason) => (cut.value = reason) });
   }, []);
   // A stream does not show that the session has ended, nor at once that the host cannot be reached.
   const check = (signal: AbortSignal) => attempt(async () => void (await call("get", "/api/session", { isPoll: true, signal })));

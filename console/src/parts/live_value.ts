@@ -8,6 +8,7 @@ import { usePoll } from "./poll";
 interface LiveValue<T> {
   // Null until the value was read.
   value: T | null;
+  isRead: boolean;
   // Why the value is not current; empty if it is.
   error: string;
   refresh: () => Promise<void>;
@@ -20,10 +21,12 @@ export function notCurrent(reason: string): string {
 
 export function useLiveValue<T>(read: (options: ReadOptions) => Promise<T>, everyMs?: number): LiveValue<T> {
   const value = useSignal<T | null>(null);
+  const isRead = useSignal(false);
   const error = useSignal("");
   const refresh = async (options: ReadOptions = {}) => {
     try {
       value.value = await read(options);
+      isRead.value = true;
       error.value = "";
     } catch (failure) {
       if (isAbort(failure)) return;
@@ -32,5 +35,5 @@ export function useLiveValue<T>(read: (options: ReadOptions) => Promise<T>, ever
   };
   useEffect(() => void refresh(), []);
   usePoll((signal) => refresh({ isPoll: true, signal }), everyMs);
-  return { value: value.value, error: error.value, refresh: () => refresh() };
+  return { value: value.value, isRead: isRead.value, error: error.value, refresh: () => refresh() };
 }

@@ -2,6 +2,7 @@
 
 import { call, type RefusedRequests } from "../api/client";
 import { PlainText } from "./plain_text";
+import { Table } from "./table";
 import { Time } from "./time";
 
 export async function readRefusals(source: string, isPoll: boolean): Promise<RefusedRequests[]> {
@@ -11,34 +12,20 @@ export async function readRefusals(source: string, isPoll: boolean): Promise<Ref
 export function Refusals({ refusals }: { refusals: RefusedRequests[] }) {
   if (refusals.length === 0) return null;
   return (
-    <div class="wide" tabIndex={0} role="region" aria-label="Refused requests">
-      <table>
-        <caption>Refused requests</caption>
-        <thead>
-          <tr>
-            <th scope="col">Newest</th>
-            <th scope="col">Cause</th>
-            <th scope="col">Code</th>
-            <th scope="col">Address</th>
-            <th scope="col">Times</th>
-          </tr>
-        </thead>
-        <tbody>
-          {refusals.map((refused) => (
-            <tr key={refused.id}>
-              <td>
-                <Time at={refused.last_at} />
-              </td>
-              <td class="text">
-                <PlainText text={refused.reason} />
-              </td>
-              <td>{refused.code}</td>
-              <td>{refused.address ?? "not known"}</td>
-              <td>{refused.count}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table label="Refused requests" caption="Refused requests" columns={["Newest", "Cause", "Code", "Address", "Times"]}>
+      {refusals.map((refused) => (
+        <tr key={refused.id}>
+          <td>
+            <Time at={refused.last_at} />
+          </td>
+          <td class="text">
+            <PlainText text={refused.reason} />
+          </td>
+          <td>{refused.code}</td>
+          <td>{refused.address ?? "not known"}</td>
+          <td>{refused.count}</td>
+        </tr>
+      ))}
+    </Table>
   );
 }

@@ -1,6 +1,7 @@
 // Replays of events, and their dry runs, as text.
 
 import { call, textOf, type EventDryRun } from "../api/client";
+import { fieldName } from "./field_name";
 
 interface ReplayOptions {
   isDryRun: boolean;
@@ -8,16 +9,22 @@ interface ReplayOptions {
   version?: string;
 }
 
+export interface Replayed {
+  text: string;
+  // Whether the event stays as it is.
+  hasFailed: boolean;
+}
+
 // Replays an event and returns the result, which may be the reason why it stays as it is.
-export async function replay(id: string, { isDryRun, version }: ReplayOptions): Promise<string> {
+export async function replay(id: string, { isDryRun, version }: ReplayOptions): Promise<Replayed> {
   try {
     const query = { dry_run: isDryRun, ...(version ? { version } : {}) };
     const state = await call("post", "/api/events/{id}/replay", { id, query });
     const reason = state.message ? `: ${state.message}` : "";
-    if (isDryRun) return [`would be ${state.status}${reason}`, ...(state as EventDryRun).incidents.map(changes)].join("\n");
-    return `${state.status}${reason}`;
+    const changed = isDryRun ? (state as EventDryRun).incidents.map(changes) : [];
+    return { text: [`${isDryRun ? "would be " : ""}${state.status}${reason}`, ...changed].join("\n"), hasFailed: false };
   } catch (failure) {
-    return `stays as it is: ${textOf(failure)}`;
+    return { text: `stays as it is: ${textOf(failure)}`, hasFailed: true };
   }
 }
 
@@ -25,5 +32,6 @@ function changes({ number, source_ref, changes: fields }: EventDryRun["incidents
   const name = number === null ? `a new incident (${source_ref})` : `${number} (${source_ref})`;
   if (number === null) return name;
   if (fields.length === 0) return `${name} stays as it is`;
-  return [`${name} would change:`, ...fields.map(({ path, before, after }) => `  ${path}: ${JSON.stringify(before)} → ${JSON.stringify(after)}`)].join("\n");
+  const lines = fields.map(({ path, before, after }) => `  ${fieldName(path)}: ${before ?? "nothing"} → ${after ?? "nothing"}`);
+  return [`${name} would change:`, ...lines].join("\n");
 }

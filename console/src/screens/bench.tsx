@@ -3,38 +3,34 @@
 import "./bench.css";
 import { useEffect } from "preact/hooks";
 import { useSignal } from "@preact/signals";
-import { call, type Plugin, type PluginDryRun, type PluginWithVersions, type ReadOptions, type StoredEvent } from "../api/client";
-import { FieldChanges } from "../parts/field_changes";
-import { PayloadEditor } from "./bench/payload_editor";
-import { lineOf, payloadPlace, type Place } from "./bench/payload_place";
-import { LongText, PlainText } from "../parts/plain_text";
+import { call, type Plugin, type PluginWithVersions, type ReadOptions } from "../api/client";
 import { prettyJson } from "../parts/pretty_json";
+import { Question } from "../parts/question";
 import { usePoll } from "../parts/poll";
 import { useTask } from "../parts/task";
 import { useTitle } from "../parts/title";
-import { callable, isLive, versionLabel, versionName } from "../parts/versions";
-import { place as location, replaceQuery } from "../router";
+import { callable, isLive, versionLabel } from "../parts/versions";
+import { place as location, replaceQuery, useUnsaved } from "../router";
 import { isAdmin } from "../session";
+import { PayloadEditor } from "./bench/payload_editor";
+import { readEvent, readSample, runInput, type PayloadOrigin } from "./bench/payload_origin";
+import type { Place } from "./bench/payload_place";
+import { Difference, Result, type Run } from "./bench/result";
 import { Traffic } from "./bench/traffic";
 import { Versions } from "./bench/versions";
-
-interface Run {
-  answer: PluginDryRun;
-  // The incidents as JSON with line breaks.
-  incidents: string;
-  // The payload of this run.
-  payload: string;
-}
 
 export function Bench() {
   const query = location.value.query;
   const plugins = useSignal<string[]>([]);
   const sources = useSignal<string[]>([]);
-  const event = useSignal<StoredEvent | null>(null);
+  const samples = useSignal<string[]>([]);
+  const origin = useSignal<PayloadOrigin | null>(null);
   const plugin = useSignal<PluginWithVersions | null>(null);
   const payload = useSignal("");
-  // The payload of the event as it was shown first: JSON with line breaks.
-  const original = useSignal<string | null>(null);
+  // The payload as it was shown first: JSON with line breaks.
+  const original = useSignal("");
+  // Puts another payload in the place of one that was typed, if the user agrees.
+  const replacing = useSignal<(() => void) | null>(null);
   const shownPlace = useSignal<Place | null>(null);
   const run = useSignal<Run | null>(null);
   const loading = useTask();
@@ -58,14 +54,27 @@ export function Bench() {
     const chosen = location.value.query.get("plugin");
     plugin.value = chosen ? await call("get", "/api/plugins/{name}", { id: chosen, ...options }) : null;
   };
-  const loadEvent = async (id: string) => {
-    const found = await call("get", "/api/events/{id}", { id });
-    event.value = found;
-    const text = found.body?.encoding === "utf-8" ? found.body.data : "";
+  const loadSamples = async () => {
+    const chosen = location.value.query.get("plugin");
+    samples.value = chosen && canRun ? (await call("get", "/api/plugins/{name}/samples", { id: chosen })).data : [];
+  };
+  // Shows the payload that the address names, if it names one.
+  const loadPayload = async () => {
+    const { query: named } = location.value;
+    const [event, sample, from] = [named.get("event"), named.get("sample"), named.get("plugin")];
+    if (event) origin.value = await readEvent(event);
+    else if (sample && from) origin.value = await readSample(from, sample);
+    else return;
+    const text = origin.value.body?.encoding === "utf-8" ? origin.value.body.data : "";
     original.value = prettyJson(text) ?? text;
     payload.value = original.value;
-    const tried = found.tried.at(-1)?.split("@")[0];
-    if (!location.value.query.get("plugin") && tried) set({ plugin: tried });
+    if (!from && origin.value.mapper) set({ plugin: origin.value.mapper });
+  };
+  const isTyped = payload.value !== original.value;
+  useUnsaved(isTyped, "The payload that you typed is not kept.");
+  const replace = (go: () => void) => {
+    if (isTyped) replacing.value = go;
+    else go();
   };
   useTitle("Bench");
   useEffect(() => {
@@ -75,9 +84,9 @@ export function Bench() {
       const registered: { name: string }[] = known.data;
       plugins.value = found.filter(({ kind }) => kind === "mapper" || kind === null).map((one) => one.name);
       sources.value = registered.map((source) => source.name);
-      const id = location.value.query.get("event");
-      if (id) await loadEvent(id);
+      await loadPayload();
       await loadPlugin({});
+      await loadSamples();
     });
   }, []);
   // A version that arrives in the plugins folder is shown when its proof has ended.
@@ -91,33 +100,36 @@ export function Bench() {
   const edit = (text: string) => {
     payload.value = text;
   };
-  const isEdited = event.value !== null && payload.value !== original.value;
   const start = () =>
     task.run(async (signal) => {
-      const from = event.value;
-      const named = from === null ? {} : { source: from.source, headers: headersOf(from) };
-      const source = query.get("source");
-      const input =
-        from !== null && !isEdited ? { event: from.id } : { body: payload.value, ...named, ...(source ? { source } : {}) };
+      const input = runInput(origin.value, payload.value, isTyped, query.get("source"));
       const body = { ...input, version, ...(against === "" ? {} : { against }) };
       const answer = await call("post", "/api/plugins/{name}/run", { id: name, body, isExact: true, signal });
       const incidents = JSON.stringify(answer.incidents ?? []);
       run.value = { answer, incidents: prettyJson(incidents) ?? incidents, payload: payload.value };
     });
   const choosePlugin = (chosen: string) => {
-    set({ plugin: chosen, version: "", against: "" });
+    // The sample is one of the plugin before.
+    const isOfSample = query.has("sample");
+    set({ plugin: chosen, version: "", against: "", sample: "" });
+    if (isOfSample) origin.value = null;
     run.value = null;
-    void loading.run(() => loadPlugin({}));
-  };
-  const openEvent = (id: string) => {
-    set({ event: id });
-    event.value = null;
-    if (id === "") return;
     void loading.run(async () => {
-      await loadEvent(id);
       await loadPlugin({});
+      await loadSamples();
     });
   };
+  const openPayload = (named: { event: string } | { sample: string }) =>
+    replace(() => {
+      set({ event: "", sample: "", ...named });
+      origin.value = null;
+      original.value = payload.value = "";
+      void loading.run(async () => {
+        await loadPayload();
+        await loadPlugin({});
+        await loadSamples();
+      });
+    });
   const options = versions.map((known) => (
     <option key={known.sha256} value={known.sha256}>
       {plugin.value && versionLabel(plugin.value, known)}
@@ -160,8 +172,8 @@ export function Bench() {
         <label>
           Settings of source
           <select
-            value={event.value?.source ?? query.get("source") ?? ""}
-            disabled={event.value !== null}
+            value={origin.value?.source ?? query.get("source") ?? ""}
+            disabled={origin.value?.source != null}
             onChange={(change) => set({ source: change.currentTarget.value })}
           >
             <option value="">none</option>
@@ -175,24 +187,40 @@ export function Bench() {
           <input
             value={query.get("event") ?? ""}
             placeholder="id of an event"
-            onChange={(change) => openEvent(change.currentTarget.value.trim())}
+            onChange={(change) => openPayload({ event: change.currentTarget.value.trim() })}
           />
         </label>
+        {samples.value.length > 0 && (
+          <label>
+            Payload of a sample
+            <select value={query.get("sample") ?? ""} onChange={(change) => openPayload({ sample: change.currentTarget.value })}>
+              <option value="">none</option>
+              {samples.value.map((sample) => (
+                <option key={sample}>{sample}</option>
+              ))}
+            </select>
+          </label>
+        )}
         <button disabled={!canRun || task.isBusy.value || version === ""}>Run</button>
       </form>
       {!canRun && <p>Running a version needs a token of scope admin.</p>}
       <p role="alert">{loading.error.value || task.error.value}</p>
+      {replacing.value && (
+        <Question title="Replace the payload?" yes="Replace" agreed={replacing.value} closed={() => (replacing.value = null)}>
+          <p>The payload that you typed is not kept.</p>
+        </Question>
+      )}
       <div class="bench">
         <section aria-label="Payload">
           <PayloadEditor text={payload.value} onInput={edit} onRun={() => void start()} place={shownPlace.value} />
-          {event.value && <Origin event={event.value} isEdited={isEdited} />}
+          {origin.value && <Origin origin={origin.value} isEdited={isTyped} />}
         </section>
         <section aria-labelledby="result">
           <h2 id="result">Result</h2>
           {run.value ? (
             <Result run={run.value} show={(found) => (shownPlace.value = { ...found })} />
           ) : (
-            <p>Choose a plugin, paste a payload or name an event, and press Ctrl and Enter.</p>
+            <p>Choose a plugin, paste a payload, name an event or choose a sample, and press Ctrl and Enter.</p>
           )}
         </section>
         <section aria-labelledby="difference">
@@ -214,124 +242,15 @@ export function Bench() {
   );
 }
 
-function headersOf(event: StoredEvent): Record<string, string> {
-  return Object.fromEntries(event.headers.map(({ name, value }) => [name, value]));
-}
-
-function Origin({ event, isEdited }: { event: StoredEvent; isEdited: boolean }) {
-  if (event.body === null) return <p>The payload of this event was removed by retention. Paste another one.</p>;
-  if (event.body.encoding === "base64") return <p>The payload is not UTF-8. It is run as it was received and cannot be shown here.</p>;
+function Origin({ origin, isEdited }: { origin: PayloadOrigin; isEdited: boolean }) {
+  if (origin.body === null) return <p>The payload of this event was removed by retention. Paste another one.</p>;
+  if (origin.body.encoding === "base64") {
+    return <p>The payload is not UTF-8 and cannot be shown here. {origin.event !== null && "It is run as it was received."}</p>;
+  }
+  if (isEdited) return <p role="status">Changed. It is run with the headers, the context and the source that it came with.</p>;
   return (
     <p role="status">
-      {isEdited ? "Changed. It is run with the headers and the source of the event, without its context." : "As received, with its headers and context. JSON is shown with line breaks."}
+      {origin.event === null ? "As in the sample" : "As received"}, with its headers and context. JSON is shown with line breaks.
     </p>
-  );
-}
-
-type Call = Pick<PluginDryRun, "plugin" | "outcome" | "log" | "duration_us" | "memory_bytes" | "limits">;
-
-function Result({ run, show }: { run: Run; show: (place: Place) => void }) {
-  const { answer, incidents, payload } = run;
-  return (
-    <>
-      <Outcome call={answer} payload={payload} show={show} />
-      {answer.incidents && answer.incidents.length > 0 && (
-        <>
-          <h3>Incidents, as they would be</h3>
-          <LongText key={incidents} text={incidents} label="Incidents" />
-        </>
-      )}
-      {answer.deliveries && <p>Deliveries: {answer.deliveries.length === 0 ? "none" : answer.deliveries.join(", ")}</p>}
-      <Usage call={answer} />
-    </>
-  );
-}
-
-function Difference({ run, against }: { run: PluginDryRun; against: NonNullable<PluginDryRun["against"]> }) {
-  const [before, after] = [versionName(against.plugin), versionName(run.plugin)];
-  return (
-    <>
-      {against.changes.length === 0 ? (
-        <p role="status">
-          Version {before} has the same result as version {after}.
-        </p>
-      ) : (
-        <FieldChanges changes={against.changes} caption={`From version ${before} to version ${after}`} />
-      )}
-      <h3>Version {before}</h3>
-      <Outcome call={against} />
-      <Usage call={against} />
-    </>
-  );
-}
-
-function Outcome({ call, payload, show }: { call: Call; payload?: string; show?: (place: Place) => void }) {
-  const { outcome } = call;
-  if (!outcome) return <p role="status">No mapper was called.</p>;
-  const message = (text: string) => {
-    const place = payload === undefined ? null : payloadPlace(payload, text);
-    return (
-      <>
-        <PlainText text={text} />
-        {place && show && payload !== undefined && (
-          <button type="button" class="place" onClick={() => show(place)}>
-            Show line {lineOf(payload, place)}
-          </button>
-        )}
-      </>
-    );
-  };
-  if (outcome.error) {
-    return (
-      <p role="alert">
-        ✗ {outcome.error.code}: {message(outcome.error.message)}
-      </p>
-    );
-  }
-  const list = (title: string, texts: string[] | undefined) =>
-    texts &&
-    texts.length > 0 && (
-      <>
-        <h3>{title}</h3>
-        <ul>
-          {texts.map((text) => (
-            <li key={text}>{message(text)}</li>
-          ))}
-        </ul>
-      </>
-    );
-  return (
-    <>
-      <p role="status">
-        {outcome.problems?.length ? "◐ partial" : outcome.incidents ? "✓ mapped" : "– ignored"}, incidents: {outcome.incidents}
-      </p>
-      {list("Problems", outcome.problems)}
-      {list("Skipped", outcome.skipped)}
-    </>
-  );
-}
-
-function Usage({ call }: { call: Call }) {
-  const mib = (bytes: number) => (bytes / 1024 / 1024).toFixed(1);
-  return (
-    <>
-      <h3>Limits used</h3>
-      <p>
-        Time: {(call.duration_us / 1000).toFixed(1)} of {call.limits.deadline_ms} ms. Memory: {mib(call.memory_bytes)} of{" "}
-        {mib(call.limits.memory_bytes)} MiB.
-      </p>
-      <h3>Log</h3>
-      {call.log.length === 0 ? (
-        <p>Nothing was logged.</p>
-      ) : (
-        <ol>
-          {call.log.map(({ level, message }, index) => (
-            <li key={index}>
-              {level}: <PlainText text={message} />
-            </li>
-          ))}
-        </ol>
-      )}
-    </>
   );
 }

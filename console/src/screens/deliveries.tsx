@@ -10,6 +10,7 @@ import type { Page } from "../parts/live_rows";
 import { notCurrent, useLiveValue } from "../parts/live_value";
 import { PlainText } from "../parts/plain_text";
 import { Status } from "../parts/status";
+import { Table } from "../parts/table";
 import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
 import { Link, place, replaceQuery } from "../router";
@@ -140,35 +141,22 @@ function List({ query }: { query: URLSearchParams }) {
   );
   return (
     <LiveList rows="deliveries" read={(options) => read(query, options)} empty={empty}>
-      {(rows) => <Table rows={rows} />}
+      {(rows) => <Rows rows={rows} />}
     </LiveList>
   );
 }
 
-function Table({ rows }: { rows: Delivery[] }) {
+function Rows({ rows }: { rows: Delivery[] }) {
   return (
-    <div class="wide" tabIndex={0} role="region" aria-label="Table of deliveries">
-      <table>
-        <caption class="visually-hidden">Deliveries, newest first</caption>
-        <thead>
-          <tr>
-            <th scope="col">Queued</th>
-            <th scope="col">Destination</th>
-            <th scope="col">Notification</th>
-            <th scope="col">About</th>
-            <th scope="col">Status</th>
-            <th scope="col">Attempts</th>
-            <th scope="col">Last took</th>
-            <th scope="col">Error</th>
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map((row) => (
-            <Row key={row.id} row={row} />
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      label="Table of deliveries"
+      summary="Deliveries, newest first"
+      columns={["Queued", "Destination", "Notification", "About", "Status", "Attempts", "Last took", "Error"]}
+    >
+      {rows.map((row) => (
+        <Row key={row.id} row={row} />
+      ))}
+    </Table>
   );
 }
 

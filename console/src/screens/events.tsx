@@ -2,19 +2,22 @@
 
 import { useEffect } from "preact/hooks";
 import { useSignal, type Signal } from "@preact/signals";
-import { call, type Event, type RefusedRequests, type Unreadable } from "../api/client";
+import { call, type Event, type ReadOptions, type RefusedRequests, type Unreadable } from "../api/client";
 import { openStream } from "../api/stream";
 import { LiveList, type Arrivals, type PageOptions } from "../parts/live_list";
 import type { Page } from "../parts/live_rows";
+import { useLiveValue } from "../parts/live_value";
 import { NoEvents } from "./events/no_events";
 import { PlainText } from "../parts/plain_text";
 import { SourceField } from "../parts/source_field";
 import { Status } from "../parts/status";
+import { Table } from "../parts/table";
 import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
+import { Total, readTotals } from "../parts/total";
 import { Link, place, replaceQuery } from "../router";
 import { Refused, putRefused, readRefused } from "./events/refused";
-import { Selection } from "./events/selection";
+import { Selection, type EventFilters } from "./events/selection";
 import "./events.css";
 
 type Row = Event | Unreadable;
@@ -31,8 +34,10 @@ const CODES = [
 ] as const;
 const ROWS = 50;
 const MINUTE_MS = 60_000;
+const COUNT_EVERY_MS = 15_000;
 // So many incidents of an event are named in its row. Its own screen has all.
 const INCIDENTS_SHOWN = 2;
+const MESSAGE_CHARS = 200;
 
 export function Events() {
   const query = place.value.query;
@@ -74,24 +79,33 @@ function Filters({ query }: { query: URLSearchParams }) {
   );
 }
 
-async function read(query: URLSearchParams, { cursor, ...options }: PageOptions): Promise<Page<Row>> {
+// Returns the filters of the API.
+function filters(query: URLSearchParams): EventFilters {
   const source = query.get("source");
   const status = STATUSES.find((known) => known === query.get("status"));
   const code = CODES.find((known) => known === query.get("code"));
+  return { ...(source ? { source: [source] } : {}), ...(status ? { status: [status] } : {}), ...(code ? { code: [code] } : {}) };
+}
+
+async function read(query: URLSearchParams, { cursor, ...options }: PageOptions): Promise<Page<Row>> {
   const answer = await call("get", "/api/events", {
     ...options,
-    query: {
-      limit: ROWS,
-      ...(source ? { source: [source] } : {}),
-      ...(status ? { status: [status] } : {}),
-      ...(code ? { code: [code] } : {}),
-      ...(cursor ? { cursor } : {}),
-    },
+    query: { ...filters(query), limit: ROWS, ...(cursor ? { cursor } : {}) },
   });
   return { rows: answer.data, next: answer.next_cursor };
 }
 
+async function readByIds(ids: string[], options: ReadOptions): Promise<Row[]> {
+  return (await call("get", "/api/events", { query: { id: ids, limit: ids.length }, ...options })).data;
+}
+
 function List({ query }: { query: URLSearchParams }) {
+  const filter = filters(query);
+  const isFiltered = Object.keys(filter).length > 0;
+  const { value: totals } = useLiveValue(
+    (options) => readTotals((wanted: EventFilters) => call("get", "/api/events/count", { query: wanted, ...options }), filter, isFiltered),
+    COUNT_EVERY_MS,
+  );
   const refused = useSignal<RefusedRequests[]>([]);
   const times = useSignal<number[]>([]);
   const selected = useSignal<ReadonlySet<string>>(new Set());
@@ -122,12 +136,13 @@ function List({ query }: { query: URLSearchParams }) {
   return (
     <>
       <Refused entries={refused.value} />
+      <Total totals={totals} nouns="events" isFiltered={isFiltered} />
       <Rate times={times} />
-      <LiveList rows="events" read={(options) => read(query, options)} follow={follow} empty={query.size === 0 ? <NoEvents /> : <p>No event matches.</p>}>
+      <LiveList rows="events" read={(options) => read(query, options)} follow={follow} readAgain={readByIds} empty={!isFiltered ? <NoEvents /> : <p>No event matches.</p>}>
         {(rows) => (
           <>
-            <Selection rows={rows} selected={selected} />
-            <Table rows={rows} selected={selected} />
+            <Selection rows={rows} selected={selected} filter={filter} matching={totals?.matching ?? null} />
+            <Rows rows={rows} selected={selected} />
           </>
         )}
       </LiveList>
@@ -153,31 +168,18 @@ function Rate({ times }: { times: Signal<number[]> }) {
   return <p>{times.value.length} in the last minute</p>;
 }
 
-function Table({ rows, selected }: { rows: Row[]; selected: Signal<ReadonlySet<string>> }) {
+function Rows({ rows, selected }: { rows: Row[]; selected: Signal<ReadonlySet<string>> }) {
   return (
-    <div class="wide" tabIndex={0} role="region" aria-label="Table of events">
-      <table class="events">
-        <caption class="visually-hidden">Events, newest first</caption>
-        <thead>
-          <tr>
-            <th scope="col">
-              <span class="visually-hidden">Selected</span>
-            </th>
-            <th scope="col">Received</th>
-            <th scope="col">Source</th>
-            <th scope="col">Status</th>
-            <th scope="col">Failure</th>
-            <th scope="col">Message</th>
-            <th scope="col">Incidents</th>
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map((row) => (
-            <EventRow key={row.id} row={row} selected={selected} />
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      label="Table of events"
+      summary="Events, newest first"
+      columns={[<span class="visually-hidden">Selected</span>, "Received", "Source", "Status", "Failure", "Message", "Incidents"]}
+      class="events"
+    >
+      {rows.map((row) => (
+        <EventRow key={row.id} row={row} selected={selected} />
+      ))}
+    </Table>
   );
 }
 
@@ -214,13 +216,21 @@ function EventRow({ row, selected }: { row: Row; selected: Signal<ReadonlySet<st
       </td>
       <td>{row.error?.code}</td>
       <td class="text">
-        <PlainText text={row.error?.message ?? row.message ?? ""} />
+        <span class="clamped">
+          <PlainText text={short(row.error?.message ?? row.message ?? "")} />
+        </span>
       </td>
       <td class="created">
         <Incidents incidents={row.incidents} />
       </td>
     </tr>
   );
+}
+
+// A failure may quote the log of a plugin. The screen of the event has the whole text.
+function short(message: string): string {
+  const line = message.replaceAll(/\s+/g, " ");
+  return line.length <= MESSAGE_CHARS ? line : `${line.slice(0, MESSAGE_CHARS)}…`;
 }
 
 function Incidents({ incidents }: Pick<Event, "incidents">) {

@@ -4,6 +4,7 @@ import { useEffect } from "preact/hooks";
 import { useKeys } from "../parts/keys";
 import { usePoll } from "../parts/poll";
 import { quantity } from "../parts/quantity";
+import { Total } from "../parts/total";
 import { useTitle } from "../parts/title";
 import { Link, place } from "../router";
 import { BULK_ID, Bulk } from "./incidents/bulk";
@@ -11,8 +12,11 @@ import { Export } from "./incidents/export";
 import { Filters, SEARCH_ID } from "./incidents/filters";
 import { listOf, type IncidentList } from "./incidents/list";
 import { Table } from "./incidents/table";
+import { isFiltered } from "./incidents/query";
 import { Views } from "./incidents/views";
 import "./incidents.css";
+
+const COUNT_EVERY_MS = 15_000;
 
 export function Incidents() {
   const query = place.value.query;
@@ -33,6 +37,7 @@ function List({ list }: { list: IncidentList }) {
     else void list.refresh();
   }, []);
   usePoll((signal) => list.refresh(signal));
+  usePoll((signal) => list.readTotals({ isPoll: true, signal }), COUNT_EVERY_MS);
   const move = (step: number) => {
     const last = list.rows.value.length - 1;
     list.active.value = Math.min(Math.max(list.active.value + step, 0), last);
@@ -53,6 +58,7 @@ function List({ list }: { list: IncidentList }) {
       <p id="sort-help" class="visually-hidden">
         Sorts by this column alone; with Shift, by this column too.
       </p>
+      <Total totals={list.totals.value} nouns="incidents" isFiltered={isFiltered(list.query)} />
       <Bulk list={list} />
       <p class="live">
         <button type="button" onClick={() => void list.read()}>
@@ -66,7 +72,7 @@ function List({ list }: { list: IncidentList }) {
         )}
       </p>
       {count > 0 && <Table list={list} />}
-      {count === 0 && list.next.value === null && <Empty isFiltered={list.query.size > 0} />}
+      {count === 0 && list.next.value === null && <Empty query={list.query} />}
       {list.next.value && (
         <p>
           <button type="button" disabled={list.isReading.value} onClick={() => void list.readMore()}>
@@ -86,8 +92,8 @@ function state(list: IncidentList): string {
   return list.next.value === null ? quantity(count, "incident") : `${quantity(count, "incident")} loaded, there are more`;
 }
 
-function Empty({ isFiltered }: { isFiltered: boolean }) {
-  if (isFiltered) return <p>No incident matches. Remove a filter, or choose another view.</p>;
+function Empty({ query }: { query: URLSearchParams }) {
+  if (isFiltered(query)) return <p>No incident matches. Remove a filter, or choose another view.</p>;
   return (
     <p>
       There are no incidents yet. They come from the payloads of sources: <Link to="sources/new">add a source</Link> here, or with{" "}

@@ -1,19 +1,22 @@
 // The journey of one event: the received payload, its result, and the deliveries.
 
-import { useEffect } from "preact/hooks";
+import { useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import type { ComponentProps } from "preact";
-import { ApiError, call, textOf, type Delivery, type ReadOptions, type StoredEvent } from "../api/client";
+import { ApiError, call, type Delivery, type Event, type ReadOptions, type StoredEvent, type Unreadable } from "../api/client";
 import { Attempts } from "../parts/attempts";
+import { useChanges } from "../parts/changes";
+import { notCurrent, useLiveValue } from "../parts/live_value";
 import { LongText, PlainText } from "../parts/plain_text";
-import { usePoll } from "../parts/poll";
 import { prettyJson } from "../parts/pretty_json";
 import { Section } from "../parts/section";
 import { Status } from "../parts/status";
+import { Table } from "../parts/table";
 import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
 import { Link } from "../router";
 import { Actions } from "./journey/actions";
+import { CausedChanges } from "./journey/caused";
 import { Runs } from "./journey/runs";
 import { Stages } from "./journey/stages";
 
@@ -59,55 +62,47 @@ async function readDeliveries(event: StoredEvent, isPulled: boolean, options: Re
   };
 }
 
+// Reads what may have changed: deliveries that wait, and the event with its body only if it was mapped again.
+async function readAgain(known: Journey, options: ReadOptions): Promise<Journey> {
+  const { event, isPulled, deliveries } = known;
+  const { data } = await call("get", "/api/events", { query: { id: [event.id] }, ...options });
+  const rows: (Event | Unreadable)[] = data;
+  const state = ({ status, attempts, incidents, message }: Event) => JSON.stringify([status, attempts, incidents, message]);
+  const hasChanged = !rows.some((row) => "source" in row && state(row) === state(event));
+  if (hasChanged) return read(event.id, options);
+  return deliveries.some(({ status }) => status === "pending") ? readDeliveries(event, isPulled, options) : known;
+}
+
 export function Journey({ id }: { id: string }) {
-  const journey = useSignal<Journey | null>(null);
-  const error = useSignal("");
-  const done = useSignal("");
-  const attempt = async (work: () => Promise<void>) => {
-    error.value = "";
-    try {
-      await work();
-    } catch (failure) {
-      error.value = textOf(failure);
-    }
-  };
-  const load = () =>
-    attempt(async () => {
-      journey.value = await read(id);
-    });
-  const change: ComponentProps<typeof Actions>["change"] = (result, path, version) =>
-    void attempt(async () => {
-      done.value = "";
-      const state = await call("post", path, { id, ...(version ? { query: { version } } : {}) });
-      journey.value = await read(id);
-      done.value = `${result}: the event is ${state.status}.`;
-    });
-  useEffect(() => void load(), []);
-  // Until nothing more is expected. The body does not change, and is read again only with an event that waits.
-  usePoll(async (signal) => {
-    const known = journey.value;
-    if (!known) return;
-    const options = { isPoll: true, signal };
-    try {
-      if (known.event.status === "queued") journey.value = await read(id, options);
-      else if (known.deliveries.some(({ status }) => status === "pending")) journey.value = await readDeliveries(known.event, known.isPulled, options);
-    } catch {
-      // The former state stays on the page, and the next attempt follows.
-    }
+  const known = useRef<Journey | null>(null);
+  const {
+    value: journey,
+    error,
+    refresh,
+  } = useLiveValue(async (options) => {
+    known.current = known.current && options.isPoll ? await readAgain(known.current, options) : await read(id, options);
+    return known.current;
   });
+  const { act, done, failure } = useChanges();
+  const change: ComponentProps<typeof Actions>["change"] = (result, path, version) =>
+    void act(async () => {
+      const state = await call("post", path, { id, ...(version ? { query: { version } } : {}) });
+      await refresh();
+      return `${result}: the event is ${state.status}.`;
+    });
   useTitle(`Event ${id}`);
   return (
     <>
       <h1>Event {id}</h1>
-      <p role="alert">{error.value}</p>
-      <p role="status">{done.value}</p>
-      {journey.value && (
+      <p role="alert">{failure || (journey === null ? error : "")}</p>
+      <p role="status">{journey !== null && error !== "" ? notCurrent(error) : done}</p>
+      {journey && (
         <>
-          <Actions event={journey.value.event} change={change} />
-          <Stages {...journey.value} />
-          <Received {...journey.value} />
-          <Mapped event={journey.value.event} />
-          <Delivered journey={journey.value} />
+          <Actions event={journey.event} change={change} />
+          <Stages {...journey} />
+          <Received {...journey} />
+          <Mapped event={journey.event} />
+          <Delivered journey={journey} />
         </>
       )}
     </>
@@ -154,29 +149,18 @@ function Received({ event, isPulled }: Journey) {
 function NamedTexts({ title, texts }: { title: string; texts: { name: string; value: string }[] }) {
   if (texts.length === 0) return null;
   return (
-    <div class="wide" tabIndex={0} role="region" aria-label={title}>
-      <table>
-        <caption>{title}</caption>
-        <thead>
-          <tr>
-            <th scope="col">Name</th>
-            <th scope="col">Value</th>
-          </tr>
-        </thead>
-        <tbody>
-          {texts.map(({ name, value }, index) => (
-            <tr key={index}>
-              <th scope="row">
-                <PlainText text={name} />
-              </th>
-              <td class="text">
-                <PlainText text={value} />
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table label={title} caption={title} columns={["Name", "Value"]}>
+      {texts.map(({ name, value }, index) => (
+        <tr key={index}>
+          <th scope="row">
+            <PlainText text={name} />
+          </th>
+          <td class="text">
+            <PlainText text={value} />
+          </td>
+        </tr>
+      ))}
+    </Table>
   );
 }
 
@@ -239,10 +223,8 @@ function Mapped({ event }: { event: StoredEvent }) {
         <dd>
           {event.incidents.length === 0
             ? "none"
-            : event.incidents.map((of) => (
-                <div key={of.id}>
-                  <Link to={`incidents/${of.id}`}>{of.number}</Link> ({of.created ? "created" : "changed"})
-                </div>
+            : event.incidents.map((of, index) => (
+                <CausedChanges key={`${of.id} ${event.attempts}`} event={event.id} of={of} isOpen={index === 0} />
               ))}
         </dd>
       </dl>

@@ -5,6 +5,7 @@ import { call, type Destination, type Overview as Waiting, type Plugin, type Rea
 import { Chart } from "../parts/chart";
 import { charts } from "../parts/counts";
 import { notCurrent, useLiveValue } from "../parts/live_value";
+import { Table } from "../parts/table";
 import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
 import { Link, place, replaceQuery } from "../router";
@@ -35,9 +36,14 @@ interface Present {
   waiting: Waiting;
   destinations: Destination[];
   hasPlugins: boolean;
-  // The plugins with a version that an operator may promote.
-  promotable: string[];
+  // The versions that an operator may promote.
+  promotable: Promotable[];
   stats: Stats;
+}
+
+interface Promotable {
+  plugin: string;
+  sha256: string;
 }
 
 async function read(window: Window, options: ReadOptions): Promise<Present> {
@@ -57,12 +63,13 @@ async function read(window: Window, options: ReadOptions): Promise<Present> {
   };
 }
 
-async function promotable(plugins: Plugin[], options: ReadOptions): Promise<string[]> {
+async function promotable(plugins: Plugin[], options: ReadOptions): Promise<Promotable[]> {
   const refused = plugins.filter(({ error }) => error !== null).map(({ name }) => name);
   const found = await Promise.all(refused.map((id) => call("get", "/api/plugins/{name}", { ...options, id })));
-  return found
-    .filter(({ versions }) => versions.some(({ state, live_since }) => state === "refused" && live_since === null))
-    .map(({ name }) => name);
+  return found.flatMap(({ name, versions }) => {
+    const candidate = versions.find(({ state, live_since }) => state === "refused" && live_since === null);
+    return candidate ? [{ plugin: name, sha256: candidate.sha256 }] : [];
+  });
 }
 
 export function Overview() {
@@ -138,54 +145,45 @@ function OpenIncidents({ waiting }: { waiting: Waiting }) {
   });
   const total = (numbers: number[]) => numbers.reduce((sum, number) => sum + number, 0);
   return (
-    <div class="wide" tabIndex={0} role="region" aria-label="Open incidents">
-      <table class="open-incidents">
-        <caption>Open incidents by the time since their creation</caption>
-        <thead>
-          <tr>
-            <th scope="col">Severity</th>
-            {AGES.map(({ name, label }) => (
-              <th key={name} scope="col">
-                {label}
-              </th>
-            ))}
-            <th scope="col">All</th>
-          </tr>
-        </thead>
-        <tbody>
-          {counts.map(({ severity, byAge }) => (
-            <tr key={severity}>
-              <th scope="row">{severity}</th>
-              {AGES.map(({ name, from, to }, index) => (
-                <td key={name}>
-                  <Link to={incidents(severity, from, to)}>{byAge[index]}</Link>
-                </td>
-              ))}
-              <td>
-                <Link to={incidents(severity, 0, null)}>{total(byAge)}</Link>
-              </td>
-            </tr>
-          ))}
-          <tr>
-            <th scope="row">all</th>
-            {AGES.map(({ name, from, to }, index) => (
-              <td key={name}>
-                <Link to={incidents(null, from, to)}>{total(counts.map(({ byAge }) => byAge[index] ?? 0))}</Link>
-              </td>
-            ))}
-            <td>
-              <Link to={incidents(null, 0, null)}>{total(counts.map(({ byAge }) => total(byAge)))}</Link>
+    <Table
+      label="Open incidents"
+      caption="Open incidents by the time since their creation"
+      columns={["Severity", ...AGES.map(({ label }) => label), "All"]}
+      class="open-incidents"
+    >
+      {counts.map(({ severity, byAge }) => (
+        <tr key={severity}>
+          <th scope="row">{severity}</th>
+          {AGES.map(({ name, from, to }, index) => (
+            <td key={name}>
+              <Link to={incidents(severity, from, to)}>{byAge[index]}</Link>
             </td>
-          </tr>
-        </tbody>
-      </table>
-    </div>
+          ))}
+          <td>
+            <Link to={incidents(severity, 0, null)}>{total(byAge)}</Link>
+          </td>
+        </tr>
+      ))}
+      <tr>
+        <th scope="row">all</th>
+        {AGES.map(({ name, from, to }, index) => (
+          <td key={name}>
+            <Link to={incidents(null, from, to)}>{total(counts.map(({ byAge }) => byAge[index] ?? 0))}</Link>
+          </td>
+        ))}
+        <td>
+          <Link to={incidents(null, 0, null)}>{total(counts.map(({ byAge }) => total(byAge)))}</Link>
+        </td>
+      </tr>
+    </Table>
   );
 }
 
 function Attention({ present }: { present: Present }) {
   const { waiting, destinations, promotable } = present;
   const stopped = destinations.filter(({ disabled, paused_until }) => disabled !== null || paused_until !== null);
+  const [silent, ...furtherSilent] = waiting.silent_sources;
+  const [candidate, ...furtherCandidates] = promotable;
   const sum = (count: (destination: Destination) => number) =>
     destinations.map(count).reduce((total, number) => total + number, 0);
   return (
@@ -214,7 +212,12 @@ function Attention({ present }: { present: Present }) {
         >
           {stopped.map(({ name }) => name).join(", ")}
         </Number>
-        <Number to="sources" count={waiting.silent_sources.length} one="silent source" many="silent sources">
+        <Number
+          to={silent && furtherSilent.length === 0 ? `sources/${silent.name}` : "sources?state=silent"}
+          count={waiting.silent_sources.length}
+          one="silent source"
+          many="silent sources"
+        >
           {waiting.silent_sources.map(({ name, since }, index) => (
             <span key={name}>
               {index > 0 && ", "}
@@ -223,21 +226,26 @@ function Attention({ present }: { present: Present }) {
           ))}
         </Number>
         <Number
-          to="system"
+          to={candidate && furtherCandidates.length === 0 ? benchOf(candidate) : "system"}
           count={promotable.length}
           one="plugin with a version to promote"
           many="plugins with a version to promote"
         >
-          {promotable.map((name, index) => (
-            <span key={name}>
+          {promotable.map((known, index) => (
+            <span key={known.plugin}>
               {index > 0 && ", "}
-              <Link to={`bench?plugin=${name}`}>{name}</Link>
+              <Link to={benchOf(known)}>{known.plugin}</Link>
             </span>
           ))}
         </Number>
       </ul>
     </section>
   );
+}
+
+// Returns the address of the bench with the version that waits.
+function benchOf({ plugin, sha256 }: Promotable): string {
+  return `bench?${new URLSearchParams({ plugin, version: sha256 })}`;
 }
 
 interface NumberProps {
@@ -276,38 +284,28 @@ function Sources({ stats, window }: { stats: Stats; window: Window }) {
     );
   }
   return (
-    <div class="wide" tabIndex={0} role="region" aria-label="Payloads by source">
-      <table>
-        <caption>Payloads by source in {window.label}</caption>
-        <thead>
-          <tr>
-            <th scope="col">Source</th>
-            <th scope="col">A minute</th>
-            <th scope="col">Received</th>
-            <th scope="col">Quarantined</th>
-            <th scope="col">Refused</th>
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map(({ name, received }) => (
-            <tr key={name}>
-              <th scope="row">
-                <Link to={`sources/${name}`}>{name}</Link>
-              </th>
-              <td>{((received * MINUTE_MS) / window.ms).toFixed(2)}</td>
-              <td>
-                <Link to={`events?source=${encodeURIComponent(name)}`}>{received}</Link>
-              </td>
-              <td>
-                <Link to={`events?source=${encodeURIComponent(name)}&status=quarantined`}>{total(name, "quarantined")}</Link>
-              </td>
-              <td>
-                <Link to={`sources/${name}`}>{total(name, "refused")}</Link>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      label="Payloads by source"
+      caption={`Payloads by source in ${window.label}`}
+      columns={["Source", "A minute", "Received", "Quarantined", "Refused"]}
+    >
+      {rows.map(({ name, received }) => (
+        <tr key={name}>
+          <th scope="row">
+            <Link to={`sources/${name}`}>{name}</Link>
+          </th>
+          <td>{((received * MINUTE_MS) / window.ms).toFixed(2)}</td>
+          <td>
+            <Link to={`events?source=${encodeURIComponent(name)}`}>{received}</Link>
+          </td>
+          <td>
+            <Link to={`events?source=${encodeURIComponent(name)}&status=quarantined`}>{total(name, "quarantined")}</Link>
+          </td>
+          <td>
+            <Link to={`sources/${name}`}>{total(name, "refused")}</Link>
+          </td>
+        </tr>
+      ))}
+    </Table>
   );
 }

@@ -1,36 +1,36 @@
 // The quarantine: groups of events that failed with the same cause.
 
-import { useEffect, useRef } from "preact/hooks";
+import { useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import { call, type QuarantineGroup, type ReadOptions } from "../api/client";
 import { moveFocus, useKeys } from "../parts/keys";
-import { notCurrent } from "../parts/live_value";
+import { notCurrent, useLiveValue } from "../parts/live_value";
 import { PlainText } from "../parts/plain_text";
-import { usePoll } from "../parts/poll";
-import { useTask } from "../parts/task";
+import { Table } from "../parts/table";
 import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
 import { Link } from "../router";
 
 const GROUPS = 50;
+// The host groups this many different messages, the newest ones.
+const GROUPED_MAX = 10_000;
+
+interface Page {
+  groups: QuarantineGroup[];
+  hasMore: boolean;
+}
 
 export function Quarantine() {
-  const groups = useSignal<QuarantineGroup[] | null>(null);
   const shown = useSignal(GROUPS);
-  const hasMore = useSignal(false);
   const isPaused = useSignal(false);
-  const task = useTask();
   const list = useRef<HTMLDivElement>(null);
-  const read = async (options: ReadOptions) => {
+  const read = async (options: ReadOptions): Promise<Page> => {
+    if (options.isPoll && isPaused.value && page) return page;
     const answer = await call("get", "/api/quarantine", { ...options, query: { limit: shown.value } });
-    groups.value = answer.data;
-    hasMore.value = answer.next_cursor !== null;
+    return { groups: answer.data, hasMore: answer.next_cursor !== null };
   };
+  const { value: page, error, refresh } = useLiveValue(read);
   useTitle("Quarantine");
-  useEffect(() => void task.run((signal) => read({ signal })), []);
-  usePoll(async (signal) => {
-    if (!isPaused.value) await task.run(() => read({ isPoll: true, signal }));
-  });
   useKeys({
     j: () => moveFocus(list.current, 1),
     k: () => moveFocus(list.current, -1),
@@ -38,10 +38,12 @@ export function Quarantine() {
   });
   const showMore = () => {
     shown.value += GROUPS;
-    void task.run((signal) => read({ signal }));
+    void refresh();
   };
-  const found = groups.value;
+  const found = page?.groups ?? null;
+  const hasMore = page?.hasMore ?? false;
   const sum = found?.reduce((count, group) => count + group.count, 0) ?? 0;
+  const isCut = !hasMore && sum >= GROUPED_MAX;
   return (
     <>
       <h1>Quarantine</h1>
@@ -54,13 +56,14 @@ export function Quarantine() {
           Pause
         </button>{" "}
         <span role="status">
-          {task.error.value !== ""
-            ? notCurrent(task.error.value)
+          {error !== ""
+            ? notCurrent(error)
             : found === null
               ? "Loading…"
-              : `Events: ${sum}. Groups: ${found.length}${hasMore.value ? ", and more" : ""}.`}
+              : `Events: ${sum}. Groups: ${found.length}${hasMore ? ", and more" : ""}.`}
         </span>
       </p>
+      {isCut && <p>At most the newest {GROUPED_MAX.toLocaleString()} different messages are grouped. Others appear when these are healed or discarded.</p>}
       <div ref={list}>
         {found && found.length > 0 && <Groups groups={found} />}
         {found?.length === 0 && (
@@ -70,7 +73,7 @@ export function Quarantine() {
           </p>
         )}
       </div>
-      {hasMore.value && (
+      {hasMore && (
         <button type="button" onClick={showMore}>
           More groups
         </button>
@@ -81,46 +84,33 @@ export function Quarantine() {
 
 function Groups({ groups }: { groups: QuarantineGroup[] }) {
   return (
-    <div class="wide" tabIndex={0} role="region" aria-label="Table of groups">
-      <table>
-        <caption class="visually-hidden">Groups, the one with the newest event first</caption>
-        <thead>
-          <tr>
-            <th scope="col">Cause</th>
-            <th scope="col">Plugin</th>
-            <th scope="col">Code</th>
-            <th scope="col">Events</th>
-            <th scope="col">First</th>
-            <th scope="col">Last</th>
-            <th scope="col">Sources</th>
-            <th scope="col">Sample</th>
-          </tr>
-        </thead>
-        <tbody>
-          {groups.map((group) => (
-            <tr key={group.id}>
-              <td class="text">
-                <Link to={`quarantine/${group.id}`}>
-                  <PlainText text={group.message === "" ? "no message" : group.message} />
-                </Link>
-              </td>
-              <td>{group.plugin}</td>
-              <td>{group.code}</td>
-              <td>{group.count}</td>
-              <td>
-                <Time at={group.first_at} />
-              </td>
-              <td>
-                <Time at={group.last_at} />
-              </td>
-              <td>{group.sources.join(", ")}</td>
-              <td>
-                <Link to={`events/${group.newest}`}>newest event</Link>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      label="Table of groups"
+      summary="Groups, the one with the newest event first"
+      columns={["Cause", "Plugin", "Code", "Events", "First", "Last", "Sources", "Sample"]}
+    >
+      {groups.map((group) => (
+        <tr key={group.id}>
+          <td class="text">
+            <Link to={`quarantine/${group.id}`}>
+              <PlainText text={group.message === "" ? "no message" : group.message} />
+            </Link>
+          </td>
+          <td>{group.plugin}</td>
+          <td>{group.code}</td>
+          <td>{group.count}</td>
+          <td>
+            <Time at={group.first_at} />
+          </td>
+          <td>
+            <Time at={group.last_at} />
+          </td>
+          <td>{group.sources.join(", ")}</td>
+          <td>
+            <Link to={`events/${group.newest}`}>newest event</Link>
+          </td>
+        </tr>
+      ))}
+    </Table>
   );
 }

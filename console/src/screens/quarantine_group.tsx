@@ -6,6 +6,7 @@ import { ApiError, call, type GroupReplay, type PluginWithVersions, type Quarant
 import { PlainText } from "../parts/plain_text";
 import { quantity } from "../parts/quantity";
 import { QuestionButton } from "../parts/question";
+import { Table } from "../parts/table";
 import { useTask, type Task } from "../parts/task";
 import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
@@ -285,67 +286,44 @@ function Results({ totals, recorded, choose }: ResultsProps) {
   const toggle = (result: Result) =>
     choose(RESULTS.filter((known) => (known === result ? !recorded.includes(known) : recorded.includes(known))));
   return (
-    <table>
-      <caption>Results of the dry run</caption>
-      <thead>
-        <tr>
-          <th scope="col">Result</th>
-          <th scope="col">Events</th>
-          <th scope="col">Replay</th>
+    <Table label="Results of the dry run" caption="Results of the dry run" columns={["Result", "Events", "Replay"]}>
+      {RESULTS.map((result) => (
+        <tr key={result}>
+          <th scope="row">{MEANINGS[result]}</th>
+          <td>{totals[result]}</td>
+          <td>
+            <label>
+              <input type="checkbox" checked={recorded.includes(result)} onChange={() => toggle(result)} />
+              <span class="visually-hidden">Replay events that {MEANINGS[result]}</span>
+            </label>
+          </td>
         </tr>
-      </thead>
-      <tbody>
-        {RESULTS.map((result) => (
-          <tr key={result}>
-            <th scope="row">{MEANINGS[result]}</th>
-            <td>{totals[result]}</td>
-            <td>
-              <label>
-                <input type="checkbox" checked={recorded.includes(result)} onChange={() => toggle(result)} />
-                <span class="visually-hidden">Replay events that {MEANINGS[result]}</span>
-              </label>
-            </td>
-          </tr>
-        ))}
-        <tr>
-          <th scope="row">still fail</th>
-          <td>{totals.failed}</td>
-          <td>stay</td>
-        </tr>
-      </tbody>
-    </table>
+      ))}
+      <tr>
+        <th scope="row">still fail</th>
+        <td>{totals.failed}</td>
+        <td>stay</td>
+      </tr>
+    </Table>
   );
 }
 
 function Failures({ totals }: { totals: Totals }) {
   return (
-    <div class="wide" tabIndex={0} role="region" aria-label="Failures that stay">
-      <table>
-        <caption>Failures that stay</caption>
-        <thead>
-          <tr>
-            <th scope="col">Events</th>
-            <th scope="col">Code</th>
-            <th scope="col">Message</th>
-            <th scope="col">Sample</th>
-          </tr>
-        </thead>
-        <tbody>
-          {totals.failures.map((failure) => (
-            <tr key={failure.sample}>
-              <td>{failure.count}</td>
-              <td>{failure.code ?? "not called"}</td>
-              <td class="text">
-                <PlainText text={failure.message} />
-              </td>
-              <td>
-                <Link to={`events/${failure.sample}`}>event</Link>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table label="Failures that stay" caption="Failures that stay" columns={["Events", "Code", "Message", "Sample"]}>
+      {totals.failures.map((failure) => (
+        <tr key={failure.sample}>
+          <td>{failure.count}</td>
+          <td>{failure.code ?? "not called"}</td>
+          <td class="text">
+            <PlainText text={failure.message} />
+          </td>
+          <td>
+            <Link to={`events/${failure.sample}`}>event</Link>
+          </td>
+        </tr>
+      ))}
+    </Table>
   );
 }
 

@@ -1,8 +1,7 @@
 // Changes a token into a session. The token is kept nowhere.
 
-import { useSignal } from "@preact/signals";
 import { useLayoutEffect, useRef } from "preact/hooks";
-import { textOf } from "../api/client";
+import { useTask } from "../parts/task";
 import { codeRefusal, hasEnded, signIn } from "../session";
 
 export function SignInPage() {
@@ -30,20 +29,12 @@ export function SignInDialog() {
 }
 
 function SignIn() {
-  const error = useSignal("");
-  const isBusy = useSignal(false);
-  const submit = async (event: SubmitEvent) => {
+  const task = useTask();
+  const submit = (event: SubmitEvent) => {
     event.preventDefault();
     const form = event.currentTarget as HTMLFormElement;
     const token = String(new FormData(form).get("token") ?? "").trim();
-    isBusy.value = true;
-    error.value = "";
-    try {
-      await signIn(token);
-    } catch (refusal) {
-      error.value = textOf(refusal);
-    }
-    isBusy.value = false;
+    void task.run(() => signIn(token));
   };
   return (
     <>
@@ -57,8 +48,8 @@ function SignIn() {
           <code>hookmill token create --scope read</code> makes a token that may look, <code>--scope admin</code> one that may
           change.
         </p>
-        <button disabled={isBusy.value}>Sign in</button>
-        <p role="alert">{error.value}</p>
+        <button disabled={task.isBusy.value}>Sign in</button>
+        <p role="alert">{task.error.value}</p>
       </form>
     </>
   );

@@ -3,19 +3,22 @@
 import { useEffect } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { call, textOf, type AnySource, type DryRun, type RefusedRequests, type Source, type Vendor } from "../api/client";
+import { call, type AnySource, type DryRun, type ReadOptions, type RefusedRequests, type Source, type Vendor } from "../api/client";
+import { useChanges } from "../parts/changes";
 import { Copyable } from "../parts/copy";
 import { Checks, FirstEvent } from "../parts/first_event";
+import { FirstPoll } from "../parts/first_poll";
 import { webhookUrl } from "../parts/first_request";
-import { notCurrent } from "../parts/live_value";
+import { useHostUrl } from "../parts/host_url";
+import { notCurrent, useLiveValue } from "../parts/live_value";
 import { PlainText } from "../parts/plain_text";
-import { usePoll } from "../parts/poll";
 import { quantity } from "../parts/quantity";
 import { QuestionButton } from "../parts/question";
 import { Refusals, readRefusals } from "../parts/refusals";
 import { Section } from "../parts/section";
 import { ShownSecret } from "../parts/shown_secret";
 import { plugins, scheme, silence } from "../parts/source_words";
+import { Table } from "../parts/table";
 import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
 import { Link, navigate } from "../router";
@@ -33,63 +36,56 @@ interface Shown {
   refusals: RefusedRequests[];
 }
 
+async function read(id: string, { isPoll = false, ...options }: ReadOptions): Promise<Shown> {
+  const [source, refusals] = await Promise.all([
+    call("get", "/api/sources/{name}", { id, isPoll, ...options }),
+    readRefusals(id, isPoll),
+  ]);
+  return { source, refusals };
+}
+
 function OneSource({ name }: { name: string }) {
-  const shown = useSignal<Shown | null>(null);
+  const { value: shown, error, refresh } = useLiveValue((options) => read(name, options));
+  const { act, done, failure } = useChanges();
   const vendors = useSignal<Vendor[]>([]);
-  const error = useSignal("");
-  const staleness = useSignal("");
-  const done = useSignal("");
   const secret = useSignal("");
   const dryRun = useSignal<DryRun | null>(null);
-  const load = async (isPoll: boolean) => {
-    const [source, refusals] = await Promise.all([call("get", "/api/sources/{name}", { id: name, isPoll }), readRefusals(name, isPoll)]);
-    shown.value = { source, refusals };
-  };
-  const attempt = async (work: () => Promise<void>, failed = error) => {
-    try {
-      await work();
-      failed.value = "";
-    } catch (failure) {
-      failed.value = textOf(failure);
-    }
-  };
   // The result of an earlier change would look like one of this change.
-  const change = (work: () => Promise<void>) => {
-    done.value = "";
-    secret.value = "";
-    dryRun.value = null;
-    return attempt(work);
-  };
+  const change = (work: () => Promise<string>) =>
+    act(async () => {
+      secret.value = "";
+      dryRun.value = null;
+      return work();
+    });
   const test = () =>
     change(async () => {
       dryRun.value = await call("post", "/api/sources/{name}/test", { id: name });
+      return "";
     });
   const rotate = (fields: FormData) =>
     change(async () => {
       const overlap = String(fields.get("overlap") ?? "");
       const issued = await call("post", "/api/sources/{name}/rotate", { id: name, body: { overlap } });
       secret.value = issued.secret ?? "";
-      done.value = `The source has a new secret. The former one stays valid for ${overlap}.`;
-      await load(false);
+      await refresh();
+      return `The source has a new secret. The former one stays valid for ${overlap}.`;
     });
   const remove = () =>
     change(async () => {
       await call("delete", "/api/sources/{name}", { id: name });
       navigate("sources");
+      return "";
     });
   useEffect(() => {
-    void attempt(async () => {
-      vendors.value = (await call("get", "/api/vendors")).data;
-      await load(false);
-    });
+    // The page works without the vendor's steps too.
+    call("get", "/api/vendors").then(({ data }) => (vendors.value = data), () => {});
   }, []);
-  usePoll(() => attempt(() => load(true), staleness));
   useTitle(`Source ${name}`);
   return (
     <>
       <h1>Source {name}</h1>
-      <p role="alert">{error.value}</p>
-      <p role="status">{staleness.value === "" ? done.value : notCurrent(staleness.value)}</p>
+      <p role="alert">{failure || (shown === null ? error : "")}</p>
+      <p role="status">{shown !== null && error !== "" ? notCurrent(error) : done}</p>
       {secret.value !== "" && (
         <>
           <p>
@@ -98,11 +94,11 @@ function OneSource({ name }: { name: string }) {
           <ShownSecret key={secret.value} secret={secret.value} isUsed={false} />
         </>
       )}
-      {shown.value && (
+      {shown && (
         <>
-          <Actions source={shown.value.source} test={() => void test()} rotate={(fields) => void rotate(fields)} remove={() => void remove()} />
+          <Actions source={shown.source} test={() => void test()} rotate={(fields) => void rotate(fields)} remove={() => void remove()} />
           {dryRun.value && <DryRunResult dryRun={dryRun.value} />}
-          <Facts shown={shown.value} vendors={vendors.value} />
+          <Facts shown={shown} vendors={vendors.value} />
         </>
       )}
     </>
@@ -165,29 +161,17 @@ function DryRunResult({ dryRun }: { dryRun: DryRun }) {
       <p>
         {dryRun.ok ? "✓ Such a payload becomes an incident." : "✗ Such a payload does not become an incident."} Nothing was stored or delivered.
       </p>
-      <div class="wide" tabIndex={0} role="region" aria-label="Stages of the test">
-        <table>
-          <caption class="visually-hidden">Stages of the test</caption>
-          <thead>
-            <tr>
-              <th scope="col">Stage</th>
-              <th scope="col">Result</th>
-              <th scope="col">Detail</th>
-            </tr>
-          </thead>
-          <tbody>
-            {dryRun.stages.map(({ stage, ok, detail }, index) => (
-              <tr key={index}>
-                <th scope="row">{stage}</th>
-                <td>{ok ? "✓ ok" : "✗ failed"}</td>
-                <td class="text">
-                  <PlainText text={detail} />
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table label="Stages of the test" columns={["Stage", "Result", "Detail"]}>
+        {dryRun.stages.map(({ stage, ok, detail }, index) => (
+          <tr key={index}>
+            <th scope="row">{stage}</th>
+            <td>{ok ? "✓ ok" : "✗ failed"}</td>
+            <td class="text">
+              <PlainText text={detail} />
+            </td>
+          </tr>
+        ))}
+      </Table>
     </Section>
   );
 }
@@ -205,13 +189,19 @@ function Facts({ shown: { source, refusals }, vendors }: { shown: Shown; vendors
   const mappers = plugins(source.plugin).map((plugin) => (plugin === "auto" ? source.name : plugin));
   const vendor = vendors.find(({ name }) => mappers.includes(name));
   const way = vendor?.ways.find((one) => (source.kind === "webhook" ? schemeOf(one.source) === source.scheme : one.kind === source.kind));
-  const isNew = source.last_received_at === null && source.kind === "webhook";
+  const isNew = source.last_received_at === null;
   return (
     <>
       <State source={source} />
-      {isNew ? (
+      {isNew && source.kind !== "webhook" && (
+        <Section title="The first answer">
+          <FirstPoll source={source.name} checks={vendor?.checks ?? []} hasFacts={false} />
+        </Section>
+      )}
+      {isNew && source.kind === "webhook" && (
         <FirstEvent source={source.name} since={source.created_at} checks={vendor?.checks ?? []} />
-      ) : (
+      )}
+      {!isNew && (
         <Section title="Refused">
           <p>{quantity(source.refused, "request")} refused so far. The newest ones since the start of the host have their cause here.</p>
           <Refusals refusals={refusals} />
@@ -270,11 +260,14 @@ function Events({ name }: { name: string }) {
 }
 
 function Settings({ source }: { source: Source }) {
+  const host = useHostUrl();
   const listed = (texts: string[]) => <PlainText text={texts.length === 0 ? "none" : texts.join(", ")} />;
   return (
     <Section title="Settings">
       <dl>
-        {source.kind === "webhook" && <Fact name="URL">{webhookUrl(source.name, source.scheme === "url-token" ? "/SECRET" : "")}</Fact>}
+        {source.kind === "webhook" && host && (
+          <Fact name="URL">{webhookUrl(host.url, source.name, source.scheme, "SECRET")}</Fact>
+        )}
         <Fact name={source.scheme === null ? "Kind" : "Scheme"}>{scheme(source)}</Fact>
         <Fact name="Plugin">{listed(plugins(source.plugin))}</Fact>
         <Fact name="Playbook">
@@ -311,29 +304,17 @@ function Settings({ source }: { source: Source }) {
 
 function Secrets({ source }: { source: Source }) {
   return (
-    <div class="wide" tabIndex={0} role="region" aria-label="Secrets">
-      <table>
-        <caption>Secrets</caption>
-        <thead>
-          <tr>
-            <th scope="col">Number</th>
-            <th scope="col">Made</th>
-            <th scope="col">Valid until</th>
-          </tr>
-        </thead>
-        <tbody>
-          {source.secrets.map(({ id, created_at, not_after }) => (
-            <tr key={id}>
-              <th scope="row">{id}</th>
-              <td>
-                <Time at={created_at} />
-              </td>
-              <td>{not_after ? <Time at={not_after} /> : "no end"}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table label="Secrets" caption="Secrets" columns={["Number", "Made", "Valid until"]}>
+      {source.secrets.map(({ id, created_at, not_after }) => (
+        <tr key={id}>
+          <th scope="row">{id}</th>
+          <td>
+            <Time at={created_at} />
+          </td>
+          <td>{not_after ? <Time at={not_after} /> : "no end"}</td>
+        </tr>
+      ))}
+    </Table>
   );
 }
 

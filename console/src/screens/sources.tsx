@@ -6,9 +6,10 @@ import { moveFocus, useKeys } from "../parts/keys";
 import { notCurrent, useLiveValue } from "../parts/live_value";
 import { PlainText } from "../parts/plain_text";
 import { scheme, silence } from "../parts/source_words";
+import { Table } from "../parts/table";
 import { Time } from "../parts/time";
 import { useTitle } from "../parts/title";
-import { Link } from "../router";
+import { Link, place } from "../router";
 import { isAdmin } from "../session";
 
 interface Shown {
@@ -39,7 +40,9 @@ export function Sources() {
   useKeys({ j: () => moveFocus(list.current, 1), k: () => moveFocus(list.current, -1) });
   useTitle("Sources");
   const canChange = isAdmin();
-  const count = shown?.sources.length;
+  const isSilentOnly = place.value.query.get("state") === "silent";
+  const sources = shown?.sources.filter((source) => !isSilentOnly || ("silent_since" in source && source.silent_since !== null));
+  const count = sources?.length;
   return (
     <>
       <h1>Sources</h1>
@@ -49,8 +52,13 @@ export function Sources() {
           {error !== "" ? notCurrent(error) : count === undefined ? "Loading…" : `${count} shown`}
         </span>
       </p>
-      {count === 0 && <Empty canChange={canChange} />}
-      <div ref={list}>{shown && count !== 0 && <Table shown={shown} />}</div>
+      {isSilentOnly && (
+        <p>
+          Only the silent ones are shown. <Link to="sources">Show all sources</Link>
+        </p>
+      )}
+      {shown?.sources.length === 0 && <Empty canChange={canChange} />}
+      <div ref={list}>{shown && sources && count !== 0 && <Rows shown={{ ...shown, sources }} />}</div>
     </>
   );
 }
@@ -74,41 +82,28 @@ function Empty({ canChange }: { canChange: boolean }) {
   );
 }
 
-function Table({ shown }: { shown: Shown }) {
+function Rows({ shown }: { shown: Shown }) {
   return (
-    <div class="wide" tabIndex={0} role="region" aria-label="Table of sources">
-      <table>
-        <caption class="visually-hidden">Sources by name</caption>
-        <thead>
-          <tr>
-            <th scope="col">Name</th>
-            <th scope="col">Scheme or kind</th>
-            <th scope="col">Last event</th>
-            <th scope="col">Payloads in the last hour</th>
-            <th scope="col">Silence</th>
-            <th scope="col">Refused</th>
-            <th scope="col">Position</th>
-            <th scope="col">Newest error</th>
+    <Table
+      label="Table of sources"
+      summary="Sources by name"
+      columns={["Name", "Scheme or kind", "Last event", "Payloads in the last hour", "Silence", "Refused", "Position", "Newest error"]}
+    >
+      {shown.sources.map((source) =>
+        "scheme" in source ? (
+          <Row key={source.name} source={source} lastHour={shown.lastHour.get(source.name) ?? 0} />
+        ) : (
+          <tr key={source.name}>
+            <th scope="row">
+              <Link to={`sources/${source.name}`}>{source.name}</Link>
+            </th>
+            <td colSpan={7} class="text">
+              <span class="status quarantined">✗ It cannot be used:</span> <PlainText text={source.last_error.message} />
+            </td>
           </tr>
-        </thead>
-        <tbody>
-          {shown.sources.map((source) =>
-            "scheme" in source ? (
-              <Row key={source.name} source={source} lastHour={shown.lastHour.get(source.name) ?? 0} />
-            ) : (
-              <tr key={source.name}>
-                <th scope="row">
-                  <Link to={`sources/${source.name}`}>{source.name}</Link>
-                </th>
-                <td colSpan={7} class="text">
-                  <span class="status quarantined">✗ It cannot be used:</span> <PlainText text={source.last_error.message} />
-                </td>
-              </tr>
-            ),
-          )}
-        </tbody>
-      </table>
-    </div>
+        ),
+      )}
+    </Table>
   );
 }
 

@@ -18,12 +18,12 @@ mod tests {
         EnabledDestination, ErrorAnswer, EventDryRun, EventResult, FieldChange, GroupReplayResult, HostState,
         IncidentChangeResult, IncidentRef, IncidentsChange, IssuedSource, List, ListedItem, ListedSetting, NamedText,
         NewSource, NotificationDryRun, NotificationDryRunRequest, Overview, PayloadDifferences, PluginDryRunRequest,
-        PluginVersion, PluginWithVersions, ProofReport, RefusedRequests, RetriedDeliveries, RetriedDelivery,
-        RetryFilter, SecretRotation, SharedObservable, ShownAlert, ShownBackups, ShownDeadLetters, ShownDelivery,
-        ShownDestination, ShownEvent, ShownIncident, ShownNotification, ShownOperatorAction, ShownOwnedSession,
-        ShownPlugin, ShownQuarantineGroup, ShownRelatedIncident, ShownRequest, ShownSession, ShownSource, ShownStorage,
-        ShownToken, SignIn, SourceDryRunRequest, SourcePatch, SourceSecret, Stats, StoredEvent, TriageOptions,
-        Unreadable, UnusableSource, UsableSource, Vendor,
+        PluginSample, PluginVersion, PluginWithVersions, ProofReport, RefusedRequests, RetriedDeliveries,
+        RetriedDelivery, RetryFilter, SecretRotation, SharedObservable, ShownAlert, ShownBackups, ShownCount,
+        ShownDeadLetters, ShownDelivery, ShownDestination, ShownEvent, ShownIncident, ShownNotification,
+        ShownOperatorAction, ShownOwnedSession, ShownPlugin, ShownQuarantineGroup, ShownRelatedIncident, ShownRequest,
+        ShownSession, ShownSource, ShownStorage, ShownToken, SignIn, SourceDryRunRequest, SourcePatch, SourceSecret,
+        Stats, StoredEvent, TriageOptions, Unreadable, UnusableSource, UsableSource, Vendor,
     };
     use hookmill_incident::{Note, Observable, Patch, Technique, Triage};
     use serde::Serialize;
@@ -124,6 +124,10 @@ mod tests {
         check::<List<ListedItem<ShownEvent>>>(&document, answer("get", "/api/events", "200"));
         check::<List<ListedItem<ShownIncident>>>(&document, answer("get", "/api/incidents", "200"));
         check::<List<IncidentChangeResult>>(&document, answer("patch", "/api/incidents", "200"));
+        check::<ShownCount>(&document, answer("get", "/api/incidents/count", "200"));
+        check::<ShownCount>(&document, answer("get", "/api/events/count", "200"));
+        check::<List<String>>(&document, answer("get", "/api/plugins/{name}/samples", "200"));
+        check::<PluginSample>(&document, answer("get", "/api/plugins/{name}/samples/{sample}", "200"));
         check::<List<SharedObservable>>(&document, answer("get", "/api/incidents/{id}/observables", "200"));
         let related = answer("get", "/api/incidents/{id}/related", "200");
         check::<List<ListedItem<ShownRelatedIncident>>>(&document, related);

@@ -1,14 +1,14 @@
 //! `/api/events`.
 
 use super::action_note::{ActionNote, check_reason};
-use super::page::{item, listed};
+use super::page::{COUNTED_MAX, item, listed};
 use super::parameters::{Parameters, invalid};
 use super::plugin_version::mapper_version;
 use super::request_body::optional_body;
 use super::shapes::{
     BodyEncoding, DiscardReason, EventBody, EventDryRun, EventError, EventResult, List, ListedItem, NamedText,
-    RemovedBody, SecretState, ShownEvent, ShownJourney, ShownLogLine, ShownRun, ShownSecretUse, ShownVerification,
-    StoredEvent,
+    RemovedBody, SecretState, ShownCount, ShownEvent, ShownJourney, ShownLogLine, ShownRun, ShownSecretUse,
+    ShownVerification, StoredEvent,
 };
 use super::time::timestamp;
 use crate::extract::{Bytes, Path, Query};
@@ -37,17 +37,33 @@ pub(super) async fn list(
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Json<List<ListedItem<ShownEvent>>>, HttpError> {
     let mut parameters = Parameters::new(pairs);
-    let filter = EventFilter {
+    let filter = filter(&mut parameters)?;
+    let (limit, before) = parameters.page()?;
+    parameters.end()?;
+    let found = host.store.events(filter, before, limit).await?;
+    Ok(listed(found, shown_event))
+}
+
+/// Counts the events of a list, up to a bound.
+pub(super) async fn count(
+    State(host): State<Arc<Host>>,
+    Query(pairs): Query<Vec<(String, String)>>,
+) -> Result<Json<ShownCount>, HttpError> {
+    let mut parameters = Parameters::new(pairs);
+    let filter = filter(&mut parameters)?;
+    parameters.end()?;
+    Ok(Json(host.store.count_found_events(filter, COUNTED_MAX).await?.into()))
+}
+
+fn filter(parameters: &mut Parameters) -> Result<EventFilter, HttpError> {
+    Ok(EventFilter {
+        id: parameters.ids("id")?,
         source: parameters.all("source"),
         status: parameters.words("status", EventStatus::ALL)?,
         code: parameters.words("code", FailureCode::ALL)?,
         incident: parameters.ids("incident")?,
         created_after: parameters.time("created_after")?,
-    };
-    let (limit, before) = parameters.page()?;
-    parameters.end()?;
-    let found = host.store.events(filter, before, limit).await?;
-    Ok(listed(found, shown_event))
+    })
 }
 
 pub(super) async fn show(
@@ -58,11 +74,15 @@ pub(super) async fn show(
     let journey = shown_journey(&row);
     let discard_reason = row.discard_reason.take();
     let body_removed = row.body_removed_at.map(|at| RemovedBody { at: timestamp(at), reason: REMOVED.to_owned() });
-    let body = body_removed.is_none().then(|| match std::str::from_utf8(&row.event.body) {
-        Ok(text) => EventBody { encoding: BodyEncoding::Utf8, data: text.to_owned() },
-        Err(_) => EventBody { encoding: BodyEncoding::Base64, data: STANDARD.encode(&row.event.body) },
-    });
+    let body = body_removed.is_none().then(|| shown_body(&row.event.body));
     Ok(Json(StoredEvent { event: shown_event(row), journey, body, body_removed, discard_reason }))
+}
+
+pub(super) fn shown_body(bytes: &[u8]) -> EventBody {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => EventBody { encoding: BodyEncoding::Utf8, data: text.to_owned() },
+        Err(_) => EventBody { encoding: BodyEncoding::Base64, data: STANDARD.encode(bytes) },
+    }
 }
 
 /// The query of a replay.
@@ -212,6 +232,6 @@ pub fn json(row: Listed<EventRow>) -> String {
     serde_json::to_string(&item(row, shown_event)).unwrap_or_default()
 }
 
-fn named_texts(pairs: Vec<NamedValue>) -> Vec<NamedText> {
+pub(super) fn named_texts(pairs: Vec<NamedValue>) -> Vec<NamedText> {
     pairs.into_iter().map(|(name, value)| NamedText { name, value }).collect()
 }

@@ -2,12 +2,12 @@
 
 use super::authorize::Caller;
 use super::order::{cursor, order, position};
-use super::page::{item, listed};
+use super::page::{COUNTED_MAX, item, listed};
 use super::parameters::{Parameters, invalid};
 use super::request_body::{body, optional_body};
 use super::shapes::{
-    IncidentChangeResult, IncidentsChange, List, ListedItem, SharedObservable, ShownIncident, ShownRelatedIncident,
-    TriageOptions,
+    IncidentChangeResult, IncidentsChange, List, ListedItem, SharedObservable, ShownCount, ShownIncident,
+    ShownRelatedIncident, TriageOptions,
 };
 use crate::extract::{Bytes, Path, Query};
 use crate::host::Host;
@@ -39,6 +39,28 @@ pub(super) async fn list(
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Json<List<ListedItem<ShownIncident>>>, HttpError> {
     let mut parameters = Parameters::new(pairs);
+    let filter = filter(&mut parameters)?;
+    let order = order(&mut parameters)?;
+    let (after, limit) = (position(&mut parameters, &order)?, parameters.limit()?);
+    parameters.end()?;
+    let found = host.store.incidents(filter, order.clone(), after, limit).await?;
+    let next_cursor = found.next.map(|next| cursor(&order, &next));
+    let data = found.rows.into_iter().map(|row| item(row, |row| explained(&host, row))).collect();
+    Ok(Json(List { data, next_cursor }))
+}
+
+/// Counts the incidents of a list, up to a bound.
+pub(super) async fn count(
+    State(host): State<Arc<Host>>,
+    Query(pairs): Query<Vec<(String, String)>>,
+) -> Result<Json<ShownCount>, HttpError> {
+    let mut parameters = Parameters::new(pairs);
+    let filter = filter(&mut parameters)?;
+    parameters.end()?;
+    Ok(Json(host.store.count_incidents(filter, COUNTED_MAX).await?.into()))
+}
+
+fn filter(parameters: &mut Parameters) -> Result<IncidentFilter, HttpError> {
     let filter = IncidentFilter {
         status: parameters.words("status", Status::ALL)?,
         severity: parameters.words("severity", Severity::ALL)?,
@@ -49,7 +71,7 @@ pub(super) async fn list(
         observable: parameters.all("observable"),
         observable_prefix: parameters.all("observable_prefix"),
         technique: parameters.all("technique"),
-        q: search_words(&mut parameters)?,
+        q: search_words(parameters)?,
         created_after: parameters.time("created_after")?,
         created_before: parameters.time("created_before")?,
         updated_after: parameters.time("updated_after")?,
@@ -58,13 +80,7 @@ pub(super) async fn list(
         let help = format!("expected at most {OBSERVABLE_PREFIX_BYTES_MAX} bytes");
         return Err(invalid("observable_prefix", long, &help));
     }
-    let order = order(&mut parameters)?;
-    let (after, limit) = (position(&mut parameters, &order)?, parameters.limit()?);
-    parameters.end()?;
-    let found = host.store.incidents(filter, order.clone(), after, limit).await?;
-    let next_cursor = found.next.map(|next| cursor(&order, &next));
-    let data = found.rows.into_iter().map(|row| item(row, |row| explained(&host, row))).collect();
-    Ok(Json(List { data, next_cursor }))
+    Ok(filter)
 }
 
 /// Takes `q`. An empty one is as none.
@@ -143,9 +159,20 @@ pub(super) async fn audit(
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Json<List<ListedItem<AuditEntry>>>, HttpError> {
     let mut parameters = Parameters::new(pairs);
-    let (limit, after) = parameters.page()?;
+    let (limit, cursor) = parameters.page()?;
+    let is_newest_first = parameters.word("newest_first", &[true, false])?.unwrap_or_default();
+    let caused_by = parameters.one("caused_by")?;
     parameters.end()?;
-    let found = host.store.audit(incident_key(&which)?, after, limit).await?;
+    let key = incident_key(&which)?;
+    let found = match caused_by {
+        Some(_) if cursor.is_some() || !is_newest_first => {
+            let text = "`caused_by` needs `newest_first=true`, and its list has no `cursor`";
+            return Err(HttpError::InvalidRequest(text.into()));
+        }
+        Some(request_id) => host.store.audit_of_request(key, request_id, limit).await?,
+        None if is_newest_first => host.store.audit_backwards(key, cursor, limit).await?,
+        None => host.store.audit(key, cursor, limit).await?,
+    };
     Ok(listed(found.ok_or_else(|| not_found(&which))?, |entry| entry))
 }
 

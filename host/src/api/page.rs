@@ -5,6 +5,9 @@ use super::shapes::{List, ListedItem};
 use axum::Json;
 use hookmill_store::{Listed, Page};
 
+/// The number up to which the rows of a filtered list are counted.
+pub(super) const COUNTED_MAX: usize = 10_000;
+
 /// Converts a page of the store to the API's answer.
 pub(super) fn page<T, U>(page: Page<T>, show: impl FnMut(T) -> U) -> Json<List<U>> {
     let next_cursor = page.next.map(cursor);

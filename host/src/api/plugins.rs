@@ -155,12 +155,11 @@ pub(super) async fn run(
         Some(sha256) => Some(mapper_version(&host, &name, sha256).await?),
         None => None,
     };
+    let named = NamedValues { headers: request.headers, context: request.context };
     let (event, source) = match (request.event, request.payload, request.body) {
         (Some(id), None, None) => stored_event(&host, &plugin, id).await?,
-        (None, Some(payload), None) => {
-            dry_run_event(&host, name, request.source, request.headers, payload.to_string())?
-        }
-        (None, None, Some(text)) => dry_run_event(&host, name, request.source, request.headers, text)?,
+        (None, Some(payload), None) => dry_run_event(&host, name, request.source, named, payload.to_string())?,
+        (None, None, Some(text)) => dry_run_event(&host, name, request.source, named, text)?,
         _ => return Err(HttpError::InvalidRequest("give one of `payload`, `body` and `event`".into())),
     };
     let shown = plugin_dry_run::dry_run(&plugin, &String::from_utf8_lossy(&event.body)).await;
@@ -192,12 +191,18 @@ async fn stored_event(host: &Host, plugin: &Plugin, id: Uuid) -> Result<(Event, 
     Ok((row.event, source))
 }
 
+/// The headers and the context that a request gives to its payload.
+struct NamedValues {
+    headers: BTreeMap<String, String>,
+    context: BTreeMap<String, String>,
+}
+
 /// Returns an event with the payload of a request, and its source.
 fn dry_run_event(
     host: &Host,
     plugin: String,
     source: Option<String>,
-    headers: BTreeMap<String, String>,
+    NamedValues { headers, context }: NamedValues,
     payload: String,
 ) -> Result<(Event, Arc<Source>), HttpError> {
     let source = match source {
@@ -206,5 +211,6 @@ fn dry_run_event(
     };
     let headers = headers.into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect();
     let (id, now) = (host.store.new_id(), host.store.clock().now_ms());
-    Ok((Event::dry_run(id, now, source.name.clone(), headers, payload.into()), source))
+    let event = Event::dry_run(id, now, source.name.clone(), headers, payload.into());
+    Ok((Event { context: context.into_iter().collect(), ..event }, source))
 }

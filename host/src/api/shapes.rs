@@ -46,11 +46,11 @@ pub use hookmill_store::{
     FieldChange, PayloadDifference, PayloadDifferences, ProofReport, SharedObservable, Unreadable,
 };
 pub use incident::{IncidentChangeResult, IncidentsChange, ShownRelatedIncident, TriageOptions};
-pub use list::{List, ListedItem};
+pub use list::{List, ListedItem, ShownCount};
 pub use notification::{NotificationDryRun, NotificationDryRunRequest, ShownNotification};
 pub use operator_action::ShownOperatorAction;
 pub use overview::{Overview, ShownOpenIncidents, SilentSource, WaitingEvents};
-pub use plugin::{FileState, PluginDryRunRequest, PluginWithVersions, ShownPlugin, ShownPluginVersion};
+pub use plugin::{FileState, PluginDryRunRequest, PluginSample, PluginWithVersions, ShownPlugin, ShownPluginVersion};
 pub use quarantine::{DiscardRequest, DiscardedGroup, GroupReplayFailure, GroupReplayResult, ShownQuarantineGroup};
 pub use session::{ShownOwnedSession, ShownSession, ShownToken, SignIn};
 pub use source::{

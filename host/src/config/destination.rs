@@ -8,7 +8,7 @@ use super::value::Interpolated;
 use crate::deliver::{
     CHAT_INTERVAL, CONCURRENCY, CONCURRENCY_MAX, Channel, Chat, ContentOptions, DISABLE_AFTER, Destination,
     DestinationType, EmailOptions, Format, Http, LineFile, MAIL_CONCURRENCY, MailAddresses, Ordering, RetrySchedule,
-    Signature, StepTemplates, TheHiveMemory,
+    Signature, StepTemplates, TheHiveMemory, has_body,
 };
 use crate::rate_limit::RateLimit;
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -79,7 +79,7 @@ const KEYS: &[Key<DestinationDeclaration, DestinationType>] = {
     const SIGNED: &[DestinationType] = &[Webhook, Http];
     &[
         ("url", |declared| declared.url.is_some(), NETWORK),
-        ("format", |declared| declared.format.is_some(), &[Webhook]),
+        ("format", |declared| declared.format.is_some(), &[Webhook, Http, File]),
         ("notifier", |declared| declared.notifier.is_some(), &[Webhook]),
         ("method", |declared| declared.method.is_some(), &[Http]),
         ("headers", |declared| !declared.headers.is_empty(), &[Http]),
@@ -186,18 +186,28 @@ impl DestinationDeclaration {
             self.format.is_none() || self.notifier.is_none(),
             "`format` and `notifier` are both set, and the notifier alone decides what is sent; remove one of them"
         );
-        let format = self.format.map_or(Format::Thehive, |format| format.0);
+        let format = self.format();
         let notifier = self.notifier.map(|name| name.0.into());
         Ok((Channel::Http(http), ContentOptions::Webhook { url, format, notifier }, text))
     }
 
     fn http(mut self, folder: &Path) -> Result<(Channel, ContentOptions, String)> {
         let HttpReceiver { text, http, .. } = self.receiver(folder, Literal::BeforeFirstValue)?;
+        ensure!(
+            self.format.is_none() || self.body.is_none(),
+            "`format` and `body` are both set, and the body alone decides what is sent; remove one of them"
+        );
+        let method = self.method.take().map_or(Ok(Method::POST), |name| method(&name.0))?;
+        ensure!(
+            self.format.is_none() || has_body(&method),
+            "`format` is set, and {method} sends no body; remove `format`, or set `method` to POST, PUT or PATCH"
+        );
         let options = ContentOptions::Http {
             url: text.clone(),
-            method: self.method.take().map_or(Ok(Method::POST), |name| method(&name.0))?,
+            method,
             headers: headers(std::mem::take(&mut self.headers))?,
             own_headers: http.own_headers(),
+            format: self.format(),
             body: self.body.take().map(|text| text.0),
         };
         Ok((Channel::Http(http), options, text))
@@ -213,10 +223,15 @@ impl DestinationDeclaration {
         Ok((Channel::Http(http), ContentOptions::Thehive { url, memory: Arc::new(TheHiveMemory::default()) }, text))
     }
 
+    fn format(&self) -> Format {
+        self.format.as_ref().map_or(Format::Thehive, |format| format.0)
+    }
+
     fn receiver(&mut self, folder: &Path, literal: Literal) -> Result<HttpReceiver> {
         let text = self.url.take().context("`url` is missing")?.0;
         let signature = signature(self.secret.take(), std::mem::take(&mut self.secrets), self.signature.take())?;
-        let auth = self.auth.take().map(TypedDeclaration::into_authentication).transpose().context("`auth`")?;
+        let auth = self.auth.take().map(|auth| auth.in_folder(folder).into_authentication());
+        let auth = auth.transpose().context("`auth`")?;
         let connection = self.take_connection(folder)?.build()?;
         let parsed = match literal {
             Literal::All => text.parse::<reqwest::Url>(),
@@ -261,7 +276,7 @@ impl DestinationDeclaration {
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         ensure!(parent.is_dir(), "`path`: the folder {} does not exist; create it", parent.display());
         let address = path.display().to_string();
-        Ok((Channel::File(LineFile::new(path)), ContentOptions::File, address))
+        Ok((Channel::File(LineFile::new(path)), ContentOptions::File { format: self.format() }, address))
     }
 }
 

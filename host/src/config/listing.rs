@@ -183,6 +183,8 @@ fn visibility(path: &[&str]) -> Visibility {
     match keys {
         [key] if URLS.contains(key) => Visibility::Url,
         [key, ..] if SHOWN.contains(key) => Visibility::Shown,
+        ["auth", "token_url" | "url"] | ["detail", "url"] => Visibility::Url,
+        ["detail", "batch" | "id" | "item" | "method"] => Visibility::Shown,
         ["auth", "type"] | ["secrets", _, "not_after"] | ["notify", _, "to"] => Visibility::Shown,
         _ => Visibility::Hidden,
     }

@@ -1,7 +1,12 @@
 //! Makes the settings for pulling a source from the source's declaration.
 
-use super::source::SourceDeclaration;
-use crate::pull::{Endpoint, OpenctiStream, Pointer, Poll, PollQuery, Pull, PullReader, SinceText, Start, TimeFormat};
+use super::source::{DetailDeclaration, SourceDeclaration};
+use super::typed::TypedDeclaration;
+use super::value::Interpolated;
+use crate::pull::{
+    Detail, Endpoint, OpenctiStream, Paging, Placeholder, Pointer, Poll, PollMethod, PollQuery, Pull, PullReader,
+    RequestBody, RequestText, RestRequest, Start, TimeFormat,
+};
 use crate::source::SourceKind;
 use anyhow::{Context, Result, anyhow, ensure};
 use hookmill_connection::{Authentication, Connection, ConnectionOptions, header_name};
@@ -19,6 +24,9 @@ const RETRIES: u32 = 3;
 const POLL_TIMEOUT: Duration = Duration::from_secs(60);
 /// The time a stream may send nothing at all; OpenCTI sends a heartbeat every 5 s.
 const STREAM_TIMEOUT: Duration = Duration::from_secs(45);
+/// The number of ids in one request for details.
+const BATCH: usize = 100;
+const BATCH_MAX: usize = 1000;
 const CONSUMER_COUNT: usize = 10;
 const CONSUMER_COUNT_MAX: usize = 256;
 
@@ -34,25 +42,31 @@ impl SourceDeclaration {
         }
         let mut fingerprint = DefaultHasher::new();
         self.hash(&mut fingerprint);
-        for file in [&self.ca, &self.client_certificate, &self.client_key].into_iter().flatten() {
-            std::fs::read(&file.0).ok().hash(&mut fingerprint);
+        let files = [&self.ca, &self.client_certificate, &self.client_key].into_iter().flatten();
+        let of_auth = self.auth.iter().flat_map(TypedDeclaration::files).map(Path::new);
+        for file in files.map(|file| file.0.as_path()).chain(of_auth) {
+            std::fs::read(file).ok().hash(&mut fingerprint);
         }
         let text = self.url.take().context("`url` is missing")?.0;
         let default = if kind == SourceKind::HttpPoll { TimeFormat::Rfc3339 } else { TimeFormat::UnixMs };
         let format = self.time_format.take().map_or(default, |format| format.0);
-        let rest = SinceText::parse(&text, format).context("`url`")?;
-        let url: Result<Url, _> = if kind == SourceKind::HttpPoll { rest.at(0).parse() } else { text.parse() };
+        let rest = match kind {
+            SourceKind::HttpPoll => Some(RequestText::parse(&text, format, Placeholder::OF_URL).context("`url`")?),
+            _ => None,
+        };
+        let url: Result<Url, _> = rest.as_ref().map_or(text.clone(), RequestText::example).parse();
         // The error does not show the URL, which may hold a secret.
         let url = url.map_err(|error| anyhow!("`url` is not a URL such as https://octi.example: {error}"))?;
         let reader = match kind {
             SourceKind::OpenctiStream => PullReader::Opencti(self.take_stream()?),
-            SourceKind::GraphqlPoll => {
-                let query = self.take_graphql(format)?;
-                self.take_poll(query)?
-            }
             _ => {
-                let query = self.take_rest(rest)?;
-                self.take_poll(query)?
+                let detail = self.detail.take().map(|detail| detail.into_detail(&url, format));
+                let detail = detail.transpose().context("`detail`")?;
+                let query = match rest {
+                    Some(address) => self.take_rest(address, format)?,
+                    None => self.take_graphql(format)?,
+                };
+                PullReader::Poll(Box::new(Poll { detail, ..self.take_poll(query)? }))
             }
         };
         let start = self.take_start(&reader)?;
@@ -73,16 +87,41 @@ impl SourceDeclaration {
             self.items.is_some(),
             "`items` is missing; set the position of the items in an answer, such as /data/works/edges"
         );
-        Ok(PollQuery::Graphql(SinceText::parse(&query, format).context("`query`")?))
+        Ok(PollQuery::Graphql(
+            RequestText::parse(&query, format, &[Placeholder::Time, Placeholder::Now]).context("`query`")?,
+        ))
     }
 
-    fn take_rest(&mut self, url: SinceText) -> Result<PollQuery> {
+    fn take_rest(&mut self, url: RequestText, format: TimeFormat) -> Result<PollQuery> {
+        let (method, body) = (self.method.take().map(|method| method.0), self.body.take().map(|body| body.0));
+        let request = rest_request(url, method, body.as_deref(), format, Placeholder::OF_BODY)?;
         let next_parameter = self.next_parameter.take().map(|name| name.0);
         ensure!(
             next_parameter.is_none() || self.next.is_some(),
             "`next_parameter` is the parameter for the value that `next` finds in an answer; set `next` too"
         );
-        Ok(PollQuery::Rest { url, next_parameter })
+        let has = |name| request.url.has(name) || request.body.as_ref().is_some_and(|body| body.has(name));
+        let is_counted = has(Placeholder::Offset) || has(Placeholder::Page);
+        let has_cursor = has(Placeholder::Cursor);
+        ensure!(
+            !is_counted || self.next.is_none(),
+            "`next` and the placeholder NEXT_OFFSET or NEXT_PAGE are two ways to the next page; remove one of the two"
+        );
+        ensure!(
+            !has_cursor || self.next.is_some(),
+            "`body` has NEXT_CURSOR, the value that `next` finds in an answer; set `next` too"
+        );
+        ensure!(
+            !has_cursor || next_parameter.is_none(),
+            "`next_parameter` and NEXT_CURSOR in `body` are two places for one value; remove one of the two"
+        );
+        let paging = match next_parameter {
+            _ if is_counted => Paging::Count,
+            _ if has_cursor => Paging::Cursor,
+            Some(parameter) => Paging::Parameter(parameter),
+            None => Paging::Url,
+        };
+        Ok(PollQuery::Rest { request, paging })
     }
 
     fn take_start(&mut self, reader: &PullReader) -> Result<Start> {
@@ -119,7 +158,7 @@ impl SourceDeclaration {
         })
     }
 
-    fn take_poll(&mut self, query: PollQuery) -> Result<PullReader> {
+    fn take_poll(&mut self, query: PollQuery) -> Result<Poll> {
         let interval = self.interval.take().map_or(INTERVAL, |time| time.0.into());
         ensure!(interval >= INTERVAL_MIN, "`interval` is shorter than a second");
         let ignore_duplicates = self.ignore_duplicates.take().is_none_or(|flag| flag.0);
@@ -129,7 +168,7 @@ impl SourceDeclaration {
              remove one of the two"
         );
         let overlap = if ignore_duplicates { OVERLAP } else { Duration::ZERO };
-        Ok(PullReader::Poll(Poll {
+        Ok(Poll {
             interval,
             overlap: self.overlap.take().map_or(overlap, |time| time.0.into()),
             query,
@@ -137,7 +176,8 @@ impl SourceDeclaration {
             next: self.next.take().map(|next| next.0),
             retries: self.retries.take().map_or(RETRIES, |count| count.0),
             ignore_duplicates,
-        }))
+            detail: None,
+        })
     }
 
     fn take_headers(&mut self) -> Result<HeaderMap> {
@@ -167,4 +207,52 @@ impl SourceDeclaration {
         let timeout = declared.timeout.unwrap_or(if is_stream { STREAM_TIMEOUT } else { POLL_TIMEOUT });
         ConnectionOptions { timeout: Some(timeout), is_stream, ..declared }.build()
     }
+}
+
+impl DetailDeclaration {
+    /// Returns the request for details of a list at `url`.
+    ///
+    /// # Errors
+    /// Returns an error if a key is wrong.
+    fn into_detail(self, url: &Url, format: TimeFormat) -> Result<Detail> {
+        let address = RequestText::parse(&self.url.0, format, Placeholder::OF_DETAIL_URL).context("`url`")?;
+        let (method, body) = (self.method.map(|method| method.0), self.body.map(|body| body.0));
+        let request = rest_request(address, method, body.as_deref(), format, Placeholder::OF_DETAIL_BODY)?;
+        let detail_url = url.join(&request.url.example()).map_err(|error| anyhow!("`url` is not a URL: {error}"))?;
+        ensure!(
+            detail_url.origin() == url.origin(),
+            "`url` is at another scheme, host or port than the `url` of the source, from which alone a source is read"
+        );
+        let has = |name| request.body.as_ref().is_some_and(|body| body.has(name));
+        let has_ids = has(Placeholder::Ids);
+        ensure!(
+            has_ids || has(Placeholder::Id) || request.url.has(Placeholder::Id),
+            "neither `url` nor `body` has ITEM_ID or ITEM_IDS, the ids of the items of the list"
+        );
+        ensure!(
+            !has_ids || !(has(Placeholder::Id) || request.url.has(Placeholder::Id)),
+            "ITEM_ID is one id and ITEM_IDS are several; use one of the two"
+        );
+        ensure!(
+            has_ids || self.batch.is_none(),
+            "`batch` is the number of ids in ITEM_IDS, which `body` does not have"
+        );
+        let batch = self.batch.map_or(if has_ids { BATCH } else { 1 }, |count| count.0.get());
+        ensure!(batch <= BATCH_MAX, "`batch` is {batch}; at most {BATCH_MAX}");
+        let pointer = |declared: Option<Interpolated<Pointer>>| declared.map_or_else(Pointer::default, |at| at.0);
+        Ok(Detail { request, id: pointer(self.id), item: pointer(self.item), batch })
+    }
+}
+
+fn rest_request(
+    url: RequestText,
+    method: Option<PollMethod>,
+    body: Option<&str>,
+    format: TimeFormat,
+    allowed: &[Placeholder],
+) -> Result<RestRequest> {
+    let body = body.map(|text| RequestBody::parse(text, format, allowed)).transpose().context("`body`")?;
+    let method = method.unwrap_or(if body.is_some() { PollMethod::Post } else { PollMethod::Get });
+    ensure!(body.is_none() || method == PollMethod::Post, "`body` needs `method: POST`; a GET request has none");
+    Ok(RestRequest { method, url, body })
 }

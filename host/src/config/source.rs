@@ -6,7 +6,7 @@ use super::keys::{Key, check_keys};
 use super::scalar::{Mib, Name, Period};
 use super::typed::TypedDeclaration;
 use super::value::Interpolated;
-use crate::pull::{Pointer, TimeFormat};
+use crate::pull::{Pointer, PollMethod, TimeFormat};
 use crate::source::{OnUnmappable, SourceKind};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use hookmill_incident::Severity;
@@ -23,7 +23,8 @@ use std::path::{Path, PathBuf};
 const DEFAULT_SCHEME: &str = "hookmill";
 /// The scheme of sources that the host reads.
 const NO_SCHEME: &str = "none";
-const PEM: &str = "-----BEGIN";
+/// Keys of a scheme that are the content of a file, or the path of one: how the content begins, and its format.
+const SCHEME_FILES: [(&str, &str, &str); 2] = [("certificate", "-----BEGIN", "PEM"), ("jwks", "{", "JSON")];
 
 with_connection_keys! {
     /// Every key of a source. The kind decides which keys may be set.
@@ -56,6 +57,9 @@ with_connection_keys! {
         pub(super) items: Option<Interpolated<Pointer>>,
         pub(super) next: Option<Interpolated<Pointer>>,
         pub(super) next_parameter: Option<Interpolated<String>>,
+        pub(super) method: Option<Interpolated<PollMethod>>,
+        pub(super) body: Option<Interpolated<String>>,
+        pub(super) detail: Option<DetailDeclaration>,
         pub(super) retries: Option<Interpolated<u32>>,
         pub(super) time_format: Option<Interpolated<TimeFormat>>,
         pub(super) ignore_duplicates: Option<Interpolated<bool>>,
@@ -76,9 +80,22 @@ pub(super) struct SecretDeclaration {
     not_after: Option<Interpolated<Timestamp>>,
 }
 
+/// `detail`: a second request for each item of a list, or for several.
+#[derive(Hash, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DetailDeclaration {
+    pub url: Interpolated<String>,
+    pub method: Option<Interpolated<PollMethod>>,
+    pub body: Option<Interpolated<String>>,
+    pub id: Option<Interpolated<Pointer>>,
+    pub item: Option<Interpolated<Pointer>>,
+    pub batch: Option<Interpolated<NonZeroUsize>>,
+}
+
 /// Keys that only some kinds of sources have.
 const KEYS: &[Key<SourceDeclaration, SourceKind>] = {
     use SourceKind::{GraphqlPoll, HttpPoll, OpenctiStream, Webhook};
+    const ALL: &[SourceKind] = &[Webhook, OpenctiStream, GraphqlPoll, HttpPoll];
     const POSTED: &[SourceKind] = &[Webhook];
     const READ: &[SourceKind] = &[OpenctiStream, GraphqlPoll, HttpPoll];
     const POLLED: &[SourceKind] = &[GraphqlPoll, HttpPoll];
@@ -95,8 +112,8 @@ const KEYS: &[Key<SourceDeclaration, SourceKind>] = {
         ("auth", |declared| declared.auth.is_some(), READ),
         ("headers", |declared| !declared.headers.is_empty(), READ),
         ("start", |declared| declared.start.is_some(), READ),
-        ("allow_networks", |declared| !declared.allow_networks.is_empty(), READ),
-        ("proxy", |declared| declared.proxy.is_some(), READ),
+        ("allow_networks", |declared| !declared.allow_networks.is_empty(), ALL),
+        ("proxy", |declared| declared.proxy.is_some(), ALL),
         ("ca", |declared| declared.ca.is_some(), READ),
         ("ca_password", |declared| declared.ca_password.is_some(), READ),
         ("client_certificate", |declared| declared.client_certificate.is_some(), READ),
@@ -113,6 +130,9 @@ const KEYS: &[Key<SourceDeclaration, SourceKind>] = {
         ("ignore_duplicates", |declared| declared.ignore_duplicates.is_some(), POLLED),
         ("query", |declared| declared.query.is_some(), &[GraphqlPoll]),
         ("next_parameter", |declared| declared.next_parameter.is_some(), &[HttpPoll]),
+        ("method", |declared| declared.method.is_some(), &[HttpPoll]),
+        ("body", |declared| declared.body.is_some(), &[HttpPoll]),
+        ("detail", |declared| declared.detail.is_some(), &[HttpPoll]),
         ("stream", |declared| declared.stream.is_some(), STREAMED),
         ("listen_delete", |declared| declared.listen_delete.is_some(), STREAMED),
         ("no_dependencies", |declared| declared.no_dependencies.is_some(), STREAMED),
@@ -131,11 +151,20 @@ impl SourceDeclaration {
     pub fn from_json(declaration: Value) -> Result<Self> {
         let is_posted = declaration["kind"].is_null() || declaration["kind"] == SourceKind::Webhook.as_str();
         ensure!(is_posted, "a source that the host reads can only be declared in the configuration file; put it there");
-        let certificate = declaration["scheme"]["certificate"].as_str().unwrap_or(PEM);
-        ensure!(
-            certificate.trim_start().starts_with(PEM),
-            "`scheme.certificate` must be PEM text here, not the path of a file"
-        );
+        for key in ["allow_networks", "proxy"] {
+            ensure!(
+                declaration[key].is_null(),
+                "`{key}` can only be set in the configuration file, which decides what the host may reach; put the source \
+                 there"
+            );
+        }
+        for (key, start, format) in SCHEME_FILES {
+            let text = declaration["scheme"][key].as_str().unwrap_or(start);
+            ensure!(
+                text.trim_start().starts_with(start),
+                "`scheme.{key}` must be {format} text here, not the path of a file"
+            );
+        }
         let declared = serde_path_to_error::deserialize(as_text(declaration));
         let declared: Self = declared.map_err(|error| match error.path().iter().len() {
             0 => anyhow!("{}", error.inner()),
@@ -171,22 +200,25 @@ impl SourceDeclaration {
         Ok(one.map(|text| Secret::new(text.0)).into_iter().chain(several).collect())
     }
 
-    /// Reads the scheme's certificate, and makes the other paths absolute; relative paths start at `folder`.
+    /// Reads the files of the scheme, and makes the other paths absolute; relative paths start at `folder`.
     ///
     /// # Errors
-    /// Returns an error if the certificate cannot be read, or a key is set that the kind does not have.
+    /// Returns an error if a file cannot be read, or a key is set that the kind does not have.
     pub fn with_files(mut self, folder: &Path) -> Result<Self> {
         self.check_keys()?;
         for path in [&mut self.ca, &mut self.client_certificate, &mut self.client_key].into_iter().flatten() {
             path.0 = folder.join(&path.0);
         }
-        let keys = self.scheme.as_mut().map(|declared| &mut declared.0.keys);
-        if let Some(OneOrMany::One(certificate)) = keys.and_then(|keys| keys.get_mut("certificate"))
-            && !certificate.trim_start().starts_with(PEM)
-        {
-            let path = folder.join(&*certificate);
-            *certificate = std::fs::read_to_string(&path)
-                .with_context(|| format!("cannot read the `certificate` {}", path.display()))?;
+        self.auth = self.auth.map(|auth| auth.in_folder(folder));
+        for (key, start, _) in SCHEME_FILES {
+            let keys = self.scheme.as_mut().map(|declared| &mut declared.0.keys);
+            if let Some(OneOrMany::One(text)) = keys.and_then(|keys| keys.get_mut(key))
+                && !text.trim_start().starts_with(start)
+            {
+                let path = folder.join(&*text);
+                *text = std::fs::read_to_string(&path)
+                    .with_context(|| format!("cannot read the `{key}` {}", path.display()))?;
+            }
         }
         Ok(self)
     }

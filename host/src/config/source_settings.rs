@@ -4,9 +4,12 @@ use super::limits::Limits;
 use super::source::SourceDeclaration;
 use super::value::SECRET_BYTES_MIN;
 use crate::rate_limit::RateLimit;
-use crate::source::{OnUnmappable, PluginChoice, SourceSettings};
-use anyhow::{Result, ensure};
+use crate::source::{KeyServer, OnUnmappable, PluginChoice, SourceSettings};
+use anyhow::{Context, Result, ensure};
 use hookmill_signatures::{Scheme, Secret};
+use ipnet::IpNet;
+use reqwest::Url;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// Shorter secrets cause a warning.
@@ -37,6 +40,8 @@ impl SourceDeclaration {
             payload_bytes_max <= limits.body_memory_bytes,
             "its `payload_mib` is more than `limits.body_memory_mib`; lower `payload_mib` or raise `body_memory_mib`"
         );
+        let allow_networks = self.allow_networks.into_iter().map(|network| network.0).collect();
+        let key_server = key_server(&scheme, allow_networks, self.proxy.map(|url| url.0))?;
         let on_unmappable = if scheme.is_vendor_preset() { OnUnmappable::Accept } else { OnUnmappable::Reject };
         Ok(SourceSettings {
             scheme,
@@ -54,8 +59,39 @@ impl SourceDeclaration {
             on_unmappable: self.on_unmappable.map_or(on_unmappable, |answer| answer.0),
             silent_after: self.silent_after.map(|time| time.0.into()),
             kind,
+            key_server,
         })
     }
+}
+
+/// Returns the place of the keys that the scheme needs.
+fn key_server(scheme: &Scheme, allow_networks: Vec<IpNet>, proxy: Option<Url>) -> Result<Option<KeyServer>> {
+    let Some(text) = scheme.key_url() else {
+        ensure!(
+            allow_networks.is_empty() && proxy.is_none(),
+            "the host fetches nothing for scheme `{}`, so that `allow_networks` and `proxy` have no effect; remove them, \
+             or set `allow_ips` to limit who may send",
+            scheme.name()
+        );
+        return Ok(None);
+    };
+    let url: Url = text.parse().with_context(|| format!("`jwks_url`: `{text}` is not a URL"))?;
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let is_loopback = host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
+    ensure!(
+        url.scheme() == "https" || (url.scheme() == "http" && is_loopback),
+        "`jwks_url`: `{text}` does not begin with https:, so that others could replace the keys on their way; http: is \
+         for this machine only"
+    );
+    ensure!(
+        url.username().is_empty() && url.password().is_none(),
+        "`jwks_url` contains a user name; the keys of an issuer are public"
+    );
+    let server = KeyServer { url, allow_networks, proxy };
+    if server.proxy.is_some() {
+        server.connection()?;
+    }
+    Ok(Some(server))
 }
 
 /// Returns when the last of the secrets ends; `None` if one has no end, or there are none.

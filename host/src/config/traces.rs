@@ -25,7 +25,7 @@ impl TracesDeclaration {
     /// # Errors
     /// Returns an error if a key is wrong. The error shows no secret.
     pub fn into_options(self, folder: &Path) -> Result<TracesOptions> {
-        let auth = self.auth.map(TypedDeclaration::into_authentication).transpose().context("`auth`")?;
+        let auth = self.auth.map(|auth| auth.in_folder(folder).into_authentication()).transpose().context("`auth`")?;
         let collector = CollectorOptions {
             url: self.otlp.0,
             authentication: auth.unwrap_or_default(),

@@ -3,7 +3,7 @@
 
 use super::scalar::{Age, EventsPerInstance, MemoryMib, Mib, Name, Period, Share};
 use crate::deliver::{DestinationType, Format, Ordering};
-use crate::pull::{Pointer, TimeFormat};
+use crate::pull::{Pointer, PollMethod, TimeFormat};
 use crate::release::decision::Reload;
 use crate::release::trust::SigningKey;
 use crate::source::{OnUnmappable, SourceKind};
@@ -175,6 +175,7 @@ from_text! {
     OnUnmappable,
     SourceKind,
     Pointer,
+    PollMethod,
     TimeFormat,
     Reload,
     DestinationType,

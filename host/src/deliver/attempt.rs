@@ -51,6 +51,8 @@ pub(super) async fn attempt(
     let duration_ms = started.elapsed().as_millis() as i64;
     let (retry_after, asked_wait, is_gone) = match &sent {
         SendResult::Refused(answer) => (answer.retry_after, answer.asked_wait(), answer.status == StatusCode::GONE),
+        // A token endpoint that is busy.
+        SendResult::Failed(failure) => (failure.asked_wait, failure.asked_wait, false),
         _ => (None, None, false),
     };
     let used_steps = delivery.attempts.saturating_sub(delivery.asked_waits);

@@ -23,11 +23,11 @@ pub enum Channel {
 
 impl Channel {
     /// Returns the files that the channel was created from.
-    pub(super) fn files(&self) -> &[PathBuf] {
+    pub(super) fn files(&self) -> Vec<&PathBuf> {
         match self {
-            Self::Http(http) => http.connection.files(),
-            Self::Email(email) => email.files(),
-            Self::File(_) => &[],
+            Self::Http(http) => http.files().collect(),
+            Self::Email(email) => email.files().iter().collect(),
+            Self::File(_) => Vec::new(),
         }
     }
 

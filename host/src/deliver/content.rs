@@ -2,9 +2,9 @@
 
 use super::destination_type::{Chat, Format};
 use super::mail::MailAddresses;
-use super::message_body::{JSON, raw_body, raw_json, standard_webhooks_body, template_values};
+use super::message_body::{JSON, template_values};
 use super::outgoing::OutgoingMessage;
-use super::request::OutgoingRequest;
+use super::request::{OutgoingRequest, has_body};
 use super::thehive::{ALERT_STAYS, Alert};
 use super::thehive_memory::TheHiveMemory;
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -38,6 +38,7 @@ pub(super) enum ContentKind {
         headers: Vec<(HeaderName, Template)>,
         content_type: Option<HeaderValue>,
         body: Option<Template>,
+        format: Format,
     },
     Chat {
         url: Url,
@@ -55,6 +56,7 @@ pub(super) enum ContentKind {
     },
     File {
         line: Option<Template>,
+        format: Format,
     },
 }
 
@@ -79,23 +81,18 @@ impl Content {
         let values = || template_values(message, self.trigger, public_url);
         Ok(match &self.kind {
             ContentKind::Webhook { url, format, .. } => {
-                let (body, content_type) = match format {
-                    Format::Thehive => raw_body(message, self.trigger, public_url)?,
-                    Format::StandardWebhooks => {
-                        (standard_webhooks_body(message, self.trigger, public_url, delivery.id)?, JSON)
-                    }
-                };
+                let (body, content_type) = format.body(delivery, message, self.trigger, public_url)?;
                 OutgoingMessage::Request(OutgoingRequest::post(url, body, content_type))
             }
-            ContentKind::Http { url, method, headers, content_type, body } => {
+            ContentKind::Http { url, method, headers, content_type, body, format } => {
                 let values = values();
                 let (body, own_type) = match body {
                     Some(template) => match text_of(template, &values).context("`body`")? {
                         Some(text) => (text.into_bytes(), JSON),
                         None => return Ok(empty("body")),
                     },
-                    None if matches!(*method, Method::GET | Method::HEAD | Method::DELETE) => (Vec::new(), JSON),
-                    None => raw_body(message, self.trigger, public_url)?,
+                    None if !has_body(method) => (Vec::new(), JSON),
+                    None => format.body(delivery, message, self.trigger, public_url)?,
                 };
                 let content_type = (!body.is_empty()).then(|| content_type.clone().unwrap_or(own_type));
                 let headers = rendered_headers(content_type, headers, &values)?;
@@ -125,12 +122,14 @@ impl Content {
                 },
                 Message::Event(_) | Message::Notice(_) => bail!("TheHive accepts only changes of incidents"),
             },
-            ContentKind::File { line: Some(template) } => match text_of(template, &values())? {
+            ContentKind::File { line: Some(template), .. } => match text_of(template, &values())? {
                 // Parsed and written again, because a template may have line breaks between its values.
                 Some(text) => OutgoingMessage::Line(serde_json::from_str::<Value>(&text)?.to_string().into_bytes()),
                 None => empty("template"),
             },
-            ContentKind::File { line: None } => OutgoingMessage::Line(raw_json(message, self.trigger, public_url)?),
+            ContentKind::File { line: None, format } => {
+                OutgoingMessage::Line(format.json(delivery, message, self.trigger, public_url)?)
+            }
         })
     }
 

@@ -36,6 +36,8 @@ pub enum ContentOptions {
         own_headers: Vec<HeaderName>,
         /// The template of the body, for steps without one.
         body: Option<String>,
+        /// The format of the body if there is no template.
+        format: Format,
     },
     /// A chat message.
     Chat {
@@ -54,7 +56,10 @@ pub enum ContentOptions {
         memory: Arc<TheHiveMemory>,
     },
     /// A line of JSON.
-    File,
+    File {
+        /// The format of the line if there is no template.
+        format: Format,
+    },
 }
 
 /// The templates of one step of a notification.
@@ -85,11 +90,17 @@ impl ContentOptions {
                     notifier.is_none() || trigger.is_about_incidents(),
                     "the notifier of this destination renders only changes of incidents, not {trigger}"
                 );
+                if notifier.is_none() {
+                    require_fit(*format, trigger)?;
+                }
                 ContentKind::Webhook { url: url.clone(), format: *format, notifier: notifier.clone() }
             }
-            Self::Http { url, method, headers, own_headers, body } => {
+            Self::Http { url, method, headers, own_headers, body, format } => {
                 let body = step.body.as_ref().or(body.as_ref());
-                http(url, method, headers, own_headers, body, trigger)?
+                if body.is_none() {
+                    require_fit(*format, trigger)?;
+                }
+                http(url, method, headers, own_headers, body, *format, trigger)?
             }
             Self::Chat { url, chat } => {
                 let place = match chat {
@@ -109,10 +120,13 @@ impl ContentOptions {
                 ensure!(trigger.is_about_incidents(), "TheHive accepts only changes of incidents, not {trigger}");
                 ContentKind::Thehive { url: url.clone(), memory: memory.clone() }
             }
-            Self::File => {
+            Self::File { format } => {
                 let line = step.template.as_ref();
+                if line.is_none() {
+                    require_fit(*format, trigger)?;
+                }
                 let line = line.map(|text| Template::new(text, OutputContext::Json, trigger).context("`template`"));
-                ContentKind::File { line: line.transpose()? }
+                ContentKind::File { line: line.transpose()?, format: *format }
             }
         };
         Ok(Content::new(trigger, kind))
@@ -123,7 +137,7 @@ impl ContentOptions {
         let uses = match self {
             Self::Webhook { .. } | Self::Thehive { .. } => [false, false, false],
             Self::Http { .. } => [false, true, false],
-            Self::Chat { .. } | Self::File => [true, false, false],
+            Self::Chat { .. } | Self::File { .. } => [true, false, false],
             Self::Email(_) => [true, false, true],
         };
         let templates = [("template", &step.template), ("body", &step.body), ("subject", &step.subject)];
@@ -134,12 +148,22 @@ impl ContentOptions {
     }
 }
 
+/// Refuses a format that has no form for the messages of a trigger.
+fn require_fit(format: Format, trigger: Trigger) -> Result<()> {
+    ensure!(
+        format != Format::Ocsf || trigger.is_about_incidents(),
+        "the format `ocsf` has only changes of incidents, not {trigger}; use another format or a template"
+    );
+    Ok(())
+}
+
 fn http(
     url: &str,
     method: &Method,
     headers: &[(HeaderName, String)],
     own_headers: &[HeaderName],
     body: Option<&String>,
+    format: Format,
     trigger: Trigger,
 ) -> Result<ContentKind> {
     let content_type = headers.iter().find(|(name, _)| *name == CONTENT_TYPE).map(|(_, value)| value);
@@ -158,6 +182,7 @@ fn http(
         headers: headers.collect::<Result<_>>()?,
         content_type: content_type.map(|kind| kind.parse()).transpose().context("`content-type`")?,
         body: body.transpose()?,
+        format,
     })
 }
 

@@ -97,7 +97,7 @@ impl Destination {
     }
 
     /// Returns the files that the connections were created from.
-    pub fn files(&self) -> &[PathBuf] {
+    pub fn files(&self) -> Vec<&PathBuf> {
         self.channel.files()
     }
 

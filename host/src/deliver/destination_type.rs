@@ -50,11 +50,13 @@ words!(
 );
 
 words!(
-    /// The format of a webhook's body.
+    /// The form of a message that has no template.
     Format {
         /// An audit entry in the format of TheHive's webhooks.
         Thehive = "thehive",
         /// `type`, `timestamp` and `data`, as proposed by Standard Webhooks.
         StandardWebhooks = "standard-webhooks",
+        /// A Detection Finding of the Open Cybersecurity Schema Framework.
+        Ocsf = "ocsf",
     }
 );

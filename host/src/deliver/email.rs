@@ -247,7 +247,7 @@ impl Email {
     }
 
     fn failure(&self, error: &smtp::Error) -> Failure {
-        let Failure { code, text } = failure_of(error);
+        let Failure { code, text, .. } = failure_of(error);
         Failure::new(
             code,
             sanitize(&self.secrets.iter().fold(text, |text, secret| text.replace(secret.as_str(), "***"))),

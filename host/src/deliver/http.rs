@@ -6,16 +6,16 @@ use super::send_result::SendResult;
 use super::signature::Signature;
 use crate::traces::TRACEPARENT;
 use anyhow::{Context, Result, anyhow, ensure};
-use hookmill_connection::{Answer, Authentication, Code, Connection, Failure, require_http};
+use hookmill_connection::{Answer, Authentication, Code, Connection, Failure, Request, require_http};
 use percent_encoding::percent_decode_str;
 use reqwest::Url;
 use reqwest::header::HeaderName;
+use std::path::PathBuf;
 
 /// The connection to one receiver, with the host's credentials and signature.
 #[derive(Debug)]
 pub struct Http {
-    /// The connection.
-    pub connection: Connection,
+    connection: Connection,
     authentication: Authentication,
     signature: Signature,
     /// Credentials and signature are sent to no other scheme, host or port.
@@ -71,9 +71,14 @@ impl Http {
 
     /// Returns the headers that only the channel sets.
     pub fn own_headers(&self) -> Vec<HeaderName> {
-        let authentication = self.authentication.header_name().cloned();
+        let authentication = self.authentication.header_names();
         let traceparent = self.sends_traceparent.then_some(TRACEPARENT);
         authentication.into_iter().chain(self.signature.header_names()).chain(traceparent).collect()
+    }
+
+    /// Returns the files that connection and authentication were created from.
+    pub(super) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.connection.files().iter().chain(self.authentication.files())
     }
 
     /// Sends a request with signature and authentication.
@@ -101,15 +106,16 @@ impl Http {
         if url.origin() != self.url.origin() {
             return Err(Failure::new(Code::Request, "the request was made for an earlier address of the destination"));
         }
-        // These replace headers of the same name from a notifier or a template.
+        // They, and the authentication, replace headers of the same name from a notifier or a template.
         headers.extend(self.signature.headers(&id.to_string(), clock.now_ms(), &body)?);
-        self.authentication.apply(&mut headers);
         let mut span = trace.call(&method, &url);
         headers.extend(span.header().filter(|_| self.sends_traceparent));
-        let sent = self.connection.send(method, url, headers, body).await;
+        let request = Request { method, url, headers, body };
+        let sent = self.authentication.send(&self.connection, request, clock.now_ms()).await;
         span.sent(&sent);
         let response = sent?;
-        let (mut answer, body) = Answer::read_document(response, &self.authentication, bytes_max, clock.now_ms()).await;
+        let secrets = self.authentication.secrets();
+        let (mut answer, body) = Answer::read_document(response, &secrets, bytes_max, clock.now_ms()).await;
         if let Some(path) = &self.secret_path {
             let hide = |text: &str| text.replace(path.as_str(), "/***").replace(self.url.path(), "/***");
             answer.text = hide(&answer.text);

@@ -1,10 +1,13 @@
-//! The content of messages: the values that templates see, and bodies without a template.
+//! The content of messages: the values that templates see, and messages without a template in each format.
 
-use anyhow::Result;
+use super::destination_type::Format;
+use crate::products;
+use anyhow::{Result, bail};
 use hookmill_incident::Operation;
 use hookmill_incident::id::{row_key, row_key_ms};
+use hookmill_notify::bodies::detection_finding;
 use hookmill_notify::{Trigger, about_change, about_event};
-use hookmill_store::Message;
+use hookmill_store::{DueDelivery, Message};
 use jiff::Timestamp;
 use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
@@ -23,21 +26,44 @@ pub fn template_values(message: &Message, trigger: Trigger, public_url: &str) ->
     }
 }
 
-/// Returns a message without a template: an audit entry, the bytes of a payload with their content type, or else the
-/// values that templates see.
-pub(super) fn raw_body(message: &Message, trigger: Trigger, public_url: &str) -> Result<(Vec<u8>, HeaderValue)> {
-    match message {
-        Message::Event(row) if trigger == Trigger::EventReceived => {
-            let content_type = row.event.content_type.as_ref().and_then(|text| text.parse().ok());
-            let fallback = HeaderValue::from_static("application/octet-stream");
-            Ok((row.event.body.to_vec(), content_type.unwrap_or(fallback)))
+impl Format {
+    /// Returns the body of a request without a template, with its content type. A received payload is its bytes in the
+    /// format `thehive`.
+    pub(super) fn body(
+        self,
+        delivery: &DueDelivery,
+        message: &Message,
+        trigger: Trigger,
+        public_url: &str,
+    ) -> Result<(Vec<u8>, HeaderValue)> {
+        match message {
+            Message::Event(row) if self == Self::Thehive && trigger == Trigger::EventReceived => {
+                let content_type = row.event.content_type.as_ref().and_then(|text| text.parse().ok());
+                let fallback = HeaderValue::from_static("application/octet-stream");
+                Ok((row.event.body.to_vec(), content_type.unwrap_or(fallback)))
+            }
+            _ => Ok((self.json(delivery, message, trigger, public_url)?, JSON)),
         }
-        _ => Ok((raw_json(message, trigger, public_url)?, JSON)),
+    }
+
+    /// Returns a message without a template as JSON.
+    pub(super) fn json(
+        self,
+        delivery: &DueDelivery,
+        message: &Message,
+        trigger: Trigger,
+        public_url: &str,
+    ) -> Result<Vec<u8>> {
+        match self {
+            Self::Thehive => thehive_json(message, trigger, public_url),
+            Self::StandardWebhooks => standard_webhooks_json(message, trigger, public_url, delivery.id),
+            Self::Ocsf => ocsf_json(message, public_url),
+        }
     }
 }
 
-/// Returns a message without a template as JSON.
-pub(super) fn raw_json(message: &Message, trigger: Trigger, public_url: &str) -> Result<Vec<u8>> {
+/// Returns an audit entry, or else the values that templates see.
+fn thehive_json(message: &Message, trigger: Trigger, public_url: &str) -> Result<Vec<u8>> {
     Ok(match message {
         Message::Change(entry) => {
             let length = entry.details.get().len() + entry.object.get().len() + ENTRY_BYTES;
@@ -49,14 +75,8 @@ pub(super) fn raw_json(message: &Message, trigger: Trigger, public_url: &str) ->
     })
 }
 
-/// Returns the body of [`super::destination_type::Format::StandardWebhooks`]: `type`, `timestamp` and `data`. A notice has
-/// the time of its delivery, so that each attempt sends the same.
-pub(super) fn standard_webhooks_body(
-    message: &Message,
-    trigger: Trigger,
-    public_url: &str,
-    delivery: Uuid,
-) -> Result<Vec<u8>> {
+/// Returns `type`, `timestamp` and `data`. A notice has the time of its delivery, so that each attempt sends the same.
+fn standard_webhooks_json(message: &Message, trigger: Trigger, public_url: &str, delivery: Uuid) -> Result<Vec<u8>> {
     let of_trigger = || trigger.as_str().replacen('_', ".", 1);
     let (kind, at) = match message {
         Message::Change(entry) => {
@@ -72,4 +92,12 @@ pub(super) fn standard_webhooks_body(
     };
     let data = template_values(message, trigger, public_url);
     Ok(serde_json::to_vec(&json!({"type": kind, "timestamp": at, "data": data}))?)
+}
+
+/// Returns the Detection Finding of a change.
+fn ocsf_json(message: &Message, public_url: &str) -> Result<Vec<u8>> {
+    let Message::Change(entry) = message else { bail!("the format `ocsf` has only changes of incidents") };
+    let values = about_change(entry, public_url);
+    let product = values["object"]["plugin"]["name"].as_str().and_then(products::of_mapper);
+    Ok(serde_json::to_vec(&detection_finding(values, entry.operation, product))?)
 }

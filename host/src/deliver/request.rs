@@ -48,3 +48,8 @@ impl OutgoingRequest {
         }
     }
 }
+
+/// Returns whether requests of a method have a body.
+pub fn has_body(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::DELETE)
+}

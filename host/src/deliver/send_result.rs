@@ -32,7 +32,10 @@ impl SendResult {
     /// Returns the attempt as it is stored.
     pub fn into_attempt(self, at: i64, duration_ms: i64) -> Attempt {
         let attempt = Attempt { at, duration_ms, http_status: None, code: None, error: None, answer: None };
-        let failed = |failure: Failure| (Some(failure.code.as_str()), Some(failure.to_string()));
+        let failed = |failure: Failure| {
+            let code = failure.asked_wait.map_or(failure.code.as_str(), |_| ASKED_TO_WAIT);
+            (Some(code), Some(failure.to_string()))
+        };
         match self {
             Self::Arrived(None) => attempt,
             Self::Arrived(Some(answer)) => {
@@ -47,7 +50,6 @@ impl SendResult {
             Self::Skipped(reason) => Attempt { error: Some(reason), ..attempt },
             Self::Refused(answer) => {
                 let (code, error) = failed(answer.failure());
-                let code = answer.asked_wait().map(|_| ASKED_TO_WAIT).or(code);
                 Attempt { http_status: Some(answer.status.as_u16()), code, error, answer: Some(answer.text), ..attempt }
             }
             Self::Failed(failure) | Self::Unfinished(failure) | Self::Impossible(failure) => {

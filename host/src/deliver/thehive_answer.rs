@@ -124,7 +124,8 @@ mod tests {
             ("title is too long", &[], &[]),
         ];
         for (text, data_types, techniques) in cases {
-            let answer = Answer { status: StatusCode::NOT_FOUND, retry_after: None, location: None, text: text.into() };
+            let (status, answered) = (StatusCode::NOT_FOUND, text.into());
+            let answer = Answer { status, retry_after: None, location: None, text: answered, clock_ahead_ms: None };
             let mut gaps = TheHiveGaps::default();
             let is_learnt = learn(&answer, &alert, &mut gaps);
             assert_eq!(is_learnt, !data_types.is_empty() || !techniques.is_empty(), "{text}");

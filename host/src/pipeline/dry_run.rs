@@ -102,7 +102,7 @@ impl Pipeline {
         let mut dry_run = DryRun::default();
         let source = unverified.source.clone();
         dry_run.passed("receive", format!("{} bytes for source {}", unverified.body.len(), source.name));
-        match verify(unverified, &self.aws).await {
+        match verify(unverified, &self.aws, &self.issuers).await {
             Ok(verified) => {
                 dry_run.passed("verify", format!("scheme {}", source.settings.scheme.name()));
                 self.dry_run_verified(verified, dry_run).await

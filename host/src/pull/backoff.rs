@@ -36,7 +36,7 @@ impl Backoff {
 
     /// Returns how long to wait after an error. A wait that a busy server asks for is not a failure.
     pub fn after(&mut self, error: &ReadError) -> Duration {
-        let asked = error.asked_wait.map(with_jitter);
+        let asked = error.failure.asked_wait.map(with_jitter);
         asked.unwrap_or_else(|| self.next().max(error.retry_after.unwrap_or_default()))
     }
 
@@ -64,9 +64,9 @@ mod tests {
         backoff.succeed(None);
         assert_eq!(seconds(&mut backoff), 3);
         let asked = |wait: u64| ReadError {
-            failure: Failure::new(Code::Status, "busy"),
+            failure: Failure { asked_wait: Some(Duration::from_secs(wait)), ..Failure::new(Code::Status, "busy") },
             retry_after: Some(Duration::from_secs(wait)),
-            asked_wait: Some(Duration::from_secs(wait)),
+            status: None,
         };
         assert_eq!([1, 1, 7].map(|wait| backoff.after(&asked(wait)).as_secs()), [1, 1, 7]);
         assert_eq!(backoff.failures(), 1);

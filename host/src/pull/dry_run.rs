@@ -87,16 +87,21 @@ impl Poll {
         let mut run = self.begin(&pull.endpoint, source.settings.payload_bytes_max, position, clock);
         let request = run.first_request()?;
         let since = time(run.since);
-        let page = run.page(request, &Trace::default()).await?;
+        let mut page = run.page(request, &Trace::default()).await?;
+        let next = if page.next.is_some() { ", and there is a next page" } else { "" };
+        page.next_failure.map_or(Ok(()), Err)?;
+        let mut listed = page.items.len().to_string();
+        if let (Some(detail), false) = (&self.detail, page.ids.is_empty()) {
+            let batch = &page.ids[..page.ids.len().min(detail.batch).min(MAPPED_MAX)];
+            listed = format!("{} ids, of which the first {} were requested, and", page.ids.len(), batch.len());
+            page = run.page(run.detail_request(detail, batch)?, &Trace::default()).await?;
+            listed = format!("{listed} {}", page.items.len());
+        }
         let oversized = match page.oversized {
             0 => String::new(),
             count => format!(", {count} left out because they are larger than `payload_mib`"),
         };
-        let next = if page.next?.is_some() { ", and there is a next page" } else { "" };
-        Ok(ReadSample {
-            summary: format!("{} items since {since}{oversized}{next}", page.items.len()),
-            items: page.items,
-        })
+        Ok(ReadSample { summary: format!("{listed} items since {since}{oversized}{next}"), items: page.items })
     }
 }
 

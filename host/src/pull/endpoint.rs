@@ -3,7 +3,7 @@
 use super::read_error::ReadError;
 use crate::traces::Trace;
 use anyhow::{Result, ensure};
-use hookmill_connection::{Answer, Authentication, Code, Connection, Failure, require_http};
+use hookmill_connection::{Answer, Authentication, Code, Connection, Failure, Request, require_http};
 use hookmill_incident::Clock;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Response, Url};
@@ -19,15 +19,6 @@ pub struct Endpoint {
     headers: HeaderMap,
     authentication: Authentication,
     connection: Connection,
-}
-
-/// One request.
-#[derive(Clone, Debug)]
-pub(super) struct EndpointRequest {
-    pub method: Method,
-    pub url: Url,
-    pub headers: HeaderMap,
-    pub body: String,
 }
 
 impl Endpoint {
@@ -51,7 +42,7 @@ impl Endpoint {
 
     /// Redacts the values of headers and of the URL's query, which may be secrets, in a text of the server.
     pub(super) fn redact(&self, text: &str) -> String {
-        self.authentication.redact(text)
+        self.authentication.secrets().redact(text)
     }
 
     /// Returns the configured URL.
@@ -59,32 +50,27 @@ impl Endpoint {
         &self.url
     }
 
-    /// Returns the files that the connection was created from.
-    pub fn files(&self) -> &[PathBuf] {
-        self.connection.files()
+    /// Returns the files that connection and authentication were created from.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.connection.files().iter().chain(self.authentication.files())
     }
 
     /// Returns a GET request.
-    pub(super) fn get(url: Url) -> EndpointRequest {
-        EndpointRequest { method: Method::GET, url, headers: HeaderMap::new(), body: String::new() }
+    pub(super) fn get(url: Url) -> Request {
+        Request { method: Method::GET, url, headers: HeaderMap::new(), body: Vec::new() }
     }
 
     /// Returns a POST request with a JSON body.
-    pub(super) fn post_json(url: Url, body: String) -> EndpointRequest {
+    pub(super) fn post_json(url: Url, body: String) -> Request {
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-        EndpointRequest { method: Method::POST, url, headers, body }
+        Request { method: Method::POST, url, headers, body: body.into_bytes() }
     }
 
     /// Sends a request and returns its answer.
     ///
     /// # Errors
     /// Returns an error if the answer does not come in time or is not a success.
-    pub(super) async fn send(
-        &self,
-        request: EndpointRequest,
-        clock: &Clock,
-        trace: &Trace,
-    ) -> Result<Response, ReadError> {
+    pub(super) async fn send(&self, request: Request, clock: &Clock, trace: &Trace) -> Result<Response, ReadError> {
         self.in_time(self.answer(request, clock, trace)).await?
     }
 
@@ -96,8 +82,8 @@ impl Endpoint {
         })
     }
 
-    async fn answer(&self, request: EndpointRequest, clock: &Clock, trace: &Trace) -> Result<Response, ReadError> {
-        let EndpointRequest { method, url, headers, body } = request;
+    async fn answer(&self, request: Request, clock: &Clock, trace: &Trace) -> Result<Response, ReadError> {
+        let Request { method, url, headers, body } = request;
         if url.origin() != self.url.origin() {
             let text =
                 "the next page is at another scheme, host or port; a source is read only from the server of its `url`";
@@ -105,17 +91,16 @@ impl Endpoint {
         }
         let mut all = self.headers.clone();
         all.extend(headers);
-        self.authentication.apply(&mut all);
         let mut span = trace.call(&method, &url);
-        let sent = self.connection.send(method, url, all, body.into_bytes()).await;
+        let request = Request { method, url, headers: all, body };
+        let sent = self.authentication.send(&self.connection, request, clock.now_ms()).await;
         span.sent(&sent);
         let response = sent?;
         if response.status().is_success() {
             return Ok(response);
         }
-        let answer = Answer::read(response, &self.authentication, clock.now_ms()).await;
-        let (retry_after, asked_wait) = (answer.retry_after, answer.asked_wait());
-        Err(ReadError { failure: answer.failure(), retry_after, asked_wait })
+        let answer = Answer::read(response, &self.authentication.secrets(), clock.now_ms()).await;
+        Err(ReadError { failure: answer.failure(), retry_after: answer.retry_after, status: Some(answer.status) })
     }
 
     /// Returns the next bytes of an answer; `None` at its end.

@@ -9,6 +9,7 @@ use crate::verify::Verified;
 use hookmill_connection::{Code, Failure};
 use hookmill_incident::{Event, RepeatKey};
 use hookmill_store::{Cursor, Store, StoreError};
+use serde_json::Value;
 use std::iter::Peekable;
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,6 +92,13 @@ impl Intake {
         warn!(source = %source.name, code, "{text}");
         self.pipeline.received(Some(source));
         self.pipeline.refused(Some(source), code, &text);
+    }
+
+    /// Records that the server does not have the details of an item any more. If `detail.url` is wrong, this is how it shows.
+    pub fn record_gone(&self, source: &Source, id: &Value) {
+        let text = format!("the server does not have the details of the item {id} any more; the item is passed over");
+        self.pipeline.failed(source, Code::Status.as_str(), &text);
+        warn!(source = %source.name, "{text}");
     }
 
     /// Records that a source could not be read, and that the next attempt follows after `wait`.

@@ -13,7 +13,7 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 const ITEMS_MAX: usize = 10_000;
 
 /// A position in a JSON document, written as JSON pointer ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)) or as
-/// `['data']['works']['edges']`.
+/// `['data']['works']['edges']`. `-1` is the last element of a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Pointer(Vec<String>);
 
@@ -83,7 +83,7 @@ impl<'de> Visitor<'de> for MemberSeed<'_> {
         let (index, mut found) = (self.0.parse::<usize>().ok(), None);
         let mut position = 0;
         while let Some(element) = elements.next_element()? {
-            if Some(position) == index {
+            if Some(position) == index || self.0 == "-1" {
                 found = Some(element);
             }
             position += 1;
@@ -195,6 +195,7 @@ mod tests {
             ("/data/works/edges", r#"{"data":{"works":{"edges":[{"a": 1.50},2]}}}"#, Some(&["{\"a\": 1.50}", "2"][..])),
             ("['data'][\"works\"]['edges']", r#"{"data":{"works":{"edges":[]}}}"#, Some(&[])),
             ("['data'][1]", r#"{"data":[1,[12345678901234567890]]}"#, Some(&["12345678901234567890"])),
+            ("/data/-1/sort", r#"{"data":[{"sort":[1]},{"sort":[2]}]}"#, Some(&["2"])),
             ("", r#"[{"a":1}]"#, Some(&["{\"a\":1}"])),
             ("/data", r#"{"data":{"a":1}}"#, Some(&["{\"a\":1}"])),
             ("/a~1b/m~0n", r#"{"a\/b":{"m~n":[3]}}"#, Some(&["3"])),

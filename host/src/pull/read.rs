@@ -1,14 +1,15 @@
 //! Reads sources once: one poll, or one connection to a stream.
 
 use super::backoff::{Backoff, WAIT_MAX};
-use super::endpoint::EndpointRequest;
+use super::detail::Detail;
 use super::intake::Intake;
 use super::opencti::OpenctiStream;
-use super::poll::{Poll, PollRun, PolledPage};
+use super::poll::{Poll, PollRequest, PollRun, PolledPage};
 use super::read_error::ReadError;
 use super::settings::Pull;
 use crate::source::Source;
 use crate::traces::Span;
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,15 +30,51 @@ pub(super) async fn read_poll(
     let mut request = Some(run.first_request()?);
     while let Some(next) = request {
         let (page, span) = read_page(poll, &mut run, next, intake, source).await?;
-        for _ in 0..page.oversized {
-            intake.refuse_item(source);
+        refuse_oversized(&page, intake, source);
+        if let Some(detail) = &poll.detail {
+            read_details(poll, detail, &mut run, page.ids, intake, source).await?;
         }
-        let position = matches!(page.next, Ok(None)).then(|| pull.start.reached(run.reached.to_string()));
+        let is_last = page.next.is_none() && page.next_failure.is_none();
+        let position = is_last.then(|| pull.start.reached(run.reached.to_string()));
         intake.accept(source, page.items, CONCURRENCY, position, &span.trace()).await?;
-        request = page.next?;
+        page.next_failure.map_or(Ok(()), Err)?;
+        request = page.next;
     }
     source.tally.count(|tally| tally.last_success = Some(clock.now_ms()));
     Ok(poll.interval.saturating_sub(started.elapsed()))
+}
+
+/// Requests and stores the details of these items. Details that the server does not have any more are passed over.
+async fn read_details(
+    poll: &Poll,
+    detail: &Detail,
+    run: &mut PollRun<'_>,
+    ids: Vec<Value>,
+    intake: &Intake,
+    source: &Arc<Source>,
+) -> Result<(), ReadError> {
+    // The next ids are at the end.
+    let mut batches: Vec<&[Value]> = ids.chunks(detail.batch).rev().collect();
+    while let Some(batch) = batches.pop() {
+        let request = run.detail_request(detail, batch)?;
+        let (page, span) = read_page(poll, run, request, intake, source).await?;
+        refuse_oversized(&page, intake, source);
+        intake.accept(source, page.items, CONCURRENCY, None, &span.trace()).await?;
+        match batch {
+            [id] if page.is_gone => intake.record_gone(source, id),
+            // One of them is gone: the others are requested without it.
+            _ if page.is_gone => {
+                let (first, second) = batch.split_at(batch.len() / 2);
+                batches.extend([second, first]);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn refuse_oversized(page: &PolledPage, intake: &Intake, source: &Source) {
+    (0..page.oversized).for_each(|_| intake.refuse_item(source));
 }
 
 /// Requests a page, and retries it alone, so that the pages before it are not read again. Returns the page and the span of
@@ -45,7 +82,7 @@ pub(super) async fn read_poll(
 async fn read_page(
     poll: &Poll,
     run: &mut PollRun<'_>,
-    request: EndpointRequest,
+    request: PollRequest,
     intake: &Intake,
     source: &Source,
 ) -> Result<(PolledPage, Span), ReadError> {
@@ -57,9 +94,10 @@ async fn read_page(
                 span.set("hookmill.pull.items", page.items.len() as i64);
                 return Ok((page, span));
             }
-            // A long `Retry-After` ends the poll. A busy server's own wait is none of the retries.
+            // A long `Retry-After` ends the poll. A busy server's own wait is none of the retries, and neither is the wait
+            // after a 429: a poll with more requests than the server takes in a while would never end.
             Err(error)
-                if (error.asked_wait.is_some() || backoff.failures() < poll.retries)
+                if (error.is_busy() || backoff.failures() < poll.retries)
                     && error.retry_after.is_none_or(|wait| wait <= WAIT_MAX) =>
             {
                 span.fail(error.failure.code.as_str());

@@ -2,6 +2,7 @@
 
 use hookmill_connection::{Code, Failure};
 use hookmill_store::StoreError;
+use reqwest::StatusCode;
 use std::time::Duration;
 
 /// The reason why a source cannot be read now.
@@ -10,13 +11,21 @@ pub(super) struct ReadError {
     pub failure: Failure,
     /// The server's `Retry-After`.
     pub retry_after: Option<Duration>,
-    /// The wait that a busy server asks for; it takes the place of the backoff.
-    pub asked_wait: Option<Duration>,
+    /// The status of the server's answer, if the answer is the reason.
+    pub status: Option<StatusCode>,
+}
+
+impl ReadError {
+    /// Returns whether the server has too much to do, so that the same request succeeds later.
+    pub fn is_busy(&self) -> bool {
+        self.failure.asked_wait.is_some() || self.status == Some(StatusCode::TOO_MANY_REQUESTS)
+    }
 }
 
 impl From<Failure> for ReadError {
     fn from(failure: Failure) -> Self {
-        Self { failure, retry_after: None, asked_wait: None }
+        let retry_after = failure.asked_wait;
+        Self { failure, retry_after, status: None }
     }
 }
 

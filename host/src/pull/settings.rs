@@ -26,7 +26,7 @@ pub enum PullReader {
     /// `opencti-stream`.
     Opencti(OpenctiStream),
     /// `graphql-poll` and `http-poll`.
-    Poll(Poll),
+    Poll(Box<Poll>),
 }
 
 /// The settings of every source that the host reads, by the source's name.

@@ -8,9 +8,11 @@ use super::plugin_files::check_size;
 use super::precompiled::Precompiled;
 use super::proof::{KnownPayloads, Prover};
 use super::report::objection;
+use super::samples::Sample;
 use super::trust::Trust;
 use super::versions::{KeptFile, Versions};
 use crate::loaded::Loaded;
+use crate::payload_file::PayloadFile;
 use anyhow::{Context, Result, bail, ensure};
 use hookmill_incident::{PluginVersion, words};
 use hookmill_sandbox::{CompiledCode, Kind, Plugin, PluginLimits, Sandbox};
@@ -326,6 +328,22 @@ impl Releases {
             }
         }
         self.prover.prove(before, new, payloads).await
+    }
+
+    /// Returns the samples of a plugin, sorted by name.
+    ///
+    /// # Errors
+    /// Returns an error if their folder cannot be read.
+    pub async fn samples(&self, plugin: &str) -> Result<Vec<Sample>> {
+        self.prover.samples(plugin).await
+    }
+
+    /// Reads a sample.
+    ///
+    /// # Errors
+    /// Returns an error if the sample must not be used, or is not a payload.
+    pub async fn read_sample(&self, sample: Sample) -> Result<PayloadFile> {
+        self.prover.read_sample(sample).await
     }
 
     /// Removes the compiled code of plugins that are not kept.

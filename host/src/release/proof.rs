@@ -117,10 +117,9 @@ impl Prover {
             newly_succeeding: PayloadDifferences::default(),
         };
         let name = &new.version.name;
-        let (folder, plugin) = (self.plugins_dir.clone(), name.clone());
         let samples = match &payloads.source {
             Some(_) => Vec::new(),
-            None => spawn_blocking(move || Sample::list(&folder, &plugin)).await??,
+            None => self.samples(name).await?,
         };
         let sources = payloads.source.map_or_else(|| self.sources_of(name), |source| vec![source]);
         let stored = payloads.stored.unwrap_or(self.bounds.payloads);
@@ -149,11 +148,28 @@ impl Prover {
         Ok(report)
     }
 
+    /// Returns the samples of a plugin, sorted by name.
+    ///
+    /// # Errors
+    /// Returns an error if their folder cannot be read.
+    pub async fn samples(&self, plugin: &str) -> Result<Vec<Sample>> {
+        let (folder, plugin) = (self.plugins_dir.clone(), plugin.to_owned());
+        spawn_blocking(move || Sample::list(&folder, &plugin)).await?
+    }
+
+    /// Reads a sample.
+    ///
+    /// # Errors
+    /// Returns an error if the sample must not be used, or is not a payload.
+    pub async fn read_sample(&self, sample: Sample) -> Result<PayloadFile> {
+        let trust = self.trust.clone();
+        spawn_blocking(move || sample.read(&trust)).await?
+    }
+
     /// Returns the payload of a sample, unless the sample must not be used.
     async fn sample(&self, plugin: &str, sample: Sample) -> Result<Option<Payload>> {
-        let trust = self.trust.clone();
-        let (read, name) = spawn_blocking(move || (sample.read(&trust), sample.file)).await?;
-        let read = read.inspect_err(|error| warn!(plugin, "a sample is not used: {error:#}"));
+        let name = sample.file.clone();
+        let read = self.read_sample(sample).await.inspect_err(|error| warn!(plugin, "a sample is not used: {error:#}"));
         let Ok(PayloadFile { body, headers, context }) = read else { return Ok(None) };
         let source = self.sources.get(plugin).unwrap_or_else(|| Arc::new(Source::unregistered(plugin.to_owned())));
         let now = self.store.clock().now_ms();

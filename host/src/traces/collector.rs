@@ -5,7 +5,7 @@
 
 use anyhow::{Context, Result, ensure};
 use hookmill_connection::{
-    Answer, Authentication, CertificateFile, Connection, ConnectionOptions, Failure, require_http,
+    Answer, Authentication, CertificateFile, Connection, ConnectionOptions, Failure, Request, require_http,
 };
 use hookmill_incident::Clock;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -95,15 +95,15 @@ impl Collector {
 
     /// Sends a request. Returns the number of spans that the collector rejected.
     pub async fn send(&self, body: Vec<u8>) -> Result<u64, ExportError> {
-        let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, PROTOBUF)]);
-        self.authentication.apply(&mut headers);
-        let sent = self.connection.send(Method::POST, self.url.clone(), headers, body).await;
-        let response = sent.map_err(|failure| ExportError::new(&failure, true))?;
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, PROTOBUF)]);
+        let request = Request { method: Method::POST, url: self.url.clone(), headers, body };
         let now_ms = self.clock.now_ms();
-        let (answer, document) = Answer::read_document(response, &self.authentication, ANSWER_BYTES_MAX, now_ms).await;
+        let sent = self.authentication.send(&self.connection, request, now_ms).await;
+        let response = sent.map_err(|failure| ExportError::new(&failure, true))?;
+        let secrets = self.authentication.secrets();
+        let (answer, document) = Answer::read_document(response, &secrets, ANSWER_BYTES_MAX, now_ms).await;
         if !answer.status.is_success() {
-            let error = ExportError::new(&answer.failure(), is_temporary(answer.status));
-            return Err(ExportError { asked_wait: answer.asked_wait(), ..error });
+            return Err(ExportError::new(&answer.failure(), is_temporary(answer.status)));
         }
         let partial = ExportTraceServiceResponse::decode(&*document).ok().and_then(|answer| answer.partial_success);
         Ok(partial.map_or(0, |partial| partial.rejected_spans.max(0).unsigned_abs()))
@@ -112,7 +112,7 @@ impl Collector {
 
 impl ExportError {
     fn new(failure: &Failure, is_temporary: bool) -> Self {
-        Self { text: failure.to_string(), is_temporary, asked_wait: None }
+        Self { text: failure.to_string(), is_temporary, asked_wait: failure.asked_wait }
     }
 }
 

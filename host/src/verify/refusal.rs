@@ -1,6 +1,7 @@
 //! The reasons why a payload is refused before it is an event.
 
 use crate::aws::CertificateUnavailable;
+use crate::issuers::KeysUnavailable;
 use hookmill_signatures::{SignatureError, VerifyError};
 
 /// The reason why a payload does not become an event.
@@ -28,6 +29,9 @@ pub enum Refusal {
     /// The certificate that the payload was signed with could not be fetched.
     #[error(transparent)]
     CertificateUnavailable(#[from] CertificateUnavailable),
+    /// The keys that the token needs could not be fetched.
+    #[error(transparent)]
+    KeysUnavailable(#[from] KeysUnavailable),
     /// The unpacked body is larger than allowed.
     #[error("the payload is larger than {bytes_max} bytes")]
     TooLarge {
@@ -71,6 +75,7 @@ impl From<VerifyError> for Refusal {
             VerifyError::Expired { tolerance_s, age_s } => Self::Expired { tolerance_s, age_s },
             VerifyError::Future { tolerance_s, ahead_s } => Self::Future { tolerance_s, ahead_s },
             VerifyError::CertificateMissing(_) => Self::CertificateUnavailable(CertificateUnavailable),
+            VerifyError::KeysMissing => Self::KeysUnavailable(KeysUnavailable),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Alerts of TheHive: `InputCreateAlert` and `InputUpdateAlert` of version 5 of its API.
 
+use super::attack::tactic;
+use super::data_type::stock_type;
 use super::truncate::truncate;
 use crate::compare::timestamp_of;
 use serde_json::{Map, Value, json};
@@ -20,40 +22,8 @@ const PATTERN_CHARACTERS_MAX: usize = 128;
 const DIGEST_CHARACTERS: usize = 16;
 /// The type of observables for everything.
 const OTHER: &str = "other";
-/// The types of observables that every TheHive has and others name otherwise.
-const STOCK_TYPES: [(&str, &[&str]); 11] = [
-    ("ip", &["ip-address", "ip_address", "ip-addr", "ipv4", "ipv6", "ipv4-addr", "ipv6-addr"]),
-    ("domain", &["domain-name", "domain_name"]),
-    ("hostname", &["host", "host-name", "host_name"]),
-    ("url", &["uri"]),
-    ("hash", &["md5", "sha1", "sha256", "sha512", "file-hash", "file_hash"]),
-    ("filename", &["file-name", "file_name"]),
-    ("mail", &["email", "e-mail", "email-addr", "email-address", "email_address", "mail-address"]),
-    ("mail-subject", &["email-subject", "email_subject", "mail_subject"]),
-    ("user-agent", &["user_agent", "useragent"]),
-    ("registry", &["registry-key", "registry_key", "windows-registry-key"]),
-    ("autonomous-system", &["asn", "as", "autonomous_system"]),
-];
 /// Amber: the TLP of incidents without one, and the PAP of all.
 const AMBER: u8 = 2;
-/// The tactics of MITRE ATT&CK, with their names in TheHive.
-const TACTICS: [(&str, &str); 14] = [
-    ("TA0043", "reconnaissance"),
-    ("TA0042", "resource-development"),
-    ("TA0001", "initial-access"),
-    ("TA0002", "execution"),
-    ("TA0003", "persistence"),
-    ("TA0004", "privilege-escalation"),
-    ("TA0005", "defense-evasion"),
-    ("TA0006", "credential-access"),
-    ("TA0007", "discovery"),
-    ("TA0008", "lateral-movement"),
-    ("TA0009", "collection"),
-    ("TA0011", "command-and-control"),
-    ("TA0010", "exfiltration"),
-    ("TA0040", "impact"),
-];
-
 /// The requests by which an alert follows an update of its incident.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TheHiveUpdate {
@@ -196,11 +166,6 @@ fn add_tags(tags: &mut Vec<String>, list: &Value) {
     }
 }
 
-/// Returns TheHive's own name of a type that others name otherwise.
-fn stock_type(data_type: &str) -> &str {
-    STOCK_TYPES.iter().find(|(_, others)| others.contains(&data_type)).map_or(data_type, |(name, _)| name)
-}
-
 /// Returns the observables, each type and value once: TheHive refuses an alert with repeats. A type that TheHive does
 /// not know becomes a tag.
 fn observables(list: &Value, tlp: u8, gaps: &TheHiveGaps) -> Vec<Value> {
@@ -254,10 +219,8 @@ fn procedures(list: &Value, date: i64) -> Vec<Value> {
             continue;
         }
         let mut procedure = json!({"patternId": id, "occurDate": date});
-        let tactic = text(&technique["tactic"]);
-        let name = tactic.to_lowercase().replace([' ', '_'], "-");
-        if let Some((_, name)) = TACTICS.iter().find(|(id, known)| *id == tactic || *known == name) {
-            procedure["tactic"] = json!(name);
+        if let Some((_, name)) = tactic(text(&technique["tactic"])) {
+            procedure["tactic"] = json!(name.to_lowercase().replace(' ', "-"));
         }
         procedures.push(procedure);
     }

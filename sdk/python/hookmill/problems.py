@@ -1,18 +1,18 @@
 """The problems of one call: parts of a payload that are wrong and were left out."""
 
-from typing import List
+from typing import Dict, List
 
 # The most problems that one payload reports one by one.
 PROBLEMS_MAX = 50
 EXCERPT_CHARS_MAX = 60
 
-_noted: List[str] = []
+# In the order in which they were reported.
+_noted: Dict[str, None] = {}
 
 
 def problem(text: str) -> None:
     """Reports a part of the payload that could not be mapped. The host stores the event as `partial`."""
-    if text not in _noted:
-        _noted.append(text)
+    _noted[text] = None
 
 
 def take_problems() -> List[str]:

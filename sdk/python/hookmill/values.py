@@ -10,6 +10,8 @@ from .reading import to_json, unfold, well_formed
 
 Key = Union[str, int]
 
+# The most items of a list that are read: many more than the host takes incidents.
+ITEMS_MAX = 10_000
 # Texts that stand for an absent value.
 ABSENT = (
     "", "-", "--", "---", "n/a", "<na>", "null", "(null)", "none", "nil", "unknown", "undefined", "not available",
@@ -67,13 +69,20 @@ def items(value: Any, *path: Key) -> List[Any]:
     if isinstance(found, str) and found.lstrip().startswith("["):
         found = _unfolded(found)
     if isinstance(found, list):
-        return found
+        return _first_items(found)
     return [] if found is None or found == "" else [found]
 
 
 def setting(event: Event, name: str) -> Optional[str]:
     """Returns the source's first setting with this name."""
     return next((known.value for known in event.settings if known.name == name), None)
+
+
+def _first_items(found: List[Any]) -> List[Any]:
+    """Returns the first items of a list, which can have half a million."""
+    if len(found) > ITEMS_MAX:
+        problem(f"{len(found) - ITEMS_MAX} of {len(found)} items of a list are not read: at most {ITEMS_MAX} are")
+    return found[:ITEMS_MAX] if len(found) > ITEMS_MAX else found
 
 
 @functools.lru_cache(maxsize=1)

@@ -70,6 +70,7 @@ impl Incident {
             };
             kept.add(path.strip_prefix(prefix).unwrap_or(path), value.unwrap_or_default());
         }
+        kept.not_kept += fields.left_out();
         kept.finish();
     }
 

@@ -15,7 +15,14 @@ use std::fmt;
 ///
 /// The fields remember which of them were read, for [`Incident::keep_unread`](crate::Incident::keep_unread).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Fields<'a>(Vec<Field<'a>>);
+pub struct Fields<'a> {
+    list: Vec<Field<'a>>,
+    /// The number of fields beyond [`FIELDS_MAX`], which are not kept.
+    more: usize,
+}
+
+/// The most fields of one object. Each needs some memory, and a payload can have half a million.
+const FIELDS_MAX: usize = 50_000;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Field<'a> {
@@ -33,12 +40,13 @@ impl<'a> Fields<'a> {
             value: Cow::Borrowed(value),
             is_read: Cell::new(false),
         };
-        Self(pairs.into_iter().map(field).collect())
+        let mut pairs = pairs.into_iter();
+        Self { list: pairs.by_ref().take(FIELDS_MAX).map(field).collect(), more: pairs.count() }
     }
 
     /// Returns the present values at `path`, in the payload's order, and marks them as read.
     pub fn all(&self, path: impl AsRef<str>) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(move |field| field.path == path.as_ref()).filter_map(|field| {
+        self.list.iter().filter(move |field| field.path == path.as_ref()).filter_map(|field| {
             field.is_read.set(true);
             present(&field.value)
         })
@@ -51,7 +59,7 @@ impl<'a> Fields<'a> {
 
     /// Returns the first value at `path`, also one that stands for an absent value, and marks it as read.
     pub(crate) fn written(&self, path: &str) -> Option<&str> {
-        let field = self.0.iter().find(|field| field.path == path)?;
+        let field = self.list.iter().find(|field| field.path == path)?;
         field.is_read.set(true);
         Some(&field.value)
     }
@@ -65,35 +73,44 @@ impl<'a> Fields<'a> {
 
     /// Returns all paths with present values, in the payload's order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().filter_map(|field| Some((field.path.as_str(), present(&field.value)?)))
+        self.list.iter().filter_map(|field| Some((field.path.as_str(), present(&field.value)?)))
     }
 
     /// Returns the paths with present values that were not read, in the payload's order.
     pub(crate) fn unread(&self) -> impl Iterator<Item = (&str, &str)> {
-        let unread = self.0.iter().filter(|field| !field.is_read.get());
+        let unread = self.list.iter().filter(|field| !field.is_read.get());
         unread.filter_map(|field| Some((field.path.as_str(), present(&field.value)?)))
+    }
+
+    /// Returns the number of fields that are not kept, because there are too many.
+    pub(crate) fn left_out(&self) -> usize {
+        self.more
     }
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut fields = Vec::new();
+        let mut fields: Fields<'de> = Fields::default();
         let flatten = Flatten { path: &mut String::new(), fields: &mut fields, keys: &mut Vec::new() };
         deserializer.deserialize_map(flatten)?;
-        Ok(Self(fields))
+        Ok(fields)
     }
 }
 
 struct Flatten<'f, 'de> {
     path: &'f mut String,
-    fields: &'f mut Vec<Field<'de>>,
+    fields: &'f mut Fields<'de>,
     /// Hashes of the keys of the objects around this value.
     keys: &'f mut Vec<u64>,
 }
 
 impl<'de> Flatten<'_, 'de> {
     fn push(self, value: Cow<'de, str>) {
-        self.fields.push(Field { path: self.path.clone(), value, is_read: Cell::new(false) });
+        if self.fields.list.len() == FIELDS_MAX {
+            self.fields.more += 1;
+            return;
+        }
+        self.fields.list.push(Field { path: self.path.clone(), value, is_read: Cell::new(false) });
     }
 }
 
@@ -199,6 +216,13 @@ mod tests {
         assert_eq!(fields.all("host.ip").collect::<Vec<_>>(), ["10.0.0.2", "7"]);
         assert_eq!(fields.first(&["none", "threat.technique.id"]), Some("T1098"));
         assert!(serde_json::from_str::<Fields>("[]").is_err());
+    }
+
+    #[test]
+    fn fields_beyond_the_bound_are_counted() {
+        let many = format!(r#"{{"a": [{}7], "b": 8}}"#, "7,".repeat(super::FIELDS_MAX));
+        let fields: Fields = serde_json::from_str(&many).unwrap();
+        assert_eq!((fields.iter().count(), fields.left_out()), (super::FIELDS_MAX, 2));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Payloads that are a list of items.
 
+use crate::problems::PROBLEMS_MAX;
 use crate::reading::json;
 use crate::{List, MappingError, Outcome};
 use serde::Deserialize;
@@ -18,10 +19,18 @@ pub fn map_list<'a, T: Deserialize<'a>>(
 ) -> Result<Outcome, MappingError> {
     let mut outcome = Outcome::default();
     let items: List<T> = json(list.get()).unwrap_or_default();
+    let mut more = 0;
     for (number, item) in (1..).zip(&items) {
-        if let Err(MappingError::Malformed(text) | MappingError::Unsupported(text)) = map(item, &mut outcome) {
-            outcome.problems.push(format!("item {number}: {text}"));
+        match map(item, &mut outcome) {
+            Ok(()) => {}
+            Err(_) if outcome.problems.len() >= PROBLEMS_MAX => more += 1,
+            Err(MappingError::Malformed(text) | MappingError::Unsupported(text)) => {
+                outcome.problems.push(format!("item {number}: {text}"));
+            }
         }
+    }
+    if more > 0 {
+        outcome.problems.push(format!("{more} further items cannot be mapped"));
     }
     let is_empty_list = || list.get()[1..].trim_start() == "]";
     match outcome.problems.first() {

@@ -5,14 +5,13 @@
 
 use crate::object::ByName;
 use crate::path::{excerpt, path_at};
+use crate::problems::{add_problem, are_too_many, bound, problem, take_problems};
 use crate::{Event, Mapper, MappingError, Outcome, details, repair};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
-/// The most problems that one payload reports one by one.
-const PROBLEMS_MAX: usize = 50;
 /// The most JSON values of one payload that are mapped: more than the host takes incidents.
 const PARTS_MAX: usize = 2000;
 
@@ -20,7 +19,6 @@ thread_local! {
     static IS_LENIENT: Cell<bool> = const { Cell::new(false) };
     /// Whether the strict pass met a fault.
     static HAS_FAULT: Cell<bool> = const { Cell::new(false) };
-    static PROBLEMS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
     /// The document of the second pass: its address, and a copy in which to find the path of a part.
     static DOCUMENT: RefCell<(usize, String)> = const { RefCell::new((0, String::new())) };
 }
@@ -33,7 +31,7 @@ thread_local! {
 pub fn map<M: Mapper>(event: &Event) -> Result<Outcome, MappingError> {
     IS_LENIENT.set(false);
     HAS_FAULT.set(false);
-    PROBLEMS.take();
+    take_problems();
     details::reset();
     let strict = M::map(event);
     if !HAS_FAULT.get() {
@@ -83,14 +81,14 @@ fn map_documents<M: Mapper>(event: &Event, documents: repair::Documents) -> Resu
         format!("JSON value {number} of {count}: {text}")
     });
     outcome.problems.extend(errors.chain(documents.problems));
-    bound(&mut outcome.problems);
+    bound(&mut outcome.problems, 0);
     Ok(outcome)
 }
 
 fn map_document<M: Mapper>(event: &Event, json: &str) -> Result<Outcome, MappingError> {
     let event = Event { body: json.into(), ..event.clone() };
     DOCUMENT.set((event.body.as_ptr().addr(), json.to_owned()));
-    PROBLEMS.take();
+    take_problems();
     M::map(&event).map(with_problems)
 }
 
@@ -115,27 +113,10 @@ fn with_problems(mut outcome: Outcome) -> Outcome {
     let is_broken = |reason: &mut String| reason.contains(char::REPLACEMENT_CHARACTER);
     let broken: Vec<String> = outcome.skipped.extract_if(.., is_broken).collect();
     outcome.problems.extend(broken.into_iter().map(|reason| format!("{reason}; a character of it is broken")));
-    outcome.problems.extend(PROBLEMS.take());
-    bound(&mut outcome.problems);
+    let (problems, more) = take_problems();
+    outcome.problems.extend(problems);
+    bound(&mut outcome.problems, more);
     outcome
-}
-
-fn bound(problems: &mut Vec<String>) {
-    if problems.len() > PROBLEMS_MAX {
-        let more = problems.len() - PROBLEMS_MAX;
-        problems.truncate(PROBLEMS_MAX);
-        problems.push(format!("{more} further problems"));
-    }
-}
-
-/// Reports a part of the payload that could not be mapped. The event is stored as `partial`.
-pub fn problem(text: impl Into<String>) {
-    PROBLEMS.with_borrow_mut(|problems| {
-        let text = text.into();
-        if !problems.contains(&text) {
-            problems.push(text);
-        }
-    });
 }
 
 /// Reads JSON that a payload contains in a text or as a raw value. Reports a problem and returns none if the text is not
@@ -143,6 +124,9 @@ pub fn problem(text: impl Into<String>) {
 ///
 /// A repaired text is never freed, like all memory of an instance.
 pub fn json<'t, T: Deserialize<'t>>(text: &'t str) -> Option<T> {
+    if is_pointless() {
+        return None;
+    }
     match serde_json::from_str(text) {
         Ok(ByName(value)) => Some(value),
         Err(_) if !is_lenient() => {
@@ -150,7 +134,7 @@ pub fn json<'t, T: Deserialize<'t>>(text: &'t str) -> Option<T> {
             None
         }
         // Raw values of the repaired payload need no repair.
-        Err(_) if path_of(text).is_some() => value(text),
+        Err(_) if is_part(text) => value(text),
         Err(_) => {
             let list: Vec<T> = json_list(text);
             list.into_iter().next()
@@ -179,6 +163,15 @@ pub(crate) fn is_lenient() -> bool {
     IS_LENIENT.get()
 }
 
+/// Returns whether a part need not be read: the first pass met a fault, so that its result is not used, or the payload has
+/// too many wrong parts. The latter is a problem.
+fn is_pointless() -> bool {
+    if !is_lenient() {
+        return HAS_FAULT.get();
+    }
+    are_too_many()
+}
+
 /// Asks for the second pass.
 pub(crate) fn fault() {
     HAS_FAULT.set(true);
@@ -190,14 +183,18 @@ pub(crate) fn part<'t, T: Deserialize<'t>>(raw: &'t RawValue) -> Option<T> {
 }
 
 fn value<'t, T: Deserialize<'t>>(json: &'t str) -> Option<T> {
+    if is_pointless() {
+        return None;
+    }
     match serde_json::from_str(json) {
         Ok(ByName(value)) => Some(value),
         Err(error) => {
-            let inner = unfolded(json).and_then(|inner| serde_json::from_str(inner).ok());
+            let inner = json.starts_with('"').then(|| unfolded(json)).flatten();
+            let inner = inner.and_then(|inner| serde_json::from_str(inner).ok());
             if let Some(ByName(value)) = inner {
                 return Some(value);
             }
-            wrong_part(json, &reason_of(&error));
+            add_problem(|| wrong_part(json, &reason_of(&error)));
             None
         }
     }
@@ -226,9 +223,9 @@ pub(crate) fn reason_of(error: &serde_json::Error) -> String {
     }
 }
 
-/// Reports a part that has another shape than expected.
-pub(crate) fn wrong_part(json: &str, reason: &str) {
-    problem(format!("`{}` is left out: {reason}", name_of(json)));
+/// Returns the problem of a part that has another shape than expected.
+pub(crate) fn wrong_part(json: &str, reason: &str) -> String {
+    format!("`{}` is left out: {reason}", name_of(json))
 }
 
 /// Returns the path of a part or, if it is not a part of the payload itself, the beginning of its text.
@@ -238,9 +235,17 @@ pub(crate) fn name_of(json: &str) -> String {
 
 /// Returns the path of a part of the repaired payload.
 fn path_of(json: &str) -> Option<String> {
+    DOCUMENT.with_borrow(|(_, document)| Some(path_at(document, offset_of(json)?)))
+}
+
+fn is_part(json: &str) -> bool {
+    offset_of(json).is_some()
+}
+
+/// Returns the place of a part in the repaired payload.
+fn offset_of(json: &str) -> Option<usize> {
     DOCUMENT.with_borrow(|(address, document)| {
-        let offset = json.as_ptr().addr().checked_sub(*address)?;
-        (offset < document.len()).then(|| path_at(document, offset))
+        json.as_ptr().addr().checked_sub(*address).filter(|offset| *offset < document.len())
     })
 }
 

@@ -7,7 +7,9 @@
 
 use hookmill_signatures::signature_items::{ITEMS_MAX, ItemFormat, Items};
 use hookmill_signatures::timestamp::Unit;
-use hookmill_signatures::{AwsUrl, Declaration, Request, Scheme, Secret};
+use hookmill_signatures::{AwsUrl, Declaration, Fetched, KeySet, Request, Scheme, Secret};
+use http::HeaderValue;
+use http::header::AUTHORIZATION;
 use libfuzzer_sys::fuzz_target;
 
 const NOW_MS: i64 = 1_700_000_000_000;
@@ -27,13 +29,24 @@ fuzz_target!(|input: &[u8]| {
     if items.read(input, &format).is_ok() {
         assert!(items.hmacs.len() <= ITEMS_MAX && items.ed25519.len() <= ITEMS_MAX);
     }
-    for unit in [Unit::Seconds, Unit::Milliseconds, Unit::Rfc3339] {
+    for unit in [Unit::Seconds, Unit::Milliseconds, Unit::Rfc3339, Unit::Any] {
         if let Some(ms) = unit.parse(time.as_bytes()) {
             // A time in a plausible range survives formatting and parsing.
             if (0..=4_000_000_000_000).contains(&ms) {
-                assert_eq!(unit.parse(unit.format(ms).as_bytes()), Some(ms));
+                let written = unit.parse(unit.format(ms).as_bytes()).expect("a written time is read");
+                assert!(written == ms || (unit == Unit::Any && written == ms - ms % 1000));
             }
         }
+    }
+    if let Ok(keys) = KeySet::read(input) {
+        // A stranger's set of keys can be used, whatever it has.
+        let token = "Bearer eyJhbGciOiJFZERTQSJ9.eyJpc3MiOiJ4IiwiYXVkIjoieCJ9.AAAA";
+        let declaration = Declaration::preset("jwt").with("issuer", "x").with("audience", "x").with("jwks_url", "x");
+        let headers = [(AUTHORIZATION, HeaderValue::from_static(token))].into_iter().collect();
+        let scheme = Scheme::declare(&declaration, &[]).expect("the declaration is valid");
+        let fetched = Some(Fetched::Keys(&keys));
+        let request = Request { headers: &headers, body: b"", token: None, now_ms: NOW_MS, fetched };
+        assert!(scheme.verify(&request).is_err());
     }
     if let Some(url) = AwsUrl::new(&text) {
         let host = url.as_str()["https://".len()..].split('/').next().unwrap_or_default();
@@ -52,6 +65,6 @@ fuzz_target!(|input: &[u8]| {
     {
         let token = signed.token.as_deref();
         let (headers, body) = (&signed.headers, &signed.body);
-        let _ = scheme.verify(&Request { headers, body, token, now_ms: NOW_MS, certificate: None });
+        let _ = scheme.verify(&Request { headers, body, token, now_ms: NOW_MS, fetched: None });
     }
 });

@@ -15,6 +15,7 @@ const SECRET: &str = "soc:MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const BASE64: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const NOW_MS: i64 = 1_700_000_000_000;
 const TOPIC: &str = "arn:aws:sns:us-west-2:123456789012:MyTopic";
+const KEYS: &str = include_str!("../../tests/jwt/keys.json");
 const CERTIFICATE: &str = include_str!("../../tests/sns/certificate.pem");
 
 fuzz_target!(|input: &[u8]| {
@@ -32,9 +33,16 @@ fuzz_target!(|input: &[u8]| {
         }
     }
     let token = (flags & 1 == 1).then_some("token");
-    let request = Request { headers: &headers, body, token, now_ms: NOW_MS, certificate: None };
+    let request = Request { headers: &headers, body, token, now_ms: NOW_MS, fetched: None };
     let accepted = scheme.verify(&request).is_ok();
     let _ = scheme.subscription(body);
+    // What is cut from a body leaves JSON that can be read.
+    if let Some(payload) = scheme.payload(&headers, body)
+        && matches!(name, "microsoft-graph" | "body-secret")
+    {
+        let text = payload.body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&payload.body);
+        assert!(serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok(), "{name} leaves no JSON");
+    }
     if name == "none" {
         return;
     }
@@ -55,11 +63,19 @@ fn scheme(name: &str) -> Scheme {
     let declaration = match name {
         "hmac" => preset.with("signature_header", "x-sum"),
         "static-header" => preset.with("header", "x-key"),
+        "body-secret" => preset.with("pointer", "/auth/token"),
+        "jwt" | "google-pubsub" => preset
+            .with("issuer", "https://issuer.example")
+            .with("audience", "https://soc.example/hook")
+            .with("email", "push@project.example")
+            .with("algorithms", "EdDSA")
+            .with("envelope", "google-pubsub")
+            .with("jwks", KEYS),
         "aws-sns" => preset.with("topics", TOPIC).with("certificate", CERTIFICATE),
         _ => preset,
     };
     let secrets = match name {
-        "none" | "aws-sns" => vec![],
+        "none" | "aws-sns" | "jwt" | "google-pubsub" => vec![],
         "standard-webhooks" => vec![
             Secret::new(BASE64.into()),
             Secret::new("whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=".into()),

@@ -2,7 +2,7 @@
 
 use super::memory::Memory;
 use super::random::{REFERENCES, Random, SOURCES, TAGS};
-use crate::rows::{IncidentRow, Order, Position, SortKey, SortValue, Sorting};
+use crate::rows::{BoundedCount, IncidentRow, Order, Position, SortKey, SortValue, Sorting};
 use crate::search_words::SearchWords;
 use crate::{IncidentFilter, Store};
 use hookmill_incident::id::row_key;
@@ -63,6 +63,11 @@ pub(super) async fn compare(random: &mut Random, memory: &Memory, store: &Store,
         let mut expected: Vec<&IncidentRow> = rows.filter(|row| passes(&filter, row)).collect();
         expected.sort_by(|one, other| compare_by(&order, one, other));
         let limit = random.rng.random_range(1..7);
+        let counted = store.count_incidents(filter.clone(), limit).await.expect("a count");
+        // Without a filter, all of so few are counted.
+        let max = if filter == IncidentFilter::default() { usize::MAX } else { limit };
+        let count = BoundedCount { count: expected.len().min(max), has_more: expected.len() > max };
+        assert_eq!(counted, count, "{place}: {filter:#?}");
         let (mut found, mut after): (Vec<IncidentRow>, Option<Position>) = (Vec::new(), None);
         loop {
             let page = store.incidents(filter.clone(), order.clone(), after.take(), limit).await.expect("a page");

@@ -48,12 +48,20 @@ pub struct EventRow {
 }
 
 /// The filter of a list of events.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are those of the API's query parameters")]
 pub struct EventFilter {
+    pub id: Vec<Uuid>,
     pub source: Vec<String>,
     pub status: Vec<EventStatus>,
     pub code: Vec<FailureCode>,
     pub incident: Vec<Uuid>,
     pub created_after: Option<Timestamp>,
+}
+
+impl EventFilter {
+    /// Returns whether all events pass.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }

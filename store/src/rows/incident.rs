@@ -51,7 +51,7 @@ impl IncidentRow {
 pub const OBSERVABLE_PREFIX_BYTES_MAX: usize = 128;
 
 /// The filter of a list of incidents. An incident passes that has one of the values of each filter that is not empty.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are those of the API's query parameters")]
 pub struct IncidentFilter {
     pub status: Vec<Status>,

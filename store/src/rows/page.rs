@@ -12,6 +12,15 @@ pub struct Page<T, P = i64> {
     pub next: Option<P>,
 }
 
+/// The number of rows that pass a filter, which are counted up to a bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BoundedCount {
+    /// The rows that were counted.
+    pub count: usize,
+    /// Whether there may be more.
+    pub has_more: bool,
+}
+
 /// A row, or the reason why this row cannot be read. Such a row must not keep the others from being shown.
 pub type Listed<T> = Result<T, Unreadable>;
 

@@ -180,6 +180,69 @@ pub(super) fn trail(
     Ok(Some(page.finish()))
 }
 
+/// Returns audit entries of an incident before a key, the newest first; also of an incident that was deleted.
+pub(super) fn trail_backwards(
+    connection: &Connection,
+    which: IncidentKey,
+    before: Option<i64>,
+    limit: usize,
+) -> Result<Option<Page<Listed<AuditEntry>>>> {
+    let Some(newest) = incidents::newest_audit(connection, which)? else { return Ok(None) };
+    let first = match before {
+        None => Some(newest),
+        Some(before) => {
+            let sql =
+                "SELECT previous FROM audit WHERE key = ? AND incident = (SELECT incident FROM audit WHERE key = ?)";
+            let found = connection.prepare_cached(sql)?.query_row([before, newest], |row| row.get(0)).optional()?;
+            found.flatten()
+        }
+    };
+    let sql = "WITH RECURSIVE trail(key, id, previous) AS (
+                   SELECT key, id, previous FROM audit WHERE key = ?1
+                   UNION ALL SELECT audit.key, audit.id, audit.previous
+                   FROM audit JOIN trail ON audit.key = trail.previous LIMIT ?2
+               ) SELECT key, id FROM trail";
+    let mut query = connection.prepare_cached(sql)?;
+    let rows = query.query_map(params![first, limit as u64 + 1], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    backwards(connection, &rows.collect::<Result<Vec<_>, _>>()?, limit).map(Some)
+}
+
+/// Returns the audit entries of an incident that a request caused, each followed by the entry before it, the newest first.
+pub(super) fn of_request(
+    connection: &Connection,
+    which: IncidentKey,
+    request_id: &str,
+    limit: usize,
+) -> Result<Option<Page<Listed<AuditEntry>>>> {
+    let Some(newest) = incidents::newest_audit(connection, which)? else { return Ok(None) };
+    let sql = "WITH RECURSIVE trail(key, id, previous, is_caused, is_before) AS (
+                   SELECT key, id, previous, request_id = ?2, FALSE FROM audit WHERE key = ?1
+                   UNION ALL SELECT audit.key, audit.id, audit.previous, audit.request_id = ?2, trail.is_caused
+                   FROM audit JOIN trail ON audit.key = trail.previous
+               ) SELECT key, id FROM trail WHERE is_caused OR is_before LIMIT ?3";
+    let mut query = connection.prepare_cached(sql)?;
+    let rows = query.query_map(params![newest, request_id, limit as u64], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    backwards(connection, &rows.collect::<Result<Vec<_>, _>>()?, limit).map(Some)
+}
+
+/// Returns a page of entries of one incident, the newest first.
+fn backwards(connection: &Connection, rows: &[(i64, Id)], limit: usize) -> Result<Page<Listed<AuditEntry>>> {
+    let mut page = Filling::new(limit);
+    let mut last = None;
+    for (key, Id(id)) in rows {
+        if !page.has_room() {
+            break;
+        }
+        // If the row before is the next entry, its object is the one from which this one is restored in one step.
+        let later = last.zip(page.rows().last().and_then(|entry: &Listed<AuditEntry>| entry.as_ref().ok()));
+        let entry = listed(*id, entry_before(connection, *key, later.map(|(key, entry)| (key, &*entry.object))))?;
+        let bytes = entry.as_ref().map_or(0, AuditEntry::bytes);
+        page.push(*key, entry, bytes);
+        last = Some(*key);
+    }
+    Ok(page.finish())
+}
+
 pub(super) fn newest(connection: &Connection, which: IncidentKey) -> Result<Option<AuditEntry>> {
     let newest = incidents::newest_audit(connection, which)?;
     newest.map(|key| entry(connection, key)).transpose()

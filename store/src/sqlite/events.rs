@@ -3,16 +3,19 @@
 use super::columns::{Conditions, Id, Ids, Json, Word, columns, json};
 use super::key_lists::{IndexRange, KeyList, Scan, combinations};
 use super::pages::{Filling, listed, size};
+use super::stored_days;
 use super::walk::{Class, Walk};
 use crate::ledger::{EncodedEvent, NewEvent};
-use crate::rows::{EventFilter, EventRow, Listed, Order, Page, SortValue};
+use crate::rows::{BoundedCount, EventFilter, EventRow, Listed, Order, Page, SortValue, StoredKind};
 use anyhow::Result;
 use hookmill_incident::id::{row_key, row_key_at};
 use hookmill_incident::{
     DELIVERY_ID, Event, EventState, EventStatus, FailureCode, IncidentRef, Journey, Mapped, NamedValue, RepeatKey,
 };
+use jiff::Timestamp;
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tracing::warn;
 use uuid::Uuid;
@@ -232,31 +235,10 @@ pub(super) fn list(
     before: Option<i64>,
     limit: usize,
 ) -> Result<Page<Listed<EventRow>>> {
-    let mut conditions = Conditions::default();
-    conditions.add("key = ?", []);
-    conditions.one_of("source", &filter.source);
-    conditions.one_of("status", &filter.status);
-    conditions.one_of("code", &filter.code);
-    if !filter.incident.is_empty() {
-        let ids = filter.incident.iter().map(|id| Value::Text(id.to_string()));
-        let any = vec!["instr(incidents, ?) > 0"; filter.incident.len()].join(" OR ");
-        conditions.add(&format!("({any})"), ids);
-    }
-    let mut first = 0;
-    if let Some(time) = filter.created_after {
-        conditions.add("received_at > ?", [Value::Integer(time.as_millisecond())]);
-        first = row_key_at(time.as_millisecond().saturating_sub(ID_AHEAD_MS));
-    }
-    let sql = format!("SELECT {}, key FROM events {}", EventColumns::LIST, conditions.sql());
-    let mut find = connection.prepare_cached(&sql)?;
-    for (index, value) in conditions.values.iter().enumerate() {
-        find.raw_bind_parameter(index + 2, value)?;
-    }
-    let scan = Scan { keys: first..=i64::MAX, keys_descend: true, times_descend: true };
+    let mut find = passing(connection, filter, &format!("{}, key", EventColumns::LIST))?;
     let order = Order::default();
     let before = before.and_then(|key| order.position(vec![SortValue::Number(key)]));
-    let lists = lists(connection, filter)?.into_iter().map(|list| (Class::default(), list)).collect();
-    let mut walk = Walk::new(connection, &order, scan, before.as_ref(), lists);
+    let mut walk = Walk::new(connection, &order, scan(filter), before.as_ref(), lists(connection, filter)?);
     let mut page = Filling::new(limit);
     while let Some((key, _)) = walk.next()? {
         find.raw_bind_parameter(1, key)?;
@@ -272,10 +254,61 @@ pub(super) fn list(
     Ok(page.finish())
 }
 
+/// Counts the events that pass a filter, up to a number.
+pub(super) fn count(connection: &Connection, filter: &EventFilter, max: usize) -> Result<BoundedCount> {
+    if filter.is_empty() {
+        return Ok(BoundedCount { count: stored_days::rows(connection, StoredKind::Events)?, has_more: false });
+    }
+    let mut find = passing(connection, filter, "1")?;
+    let order = Order::default();
+    Walk::new(connection, &order, scan(filter), None, lists(connection, filter)?).count(max, |key| {
+        find.raw_bind_parameter(1, key)?;
+        Ok(find.raw_query().next()?.is_some())
+    })
+}
+
+/// Returns the statement that reads columns of an event by its key, the first parameter, if the event passes a filter.
+fn passing<'c>(connection: &'c Connection, filter: &EventFilter, columns: &str) -> Result<CachedStatement<'c>> {
+    let mut conditions = Conditions::default();
+    conditions.add("key = ?", []);
+    conditions.one_of("source", &filter.source);
+    conditions.one_of("status", &filter.status);
+    conditions.one_of("code", &filter.code);
+    if !filter.incident.is_empty() {
+        let ids = filter.incident.iter().map(|id| Value::Text(id.to_string()));
+        let any = vec!["instr(incidents, ?) > 0"; filter.incident.len()].join(" OR ");
+        conditions.add(&format!("({any})"), ids);
+    }
+    conditions.one_of_ids("key", "id", &filter.id);
+    if let Some(time) = filter.created_after {
+        conditions.add("received_at > ?", [Value::Integer(time.as_millisecond())]);
+    }
+    let mut find = connection.prepare_cached(&format!("SELECT {columns} FROM events {}", conditions.sql()))?;
+    for (index, value) in conditions.values.iter().enumerate() {
+        find.raw_bind_parameter(index + 2, value)?;
+    }
+    Ok(find)
+}
+
+fn scan(filter: &EventFilter) -> Scan {
+    let first_at = |time: Timestamp| row_key_at(time.as_millisecond().saturating_sub(ID_AHEAD_MS));
+    let first = filter.created_after.map_or(0, first_at);
+    Scan { keys: first..=i64::MAX, keys_descend: true, times_descend: true }
+}
+
 /// Returns lists that together have all events that pass.
-fn lists(connection: &Connection, filter: &EventFilter) -> Result<Vec<KeyList>> {
+fn lists(connection: &Connection, filter: &EventFilter) -> Result<Vec<(Class, KeyList)>> {
+    let lists = key_lists(connection, filter)?;
+    Ok(lists.into_iter().map(|list| (Class::default(), list)).collect())
+}
+
+fn key_lists(connection: &Connection, filter: &EventFilter) -> Result<Vec<KeyList>> {
     let list =
         |table, condition, values| KeyList::Index(IndexRange { table, condition, values, key: "key", time: None });
+    if !filter.id.is_empty() {
+        let keys: BTreeSet<i64> = filter.id.iter().copied().map(row_key).collect();
+        return Ok(vec![KeyList::Keys(keys.into_iter().collect())]);
+    }
     if !filter.incident.is_empty() {
         return Ok(vec![KeyList::Keys(of_incidents(connection, &filter.incident)?)]);
     }
@@ -336,7 +369,7 @@ pub(super) fn with_status(
     Ok(readable)
 }
 
-pub(super) fn count(connection: &Connection, status: EventStatus) -> Result<i64> {
+pub(super) fn count_status(connection: &Connection, status: EventStatus) -> Result<i64> {
     let sql = format!("SELECT count(*) FROM events WHERE status = '{status}'");
     Ok(connection.prepare_cached(&sql)?.query_row([], |row| row.get(0))?)
 }

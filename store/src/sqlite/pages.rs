@@ -40,6 +40,11 @@ impl<T, P> Filling<T, P> {
         self.last = Some(place);
     }
 
+    /// Returns the rows so far.
+    pub fn rows(&self) -> &[T] {
+        &self.page.rows
+    }
+
     /// Returns the page.
     pub fn finish(self) -> Page<T, P> {
         self.page

@@ -1,12 +1,15 @@
-//! The events in quarantine by the causes of their failures. All causes are read from one index, without the rows.
+//! The events in quarantine by the causes of their failures, which are read from one index, without the rows.
 
 use super::columns::Id;
 use crate::rows::{Page, QuarantineCause, QuarantineGroup};
 use anyhow::Result;
-use rusqlite::Connection;
+use rusqlite::{Connection, Row};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use uuid::Uuid;
+
+/// The different failures that are grouped, the newest ones: so many are read in a fraction of a second.
+const FAILURES_MAX: i64 = 10_000;
 
 /// A group while the index is read. Keys stand for events.
 struct Collected {
@@ -15,21 +18,30 @@ struct Collected {
     keys: RangeInclusive<i64>,
 }
 
-/// Returns the groups whose newest event has a key below `before`, the one with the newest event first.
+/// Returns the groups whose newest event has a key below `before`, the one with the newest event first. The database counts
+/// the events with equal failures. Of different failures the newest [`FAILURES_MAX`] are grouped.
 pub(super) fn groups(connection: &Connection, before: Option<i64>, limit: usize) -> Result<Page<QuarantineGroup>> {
+    // The status is part of the text, so that the partial index is used.
+    let sql = "SELECT code, tried, message, source, count(*), min(key), max(key) \
+               FROM events INDEXED BY events_failures WHERE status = 'quarantined' \
+               GROUP BY code, tried, source, message ORDER BY max(key) DESC LIMIT ?";
+    let mut query = connection.prepare_cached(sql)?;
+    let mut rows = query.query([FAILURES_MAX])?;
     let mut found: BTreeMap<QuarantineCause, Collected> = BTreeMap::new();
-    each_event(connection, |key, cause, source| {
-        let Some(group) = found.get_mut(cause) else {
-            let sources = BTreeSet::from([source.to_owned()]);
-            found.insert(cause.clone(), Collected { count: 1, sources, keys: key..=key });
-            return;
-        };
-        group.count += 1;
-        group.keys = key.min(*group.keys.start())..=key.max(*group.keys.end());
-        if !group.sources.contains(source) {
-            group.sources.insert(source.to_owned());
-        }
-    })?;
+    while let Some(row) = rows.next()? {
+        // An event of another version of Hookmill, or a damaged one, has no cause. The list of events shows it.
+        let Some(cause) = cause(failure(row)?) else { continue };
+        let (source, count): (String, u64) = (row.get(3)?, row.get(4)?);
+        let (oldest, newest): (i64, i64) = (row.get(5)?, row.get(6)?);
+        let group = found.entry(cause).or_insert_with(|| Collected {
+            count: 0,
+            sources: BTreeSet::new(),
+            keys: oldest..=newest,
+        });
+        group.count += count;
+        group.keys = oldest.min(*group.keys.start())..=newest.max(*group.keys.end());
+        group.sources.insert(source);
+    }
     let is_after = |collected: &Collected| before.is_none_or(|before| *collected.keys.end() < before);
     let mut listed: Vec<_> = found.into_iter().filter(|(_, collected)| is_after(collected)).collect();
     listed.sort_by_key(|(_, collected)| std::cmp::Reverse(*collected.keys.end()));
@@ -51,7 +63,7 @@ pub(super) fn members(
 ) -> Result<Page<Uuid>> {
     let mut found = Vec::new();
     let mut is_member: BTreeMap<QuarantineCause, bool> = BTreeMap::new();
-    each_event(connection, |key, cause, _| {
+    each_event(connection, |key, cause| {
         if !keys.contains(&key) {
             return;
         }
@@ -67,28 +79,29 @@ pub(super) fn members(
     Ok(Page { rows: rows.collect::<Result<_>>()?, next })
 }
 
-/// Calls `add` with the key, the cause and the source of each event in quarantine. The index has events with the same message
-/// one after the other, so that a cause is found once for all of them.
-fn each_event(connection: &Connection, mut add: impl FnMut(i64, &QuarantineCause, &str)) -> Result<()> {
-    // The status is part of the text, so that the partial index is used.
-    let sql = "SELECT key, code, tried, message, source FROM events INDEXED BY events_failures \
-               WHERE status = 'quarantined'";
+/// Calls `add` with the key and the cause of each event in quarantine. The index has events with the same message one after
+/// the other, so that a cause is found once for all of them.
+fn each_event(connection: &Connection, mut add: impl FnMut(i64, &QuarantineCause)) -> Result<()> {
+    let sql = "SELECT code, tried, message, key FROM events INDEXED BY events_failures WHERE status = 'quarantined'";
     let mut query = connection.prepare_cached(sql)?;
     let mut rows = query.query([])?;
     let mut last: Option<([Option<String>; 3], Option<QuarantineCause>)> = None;
     while let Some(row) = rows.next()? {
-        let failure =
-            [row.get_ref(1)?.as_str_or_null()?, row.get_ref(2)?.as_str_or_null()?, row.get_ref(3)?.as_str_or_null()?];
+        let failure = failure(row)?;
         let is_same = last.as_ref().is_some_and(|(known, _)| known.each_ref().map(Option::as_deref) == failure);
         if !is_same {
             last = Some((failure.map(|text| text.map(str::to_owned)), cause(failure)));
         }
-        // An event of another version of Hookmill, or a damaged one, has no cause. The list of events shows it.
         if let Some((_, Some(cause))) = &last {
-            add(row.get(0)?, cause, row.get_ref(4)?.as_str()?);
+            add(row.get(3)?, cause);
         }
     }
     Ok(())
+}
+
+/// Returns the first three columns: the code, the tried versions in JSON, and the message.
+fn failure<'r>(row: &'r Row) -> Result<[Option<&'r str>; 3]> {
+    Ok([row.get_ref(0)?.as_str_or_null()?, row.get_ref(1)?.as_str_or_null()?, row.get_ref(2)?.as_str_or_null()?])
 }
 
 /// Returns the cause of a failure with this code, these tried versions in JSON, and this message.

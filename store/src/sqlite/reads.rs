@@ -10,10 +10,10 @@ use crate::ledger::is_repeat;
 use crate::mark::Mark;
 use crate::reads::Reads;
 use crate::rows::{
-    CountFilter, CountSeries, DeadLetters, DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter, EventRow,
-    IncidentFilter, IncidentKey, IncidentRow, Listed, OpenIncidents, OperatorAction, Order, OwnedSession, Page,
-    Position, QuarantineGroup, QueueCounts, QueuePosition, RelatedIncident, SessionRow, SharedObservable, SourceRow,
-    StorageUse, StoredDelivery, Tally, TokenRow, TriageJob, VersionRow,
+    BoundedCount, CountFilter, CountSeries, DeadLetters, DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter,
+    EventRow, IncidentFilter, IncidentKey, IncidentRow, Listed, OpenIncidents, OperatorAction, Order, OwnedSession,
+    Page, Position, QuarantineGroup, QueueCounts, QueuePosition, RelatedIncident, SessionRow, SharedObservable,
+    SourceRow, StorageUse, StoredDelivery, Tally, TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Event, EventStatus};
@@ -33,6 +33,10 @@ impl Reads for Readers {
         self.scan(move |connection| events::list(connection, &filter, before, limit)).await
     }
 
+    async fn count_found_events(&self, filter: EventFilter, max: usize) -> Result<BoundedCount> {
+        self.scan(move |connection| events::count(connection, &filter, max)).await
+    }
+
     async fn events_with_status(&self, status: EventStatus, after: i64, limit: usize) -> Result<Vec<EventRow>> {
         self.read(move |connection| events::with_status(connection, status, after, limit)).await
     }
@@ -42,7 +46,7 @@ impl Reads for Readers {
     }
 
     async fn count_events(&self, status: EventStatus) -> Result<i64> {
-        self.scan(move |connection| events::count(connection, status)).await
+        self.scan(move |connection| events::count_status(connection, status)).await
     }
 
     async fn quarantine_groups(&self, before: Option<i64>, limit: usize) -> Result<Page<QuarantineGroup>> {
@@ -75,6 +79,10 @@ impl Reads for Readers {
         self.scan(move |connection| search::list(connection, &filter, &order, after.as_ref(), limit)).await
     }
 
+    async fn count_incidents(&self, filter: IncidentFilter, max: usize) -> Result<BoundedCount> {
+        self.scan(move |connection| search::count(connection, &filter, max)).await
+    }
+
     async fn counted_observables(&self, which: IncidentKey) -> Result<Option<Listed<Vec<SharedObservable>>>> {
         self.scan(move |connection| related::counted(connection, which)).await
     }
@@ -98,6 +106,24 @@ impl Reads for Readers {
         limit: usize,
     ) -> Result<Option<Page<Listed<AuditEntry>>>> {
         self.scan(move |connection| audit::trail(connection, which, after, limit)).await
+    }
+
+    async fn audit_backwards(
+        &self,
+        which: IncidentKey,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Option<Page<Listed<AuditEntry>>>> {
+        self.scan(move |connection| audit::trail_backwards(connection, which, before, limit)).await
+    }
+
+    async fn audit_of_request(
+        &self,
+        which: IncidentKey,
+        request_id: String,
+        limit: usize,
+    ) -> Result<Option<Page<Listed<AuditEntry>>>> {
+        self.scan(move |connection| audit::of_request(connection, which, &request_id, limit)).await
     }
 
     async fn newest_audit(&self, which: IncidentKey) -> Result<Option<AuditEntry>> {

@@ -11,9 +11,11 @@ use super::columns::{Conditions, nanoseconds};
 use super::incidents;
 use super::key_lists::{KeyList, Scan};
 use super::pages::{Filling, listed};
-use super::search_conditions::{Check, Condition, Lists, all, class_lists, conditions, keys_of_times, of_creation};
+use super::search_conditions::{
+    Check, Condition, Lists, all, between, class_lists, conditions, keys_of_times, of_creation,
+};
 use super::walk::{Class, Walk};
-use crate::rows::{IncidentFilter, IncidentRow, Listed, Order, Page, Position};
+use crate::rows::{BoundedCount, IncidentFilter, IncidentRow, Listed, Order, Page, Position};
 use anyhow::Result;
 use rusqlite::types::Value;
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
@@ -21,8 +23,8 @@ use std::ops::RangeInclusive;
 
 /// The number of incidents up to which each is checked, rather than intersected with the keys of another condition.
 const FEW: usize = 500;
-/// The incidents that are passed over in the order of a list in the time in which one is read to be sorted.
-const PASSED_OVER: usize = 8;
+/// The number up to which all incidents are counted, in some milliseconds.
+const ALL_MAX: usize = 200_000;
 
 pub(super) fn list(
     connection: &Connection,
@@ -36,21 +38,27 @@ pub(super) fn list(
     if !order.is_by_creation() && (filter.created_after.is_some() || filter.created_before.is_some()) {
         conditions.extend(of_creation(connection, &range)?);
     }
-    // Lists that alone have the page in its order are read only until the page is full.
-    let are_alone = order.is_by_creation() && matches!(&*conditions, [Condition { lists: Lists::Sorted(_), .. }]);
-    let keys = if are_alone { None } else { intersect(connection, &mut conditions, &range)? };
-    let driving = if order.is_by_creation() && keys.is_none() { take_lists(&mut conditions) } else { None };
+    let (mut keys, mut by_creation) = (None, Vec::new());
+    if order.is_by_creation() {
+        by_creation = lists_by_creation(connection, &mut conditions, &range)?;
+    } else {
+        keys = intersect(connection, &mut conditions, &range)?;
+    }
     let times_descend = order.by_update().unwrap_or_default();
     let scan = Scan { keys: range, keys_descend: order.is_newest_first(), times_descend };
     let mut search = Search { connection, order, after, scan, checks: Checks::new(connection, filter, &conditions)? };
     let mut page = Filling::new(limit);
     if order.is_by_creation() {
-        let lists = keys.map(|keys| vec![KeyList::Keys(keys)]).or(driving).unwrap_or_else(|| vec![all()]);
-        search.fill(&mut page, lists.into_iter().map(|list| (Class::default(), list)).collect(), None)?;
+        search.fill(&mut page, by_creation, None)?;
         return Ok(page.finish());
     }
-    if keys.as_ref().is_none_or(|keys| keys.len() > FEW) {
-        let updated_after = order.by_update().map(|_| filter.updated_after.map_or(i64::MIN, nanoseconds));
+    let all_in_range = between(connection, *search.scan.keys.start(), *search.scan.keys.end())?;
+    // To pass over an incident in the order of a list takes about the time in which one is read to be sorted.
+    let passed_over = |keys: &Vec<i64>| all_in_range.saturating_mul(limit) / keys.len().max(1);
+    if keys.as_ref().is_none_or(|keys| passed_over(keys) < keys.len()) {
+        // No incident was updated before it was created.
+        let updated_after = filter.updated_after.max(filter.created_after).map_or(i64::MIN, nanoseconds);
+        let updated_after = order.by_update().map(|_| updated_after);
         let lists = class_lists(connection, filter, updated_after)?;
         if search.fill(&mut page, lists, keys.as_deref())? {
             return Ok(page.finish());
@@ -59,6 +67,42 @@ pub(super) fn list(
     }
     search.sort(&mut page, &keys.unwrap_or_default())?;
     Ok(page.finish())
+}
+
+/// Counts the incidents that pass a filter, up to a number.
+pub(super) fn count(connection: &Connection, filter: &IncidentFilter, max: usize) -> Result<BoundedCount> {
+    let range = keys_of_times(connection, filter)?;
+    let mut conditions = conditions(connection, filter)?;
+    if conditions.is_empty() && filter.created_after.is_none() && filter.created_before.is_none() {
+        return count_all(connection);
+    }
+    let lists = lists_by_creation(connection, &mut conditions, &range)?;
+    let mut checks = Checks::new(connection, filter, &conditions)?;
+    let (order, scan) = (Order::default(), Scan { keys: range, keys_descend: true, times_descend: true });
+    Walk::new(connection, &order, scan, None, lists).count(max, |key| checks.are_passed_by(key))
+}
+
+/// Counts all incidents, which an index has without their rows, up to a larger number.
+fn count_all(connection: &Connection) -> Result<BoundedCount> {
+    let sql = "SELECT count(*) FROM (SELECT 1 FROM incidents INDEXED BY incidents_class WHERE deleted = 0 LIMIT ?)";
+    let count: usize = connection.prepare_cached(sql)?.query_row([ALL_MAX as i64 + 1], |row| row.get(0))?;
+    Ok(BoundedCount { count: count.min(ALL_MAX), has_more: count > ALL_MAX })
+}
+
+/// Returns lists in the order of creation with all incidents that pass. Only the conditions that must be checked are left.
+fn lists_by_creation(
+    connection: &Connection,
+    conditions: &mut Vec<Condition>,
+    range: &RangeInclusive<i64>,
+) -> Result<Vec<(Class, KeyList)>> {
+    // Lists that alone have the incidents in their order are read only as far as they are needed.
+    let are_alone = matches!(&**conditions, [Condition { lists: Lists::Sorted(_), .. }]);
+    let keys = if are_alone { None } else { intersect(connection, conditions, range)? };
+    let lists = match keys {
+        Some(keys) => vec![KeyList::Keys(keys)],
+        None => take_lists(conditions).unwrap_or_else(|| vec![all()]),
+    };
+    Ok(lists.into_iter().map(|list| (Class::default(), list)).collect())
 }
 
 /// Returns the keys of the incidents in a range that pass those conditions that few pass, sorted; none if there is no such
@@ -111,7 +155,7 @@ impl Search<'_> {
     /// it is better to sort these, and returns false.
     fn fill(&mut self, page: &mut Filled, lists: Vec<(Class, KeyList)>, keys: Option<&[i64]>) -> Result<bool> {
         let mut walk = Walk::new(self.connection, self.order, self.scan.clone(), self.after, lists);
-        let mut left = keys.map_or(usize::MAX, |keys| keys.len() * PASSED_OVER);
+        let mut left = keys.map_or(usize::MAX, <[i64]>::len);
         while let Some((key, position)) = walk.next()? {
             let passes = keys.is_none_or(|keys| keys.binary_search(&key).is_ok());
             if passes && self.checks.are_passed_by(key)? && !self.add(page, key, position)? {

@@ -15,11 +15,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 use std::ops::RangeInclusive;
 
 /// The number up to which the incidents of a condition are collected. Of a larger number, a page is soon full.
-const COLLECTED_MAX: usize = 20_000;
+const COLLECTED_MAX: usize = 50_000;
 /// The different values with one beginning whose lists are merged.
 const MERGED_MAX: usize = 100;
-/// The incidents changed after a time that are collected.
-const CHANGED_MAX: usize = 50_000;
 /// A condition is common that this number of the newest incidents pass.
 const COMMON: usize = 10;
 /// The newest incidents that are looked at: a condition that fewer of them pass is passed by few of all incidents.
@@ -319,10 +317,10 @@ fn of_update(connection: &Connection, after: Timestamp) -> Result<Condition> {
     let sql = "SELECT key FROM incidents INDEXED BY incidents_changed \
                WHERE deleted = 0 AND updated_at > created_at AND updated_at > ? LIMIT ?";
     let mut query = connection.prepare_cached(sql)?;
-    let changed = query.query_map(params![after, CHANGED_MAX as i64 + 1], |row| row.get(0))?;
+    let changed = query.query_map(params![after, COLLECTED_MAX as i64 + 1], |row| row.get(0))?;
     let mut changed = changed.collect::<Result<Vec<i64>, _>>()?;
     let check = Check::Sql("updated_at > ?".to_owned(), vec![Value::Integer(after)]);
-    if changed.len() > CHANGED_MAX {
+    if changed.len() > COLLECTED_MAX {
         return Ok(Condition { lists: Lists::Missing, check });
     }
     changed.retain(|key| *key < first);
@@ -345,7 +343,7 @@ pub(super) fn of_creation(connection: &Connection, keys: &RangeInclusive<i64>) -
 }
 
 /// Returns about how many incidents there are in a range of keys, from their numbers.
-fn between(connection: &Connection, first: i64, last: i64) -> Result<usize> {
+pub(super) fn between(connection: &Connection, first: i64, last: i64) -> Result<usize> {
     let number = |order: &str| -> Result<Option<i64>> {
         let sql = format!("SELECT number FROM incidents WHERE key >= ? AND key <= ? ORDER BY key {order} LIMIT 1");
         Ok(connection.prepare_cached(&sql)?.query_row([first, last], |row| row.get(0)).optional()?)

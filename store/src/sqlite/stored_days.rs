@@ -50,6 +50,12 @@ impl StoredDays {
     }
 }
 
+/// Returns the number of rows of a kind.
+pub(super) fn rows(connection: &Connection, kind: StoredKind) -> Result<usize> {
+    let sql = "SELECT ifnull(sum(rows), 0) FROM stored_days WHERE kind = ?";
+    Ok(connection.prepare_cached(sql)?.query_row([kind.as_str()], |row| row.get(0))?)
+}
+
 /// Returns the rows of each kind by day.
 pub(super) fn read(connection: &Connection) -> Result<BTreeMap<StoredKind, KindUse>> {
     let mut kinds: BTreeMap<_, _> = StoredKind::ALL.iter().map(|kind| (*kind, KindUse::default())).collect();

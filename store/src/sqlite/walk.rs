@@ -1,12 +1,15 @@
 //! A walk through lists of incidents in one order.
 
 use super::key_lists::{KeyList, OpenList, Place, Scan};
-use crate::rows::{Directed, Order, Position, SortKey, SortValue};
+use crate::rows::{BoundedCount, Directed, Order, Position, SortKey, SortValue};
 use anyhow::Result;
 use hookmill_incident::{Severity, Status};
 use rusqlite::Connection;
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BinaryHeap};
+
+/// The rows of lists among which those that pass are counted: so many are looked at in a fraction of a second.
+const LOOKED_AT_MAX: usize = 50_000;
 
 /// The words by which incidents are in classes. A word may be one of a later version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -101,6 +104,20 @@ impl<'a> Walk<'a> {
                 return Ok(Some((head.place.1, position)));
             }
         }
+    }
+
+    /// Counts the rows that pass up to a number, among a bounded number of those in the lists.
+    pub fn count(&mut self, max: usize, mut passes: impl FnMut(i64) -> Result<bool>) -> Result<BoundedCount> {
+        let (mut count, mut looked_at) = (0, 0);
+        while let Some((key, _)) = self.next()? {
+            let is_found = passes(key)?;
+            if looked_at == LOOKED_AT_MAX || (is_found && count == max) {
+                return Ok(BoundedCount { count, has_more: true });
+            }
+            looked_at += 1;
+            count += usize::from(is_found);
+        }
+        Ok(BoundedCount { count, has_more: false })
     }
 
     fn read_head(&mut self, list: usize) -> Result<()> {

@@ -5,7 +5,7 @@ use super::retention::Timed;
 use crate::error::StoreError;
 use crate::ledger::EncodedEvent;
 use crate::reads::Reads;
-use crate::rows::{Cursor, EventFilter, EventRow, Listed, Page, QuarantineGroup, RecordDryRun, Recorded};
+use crate::rows::{BoundedCount, Cursor, EventFilter, EventRow, Listed, Page, QuarantineGroup, RecordDryRun, Recorded};
 use anyhow::Result;
 use hookmill_incident::{Event, EventStatus, Mapped};
 use std::collections::BTreeMap;
@@ -148,6 +148,14 @@ impl Store {
         limit: usize,
     ) -> Result<Page<Listed<EventRow>>> {
         self.database.reads().events(filter, before, limit).await
+    }
+
+    /// Counts the events that pass a filter, up to a number.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be counted.
+    pub async fn count_found_events(&self, filter: EventFilter, max: usize) -> Result<BoundedCount> {
+        self.database.reads().count_found_events(filter, max).await
     }
 
     /// Returns events with one status, without their bodies, the oldest first.

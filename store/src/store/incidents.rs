@@ -4,7 +4,7 @@ use super::Store;
 use crate::error::StoreError;
 use crate::reads::Reads;
 use crate::rows::{
-    IncidentFilter, IncidentKey, IncidentRow, Listed, OpenIncidents, Order, Page, PatchRefusal, Position,
+    BoundedCount, IncidentFilter, IncidentKey, IncidentRow, Listed, OpenIncidents, Order, Page, PatchRefusal, Position,
     RelatedIncident, SharedObservable,
 };
 use anyhow::Result;
@@ -62,6 +62,14 @@ impl Store {
         self.database.reads().incidents(filter, order, after, limit).await
     }
 
+    /// Counts the incidents that pass all filters, up to a number.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be counted.
+    pub async fn count_incidents(&self, filter: IncidentFilter, max: usize) -> Result<BoundedCount> {
+        self.database.reads().count_incidents(filter, max).await
+    }
+
     /// Returns the incidents that share observables with one: those with the rarest first, then those with the most, then
     /// the newest. Values that more than 50 incidents share and local addresses do not count.
     ///
@@ -95,6 +103,33 @@ impl Store {
         limit: usize,
     ) -> Result<Option<Page<Listed<AuditEntry>>>> {
         self.database.reads().audit(which, after, limit).await
+    }
+
+    /// Returns audit entries of an incident before a key, the newest first; also of an incident that was deleted.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be read.
+    pub async fn audit_backwards(
+        &self,
+        which: IncidentKey,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Option<Page<Listed<AuditEntry>>>> {
+        self.database.reads().audit_backwards(which, before, limit).await
+    }
+
+    /// Returns the audit entries of an incident that a request caused, each followed by the entry before it, the newest
+    /// first.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be read.
+    pub async fn audit_of_request(
+        &self,
+        which: IncidentKey,
+        request_id: String,
+        limit: usize,
+    ) -> Result<Option<Page<Listed<AuditEntry>>>> {
+        self.database.reads().audit_of_request(which, request_id, limit).await
     }
 
     /// Returns the newest audit entry of an incident; also of an incident that was deleted.

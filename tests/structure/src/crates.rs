@@ -13,7 +13,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("pem", &[]),
     ("notify", &["incident"]),
     ("sandbox", &["incident"]),
-    ("connection", &["pem"]),
+    ("connection", &["pem", "signatures"]),
     ("listen", &["pem"]),
     ("store", &["incident", "notify"]),
     ("host", &["connection", "incident", "listen", "notify", "sandbox", "signatures", "store"]),

@@ -25,6 +25,7 @@ macro_rules! files {
 pub(super) const PAYLOADS: &[ProjectFile] = files![
     "payloads/sample.json" "payloads/sample.json"
     "payloads/sample.expected.json" "payloads/sample.expected.json"
+    "conformance.json" "payloads/conformance.json"
 ];
 
 pub(super) const RUST: &[ProjectFile] = files![
@@ -60,6 +61,7 @@ pub(super) const RUST: &[ProjectFile] = files![
     "sdk/src/playbook.rs" "rust/src/playbook.rs"
     "sdk/src/playbook/findings.rs" "rust/src/playbook/findings.rs"
     "sdk/src/present.rs" "rust/src/present.rs"
+    "sdk/src/problems.rs" "rust/src/problems.rs"
     "sdk/src/reading.rs" "rust/src/reading.rs"
     "sdk/src/repair.rs" "rust/src/repair.rs"
     "sdk/src/rest.rs" "rust/src/rest.rs"
@@ -147,6 +149,42 @@ pub(super) const PYTHON: &[ProjectFile] = files![
     "sdk/wit/plugin.wit" "python/wit/plugin.wit"
 ];
 
+pub(super) const GO: &[ProjectFile] = files![
+    "go.mod" "go/template/go.mod"
+    "mapper.go" "go/template/mapper.go"
+    "README.md" "go/template/README.md"
+    "sdk/go.mod" "go/go.mod"
+    "sdk/attack.go" "go/attack.go"
+    "sdk/checked.go" "go/checked.go"
+    "sdk/details.go" "go/details.go"
+    "sdk/digest.go" "go/digest.go"
+    "sdk/doc.go" "go/doc.go"
+    "sdk/documents.go" "go/documents.go"
+    "sdk/encode.go" "go/encode.go"
+    "sdk/errors.go" "go/errors.go"
+    "sdk/event.go" "go/event.go"
+    "sdk/incident.go" "go/incident.go"
+    "sdk/log_elsewhere.go" "go/log_elsewhere.go"
+    "sdk/mapper.go" "go/mapper.go"
+    "sdk/plugin_wasip1.go" "go/plugin_wasip1.go"
+    "sdk/problems.go" "go/problems.go"
+    "sdk/reader.go" "go/reader.go"
+    "sdk/records.go" "go/records.go"
+    "sdk/severity.go" "go/severity.go"
+    "sdk/times.go" "go/times.go"
+    "sdk/value.go" "go/value.go"
+    "sdk/techniques.txt" "go/techniques.txt"
+    "sdk/internal/bindings/hookmill_plugin_log/empty.s" "go/internal/bindings/hookmill_plugin_log/empty.s"
+    "sdk/internal/bindings/hookmill_plugin_log/wit_bindings.go" "go/internal/bindings/hookmill_plugin_log/wit_bindings.go"
+    "sdk/internal/bindings/hookmill_plugin_types/empty.s" "go/internal/bindings/hookmill_plugin_types/empty.s"
+    "sdk/internal/bindings/hookmill_plugin_types/wit_bindings.go" "go/internal/bindings/hookmill_plugin_types/wit_bindings.go"
+    "sdk/internal/bindings/wit_exports/wit_exports.go" "go/internal/bindings/wit_exports/wit_exports.go"
+    "sdk/internal/export_hookmill_plugin_mapper/functions.go" "go/internal/export_hookmill_plugin_mapper/functions.go"
+    "sdk/internal/wit/runtime/runtime.go" "go/internal/wit/runtime/runtime.go"
+    "sdk/internal/wit/types/types.go" "go/internal/wit/types/types.go"
+    "sdk/wit/plugin.wit" "go/wit/plugin.wit"
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,6 +205,19 @@ mod tests {
                 PYTHON,
                 &["python/hookmill", "python/stubs/wit_world/exports", "python/stubs/wit_world/imports", "python/wit"],
             ),
+            (
+                GO,
+                &[
+                    "go",
+                    "go/internal/bindings/hookmill_plugin_log",
+                    "go/internal/bindings/hookmill_plugin_types",
+                    "go/internal/bindings/wit_exports",
+                    "go/internal/export_hookmill_plugin_mapper",
+                    "go/internal/wit/runtime",
+                    "go/internal/wit/types",
+                    "go/wit",
+                ],
+            ),
         ] {
             for folder in folders {
                 for file in std::fs::read_dir(sdk.join(folder)).unwrap() {
@@ -181,7 +232,8 @@ mod tests {
     }
 
     fn is_text(path: &Path) -> bool {
-        let ending = path.extension().unwrap_or_default();
-        ["rs", "ts", "txt", "py", "wit"].iter().any(|text| ending == *text)
+        let name = path.file_name().unwrap().to_str().unwrap();
+        [".rs", ".ts", ".txt", ".py", ".go", ".s", ".mod", ".wit"].iter().any(|ending| name.ends_with(ending))
+            && !name.ends_with("_test.go")
     }
 }

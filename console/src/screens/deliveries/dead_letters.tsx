@@ -6,6 +6,7 @@ import type { Act } from "../../parts/changes";
 import { quantity } from "../../parts/quantity";
 import { QuestionButton } from "../../parts/question";
 import { PlainText } from "../../parts/plain_text";
+import { Table } from "../../parts/table";
 import { Time } from "../../parts/time";
 import { Link } from "../../router";
 import { isAdmin } from "../../session";
@@ -35,26 +36,16 @@ export function DeadLetterGroups({ outbound, act }: { outbound: Outbound; act: A
   return (
     <>
       <h2>Dead letters</h2>
-      <div class="wide" tabIndex={0} role="region" aria-label="Table of dead letters by cause">
-        <table class="groups">
-          <caption class="visually-hidden">Dead letters by cause, the largest group first</caption>
-          <thead>
-            <tr>
-              <th scope="col">Destination</th>
-              <th scope="col">Cause</th>
-              <th scope="col">Number</th>
-              <th scope="col">First</th>
-              <th scope="col">Last</th>
-              <th scope="col">Actions</th>
-            </tr>
-          </thead>
-          <tbody>
-            {groups.map((group) => (
-              <Group key={`${group.destination} ${group.error}`} group={group} outbound={outbound} act={act} />
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        label="Table of dead letters by cause"
+        summary="Dead letters by cause, the largest group first"
+        columns={["Destination", "Cause", "Number", "First", "Last", "Actions"]}
+        class="groups"
+      >
+        {groups.map((group) => (
+          <Group key={`${group.destination} ${group.error}`} group={group} outbound={outbound} act={act} />
+        ))}
+      </Table>
       <RetrySince outbound={outbound} act={act} />
     </>
   );

@@ -4,6 +4,7 @@ import { call, type Destination } from "../../api/client";
 import { age } from "../../parts/age";
 import type { Act } from "../../parts/changes";
 import { PlainText } from "../../parts/plain_text";
+import { Table } from "../../parts/table";
 import { Time } from "../../parts/time";
 import { Link } from "../../router";
 import { isAdmin } from "../../session";
@@ -20,30 +21,16 @@ export function Destinations({ outbound, act }: { outbound: Outbound; act: Act }
     );
   }
   return (
-    <div class="wide" tabIndex={0} role="region" aria-label="Table of destinations">
-      <table class="destinations">
-        <caption>Destinations</caption>
-        <thead>
-          <tr>
-            <th scope="col">Name</th>
-            <th scope="col">State</th>
-            <th scope="col">Pending</th>
-            <th scope="col">Oldest</th>
-            <th scope="col">Dead</th>
-            <th scope="col">Half within</th>
-            <th scope="col">95 % within</th>
-            <th scope="col">Attempts a minute</th>
-            <th scope="col">Last failure</th>
-            <th scope="col">Actions</th>
-          </tr>
-        </thead>
-        <tbody>
-          {outbound.destinations.map((destination) => (
-            <Row key={destination.name} destination={destination} outbound={outbound} act={act} />
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      label="Table of destinations"
+      caption="Destinations"
+      columns={["Name", "State", "Pending", "Oldest", "Dead", "Half within", "95 % within", "Attempts a minute", "Last failure", "Actions"]}
+      class="destinations"
+    >
+      {outbound.destinations.map((destination) => (
+        <Row key={destination.name} destination={destination} outbound={outbound} act={act} />
+      ))}
+    </Table>
   );
 }
 

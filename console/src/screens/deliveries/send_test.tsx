@@ -2,8 +2,9 @@
 
 import { useId, useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
-import { call, textOf, type DryRunStep, type Notification } from "../../api/client";
+import { call, type DryRunStep, type Notification } from "../../api/client";
 import { PlainText } from "../../parts/plain_text";
+import { useTask } from "../../parts/task";
 
 interface Props {
   destination: string;
@@ -62,23 +63,16 @@ function Form({ notifications }: { notifications: Notification[] }) {
   const name = useSignal(notifications[0]?.name ?? "");
   const about = useSignal("");
   const steps = useSignal<DryRunStep[]>([]);
-  const error = useSignal("");
-  const isBusy = useSignal(false);
+  const task = useTask();
   const chosen = notifications.find((known) => known.name === name.value);
   const subject = chosen ? subjectOf(chosen) : null;
-  const send = async () => {
-    isBusy.value = true;
-    error.value = "";
-    steps.value = [];
-    try {
+  const send = () =>
+    task.run(async () => {
+      steps.value = [];
       const id = subject && (about.value.trim() || (await newest(subject)));
       const body = { send: true, ...(subject ? { [subject]: id } : {}) };
       steps.value = (await call("post", "/api/notifications/{name}/test", { id: name.value, body })).steps;
-    } catch (failure) {
-      error.value = textOf(failure);
-    }
-    isBusy.value = false;
-  };
+    });
   return (
     <>
       <div class="filters">
@@ -98,10 +92,10 @@ function Form({ notifications }: { notifications: Notification[] }) {
         )}
       </div>
       {chosen && <p>Every step is sent, to: {chosen.to.join(", ")}.</p>}
-      <button type="button" disabled={isBusy.value} onClick={() => void send()}>
+      <button type="button" disabled={task.isBusy.value} onClick={() => void send()}>
         Send
       </button>
-      <p role="alert">{error.value}</p>
+      <p role="alert">{task.error.value}</p>
       <div role="status">
         {steps.value.map((step, index) => (
           <p key={index}>

@@ -2,27 +2,29 @@
 
 import { useEffect } from "preact/hooks";
 import { useSignal } from "@preact/signals";
-import { call, textOf, type AnySource } from "../../api/client";
+import { call, type AnySource } from "../../api/client";
 import { Link } from "../../router";
 import { Copyable } from "../../parts/copy";
 import { firstRequest, webhookUrl } from "../../parts/first_request";
+import { useHostUrl } from "../../parts/host_url";
+import { useTask } from "../../parts/task";
 
 const SECRET = "SECRET";
 
 export function NoEvents() {
   const sources = useSignal<AnySource[] | null>(null);
-  const error = useSignal("");
+  const task = useTask();
   useEffect(() => {
-    call("get", "/api/sources").then(
-      (list) => (sources.value = list.data),
-      (failure: unknown) => (error.value = textOf(failure)),
-    );
+    void task.run(async (signal) => {
+      sources.value = (await call("get", "/api/sources", { signal })).data;
+    });
   }, []);
-  const command = sources.value?.map(commandFor).find((found) => found !== null);
+  const host = useHostUrl();
+  const command = host && sources.value?.map((source) => commandFor(host.url, source)).find((found) => found !== null);
   return (
     <>
       <p>There is no event yet.</p>
-      {error.value !== "" && <p role="alert">{error.value}</p>}
+      {task.error.value !== "" && <p role="alert">{task.error.value}</p>}
       {sources.value && (
         <p>
           {sources.value.length === 0 ? "There is no source either: " : "Connect another vendor: "}
@@ -41,8 +43,8 @@ export function NoEvents() {
   );
 }
 
-function commandFor(source: AnySource): string | null {
+function commandFor(host: string, source: AnySource): string | null {
   if (!("scheme" in source) || typeof source.scheme !== "string") return null;
-  const url = webhookUrl(source.name, source.scheme === "url-token" ? `/${SECRET}` : "");
+  const url = webhookUrl(host, source.name, source.scheme, SECRET);
   return firstRequest({ url, scheme: source.scheme, header: "HEADER", secret: SECRET });
 }

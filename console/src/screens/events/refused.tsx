@@ -2,6 +2,7 @@
 
 import { call, type RefusedRequests } from "../../api/client";
 import { PlainText } from "../../parts/plain_text";
+import { Table } from "../../parts/table";
 import { Time } from "../../parts/time";
 
 const ENTRIES_MAX = 50;
@@ -27,37 +28,26 @@ export function Refused({ entries }: { entries: RefusedRequests[] }) {
           for {entries[0]?.source ?? "an unknown source"}: <PlainText text={entries[0]?.reason ?? ""} />
         </span>
       </summary>
-      <div class="wide" tabIndex={0} role="region" aria-label="Refused requests">
-        <table>
-          <caption class="visually-hidden">Refused requests, newest first. Nothing of them is stored.</caption>
-          <thead>
-            <tr>
-              <th scope="col">Last</th>
-              <th scope="col">Source</th>
-              <th scope="col">Address</th>
-              <th scope="col">Requests</th>
-              <th scope="col">Code</th>
-              <th scope="col">Cause</th>
-            </tr>
-          </thead>
-          <tbody>
-            {entries.map((entry) => (
-              <tr key={entry.id}>
-                <td>
-                  <Time at={entry.last_at} />
-                </td>
-                <td>{entry.source ?? "unknown"}</td>
-                <td>{entry.address ?? "unknown"}</td>
-                <td>{entry.count}</td>
-                <td>{entry.code}</td>
-                <td class="text">
-                  <PlainText text={entry.reason} />
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        label="Refused requests"
+        summary="Refused requests, newest first. Nothing of them is stored."
+        columns={["Last", "Source", "Address", "Requests", "Code", "Cause"]}
+      >
+        {entries.map((entry) => (
+          <tr key={entry.id}>
+            <td>
+              <Time at={entry.last_at} />
+            </td>
+            <td>{entry.source ?? "unknown"}</td>
+            <td>{entry.address ?? "unknown"}</td>
+            <td>{entry.count}</td>
+            <td>{entry.code}</td>
+            <td class="text">
+              <PlainText text={entry.reason} />
+            </td>
+          </tr>
+        ))}
+      </Table>
     </details>
   );
 }

@@ -4,6 +4,7 @@ import { useEffect } from "preact/hooks";
 import { useSignal, type Signal } from "@preact/signals";
 import { call, type DryRunStep, type Incident, type RelatedIncident } from "../../api/client";
 import { useChanges } from "../../parts/changes";
+import { CopyButton } from "../../parts/copy";
 import { PlainText } from "../../parts/plain_text";
 import { Question } from "../../parts/question";
 import { navigate } from "../../router";
@@ -29,32 +30,17 @@ function useOutcome() {
 }
 
 export function CopyOrDelete({ record, incident }: Props) {
-  const { act, outcome } = useOutcome();
-  const text = useSignal("");
-  const copy = () =>
-    act(async () => {
-      const related = (record.related.value ?? []).filter((row): row is RelatedIncident => "number" in row);
-      const copied = markdown(incident, record.observables.value ?? [], related);
-      try {
-        await navigator.clipboard.writeText(copied);
-        return "Copied as Markdown.";
-      } catch {
-        text.value = copied;
-        return "";
-      }
-    });
+  const text = () => {
+    const related = (record.related.value ?? []).filter((row): row is RelatedIncident => "number" in row);
+    return markdown(incident, record.observables.value ?? [], related);
+  };
   return (
     <>
-      <button type="button" onClick={() => void copy()}>
-        Copy as Markdown
-      </button>
-      {outcome}
-      {text.value !== "" && (
-        <label>
-          The browser does not let the page copy. Copy this text:
-          <textarea readOnly rows={12} value={text.value} />
-        </label>
-      )}
+      <p>
+        <CopyButton text={text} done="Copied as Markdown.">
+          Copy as Markdown
+        </CopyButton>
+      </p>
       <Delete id={incident.id} name={incident.number} isKept={incident.hold} />
     </>
   );
@@ -170,7 +156,7 @@ export function Resend({ record, incident }: Props) {
   const names = useNames(notifications).value;
   const wanted = useSignal<string | null>(null);
   const canChange = isAdmin();
-  const dead = record.deliveries.value?.filter(({ status }) => status === "dead").length ?? 0;
+  const dead = record.deliveries.value?.rows.filter(({ status }) => status === "dead").length ?? 0;
   const retry = () =>
     act(async () => {
       const { retried } = await call("post", "/api/deliveries/retry", { body: { incident: incident.id } });

@@ -3,13 +3,13 @@
 
 import { useSignal } from "@preact/signals";
 import { ApiError, call, textOf, type Incident, type IncidentPatch } from "../../api/client";
+import { IncidentChanges } from "../../parts/incident_change_list";
+import { changesBetween } from "../../parts/incident_changes";
 import { SEVERITIES } from "../../parts/severity";
 import { useUnsaved } from "../../router";
 import { isAdmin, session } from "../../session";
 import { OPEN, VERDICTS } from "../incidents/query";
-import { changesBetween } from "./changes";
 import type { IncidentRecord } from "./record";
-import { Changes } from "./timeline";
 
 const TLP = ["clear", "green", "amber", "amber-strict", "red"] as const;
 export const EDIT_ID = "edit-status";
@@ -102,7 +102,7 @@ interface ConflictProps {
 function Conflict({ base, incident, draft, record, save }: ConflictProps) {
   const changes = changesBetween(base, incident);
   const both = changes.map(({ field }) => field).filter((field) => field in draft);
-  const later = record.trail.value?.entries.filter(({ object }) => object.revision > base.revision) ?? [];
+  const later = record.trail.value?.rows.flatMap((row) => ("entry" in row && row.entry.object.revision > base.revision ? [row.entry] : [])) ?? [];
   const names = new Set(later.flatMap(({ requestId }) => record.people.value.get(requestId)?.token ?? []));
   return (
     <div class="conflict" role="alert">
@@ -111,7 +111,7 @@ function Conflict({ base, incident, draft, record, save }: ConflictProps) {
         It is at revision {incident.revision}; your change is based on {base.revision}. {names.size > 0 && `Changed by ${[...names].join(", ")}.`}{" "}
         Your change is not saved, and what you typed is kept.
       </p>
-      <Changes changes={changes} />
+      <IncidentChanges changes={changes} />
       {both.length > 0 && <p>You change {both.join(", ")} too: saving replaces what is there now.</p>}
       <button type="button" onClick={save}>
         Save my change on revision {incident.revision}

@@ -8,33 +8,14 @@ import { prettyJson } from "../../parts/pretty_json";
 import { quantity } from "../../parts/quantity";
 import { SeverityWord } from "../../parts/severity";
 import { Status } from "../../parts/status";
+import { Table } from "../../parts/table";
 import { Time } from "../../parts/time";
 import { Link } from "../../router";
 import { others } from "./markdown";
-import { SHOWN_MAX, type IncidentRecord } from "./record";
+import { PAGE_ROWS, type IncidentRecord } from "./record";
 
 // So many related incidents are shown until the user asks for all.
 const RELATED_FIRST = 10;
-
-export function Table({ label, columns, children }: { label: string; columns: string[]; children: ComponentChildren }) {
-  return (
-    <div class="wide" tabIndex={0} role="region" aria-label={label}>
-      <table>
-        <caption class="visually-hidden">{label}</caption>
-        <thead>
-          <tr>
-            {columns.map((column) => (
-              <th key={column} scope="col">
-                {column}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>{children}</tbody>
-      </table>
-    </div>
-  );
-}
 
 export function Summary({ incident }: { incident: Incident }) {
   const text = (value: string | null) => value !== null && <PlainText text={value} />;
@@ -152,12 +133,13 @@ export function Details({ incident }: { incident: Incident }) {
 }
 
 export function Events({ record }: { record: IncidentRecord }) {
-  const events = record.events.value;
-  if (!events) return <p>Loading…</p>;
+  const page = record.events.value;
+  if (!page) return <p>Loading…</p>;
+  const events = page.rows;
   if (events.length === 0) return <p>The events of this incident were removed by retention.</p>;
   return (
     <>
-      {events.length === SHOWN_MAX && <p>Only the newest {SHOWN_MAX} are shown.</p>}
+      {page.next !== null && <p>The newest {events.length} are shown. “Older changes” in the timeline reads further ones.</p>}
       <Table label="Table of events" columns={["Received", "Source", "Status", "Message"]}>
         {events.map((event) =>
           "source" in event ? (
@@ -200,7 +182,7 @@ export function Related({ record }: { record: IncidentRecord }) {
   const shown = isWhole.value ? readable : readable.slice(0, RELATED_FIRST);
   return (
     <>
-      {related.length === SHOWN_MAX && <p>At most {SHOWN_MAX} are listed.</p>}
+      {related.length === PAGE_ROWS && <p>At most {PAGE_ROWS} are listed.</p>}
       <Table label="Table of related incidents" columns={["Number", "Severity", "Status", "Title", "Shares"]}>
         {shown.map(({ id, number, severity, status, title, shared_observables }) => (
           <tr key={id}>

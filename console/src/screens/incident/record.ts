@@ -1,6 +1,6 @@
 // One incident with all that belongs to it, as it is read from the API and kept current.
 
-import { signal } from "@preact/signals";
+import { signal, type Signal } from "@preact/signals";
 import {
   ApiError,
   call,
@@ -16,33 +16,27 @@ import {
   type SharedObservable,
   type Unreadable,
 } from "../../api/client";
+import type { PageOptions } from "../../parts/live_list";
+import { merged, type Page } from "../../parts/live_rows";
 
-// Of each list, this many of the newest are shown.
-export const SHOWN_MAX = 100;
-const TRAIL_PAGE = 200;
-// Reading a trail ends here. The API lists trails from their beginning, so that the newest entries need all pages.
-const TRAIL_MAX = 5000;
+// Of each list, this many of the newest are read, and this many older ones at a time.
+export const PAGE_ROWS = 100;
 // The names of this many requests are asked for at once: they are in the address.
 const PEOPLE_AT_ONCE = 50;
 const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
-interface Trail {
-  // The newest entries, the oldest first.
-  entries: AuditEntry[];
-  unreadable: number;
-  // True if there are entries before or after those.
-  isCut: boolean;
-}
+// An audit entry, or one that cannot be read. The revision tells entries of one incident apart.
+export type TrailRow = { id: string; entry: AuditEntry } | Unreadable;
 
 export class IncidentRecord {
   readonly incident = signal<Incident | null>(null);
   readonly observables = signal<SharedObservable[] | null>(null);
   readonly related = signal<(RelatedIncident | Unreadable)[] | null>(null);
-  readonly trail = signal<Trail | null>(null);
+  // The newest audit entries, payloads and deliveries, and older ones as far as they were asked for.
+  readonly trail = signal<Page<TrailRow> | null>(null);
   readonly people = signal<ReadonlyMap<string, OperatorAction>>(new Map());
-  readonly events = signal<(Event | Unreadable)[] | null>(null);
-  readonly deliveries = signal<Delivery[] | null>(null);
-  readonly hasMoreDeliveries = signal(false);
+  readonly events = signal<Page<Event | Unreadable> | null>(null);
+  readonly deliveries = signal<Page<Delivery> | null>(null);
   readonly error = signal("");
   // The status of the answer if the incident could not be read: 404 if it is not there, 409 if this host cannot read it.
   readonly failedWith = signal<number | null>(null);
@@ -65,7 +59,9 @@ export class IncidentRecord {
       const options = { isPoll: true, signal };
       const now = await call("get", "/api/incidents/{id}", { id: before.id, isExact: true, ...options });
       if (JSON.stringify(now) !== JSON.stringify(before)) this.show(now);
-      else if (this.deliveries.value?.some(({ status }) => status === "pending")) await this.#readDeliveries(now.id, options);
+      else if (this.deliveries.value?.rows.some(({ status }) => status === "pending")) {
+        await this.#newest(this.deliveries, readDeliveries(now.id, options));
+      }
     });
   }
 
@@ -97,48 +93,45 @@ export class IncidentRecord {
       call("get", "/api/incidents/{id}/observables", { id, ...options }).then(({ data }) => {
         this.observables.value = data as SharedObservable[];
       }),
-      call("get", "/api/incidents/{id}/related", { id, query: { limit: SHOWN_MAX }, ...options }).then(({ data }) => {
+      call("get", "/api/incidents/{id}/related", { id, query: { limit: PAGE_ROWS }, ...options }).then(({ data }) => {
         this.related.value = data as (RelatedIncident | Unreadable)[];
       }),
-      call("get", "/api/events", { query: { incident: [id], limit: SHOWN_MAX }, ...options }).then(({ data }) => {
-        this.events.value = data;
-      }),
-      this.#readDeliveries(id, options),
-      this.#readTrail(id, options),
+      this.#newest(this.events, readEvents(id, options)),
+      this.#newest(this.deliveries, readDeliveries(id, options)),
+      this.#newest(this.trail, readTrail(id, options)),
     ]);
+    await this.#readPeople(options);
   }
 
-  async #readDeliveries(id: string, options: ReadOptions): Promise<void> {
-    const answer = await call("get", "/api/deliveries", { query: { incident: [id], limit: SHOWN_MAX }, ...options });
-    this.deliveries.value = answer.data;
-    this.hasMoreDeliveries.value = answer.next_cursor !== null;
+  // Reads older changes, payloads and deliveries.
+  async readOlder(): Promise<void> {
+    const id = this.incident.value?.id ?? "";
+    await this.#attempt(async () => {
+      await Promise.all([
+        this.#older(this.events, (cursor) => readEvents(id, { cursor })),
+        this.#older(this.deliveries, (cursor) => readDeliveries(id, { cursor })),
+        this.#older(this.trail, (cursor) => readTrail(id, { cursor })),
+      ]);
+      await this.#readPeople({});
+    });
   }
 
-  async #readTrail(id: string, options: ReadOptions): Promise<void> {
-    let entries: AuditEntry[] = [];
-    let [count, unreadable] = [0, 0];
-    let cursor: string | null = null;
-    do {
-      const page: { data: unknown[]; next_cursor: string | null } = await call("get", "/api/incidents/{id}/audit", {
-        id,
-        query: { limit: TRAIL_PAGE, ...(cursor ? { cursor } : {}) },
-        isExact: true,
-        ...options,
-      });
-      const readable = (page.data as (AuditEntry | Unreadable)[]).filter((entry): entry is AuditEntry => "operation" in entry);
-      count += page.data.length;
-      unreadable += page.data.length - readable.length;
-      // One more than is shown: changes are differences to the entry before.
-      entries = [...entries, ...readable].slice(-SHOWN_MAX - 1);
-      cursor = page.next_cursor;
-    } while (cursor !== null && count < TRAIL_MAX);
-    this.trail.value = { entries, unreadable, isCut: cursor !== null || count > entries.length + unreadable };
-    await this.#readPeople(entries, options);
+  async #newest<R extends { id: string }>(list: Signal<Page<R> | null>, reading: Promise<Page<R>>): Promise<void> {
+    const page = await reading;
+    list.value = list.value ? merged(list.value, page) : page;
+  }
+
+  async #older<R extends { id: string }>(list: Signal<Page<R> | null>, read: (cursor: string) => Promise<Page<R>>): Promise<void> {
+    const cursor = list.value?.next;
+    if (!cursor) return;
+    const older = await read(cursor);
+    list.value = { rows: [...(list.value?.rows ?? []), ...older.rows], next: older.next };
   }
 
   // Finds the names of the tokens that made the changes.
-  async #readPeople(entries: AuditEntry[], options: ReadOptions): Promise<void> {
-    const requests = new Set(entries.map(({ requestId }) => requestId));
+  async #readPeople(options: ReadOptions): Promise<void> {
+    const rows = this.trail.value?.rows ?? [];
+    const requests = new Set(rows.flatMap((row) => ("entry" in row ? [row.entry.requestId] : [])));
     const unknown = [...requests].filter((id) => ID.test(id) && !this.people.value.has(id));
     for (let first = 0; first < unknown.length; first += PEOPLE_AT_ONCE) {
       const id = unknown.slice(first, first + PEOPLE_AT_ONCE);
@@ -147,4 +140,23 @@ export class IncidentRecord {
       this.people.value = new Map([...this.people.value, ...actions.map((action): [string, OperatorAction] => [action.id, action])]);
     }
   }
+}
+
+async function readEvents(id: string, { cursor, ...options }: PageOptions): Promise<Page<Event | Unreadable>> {
+  const query = { incident: [id], limit: PAGE_ROWS, ...(cursor ? { cursor } : {}) };
+  const answer = await call("get", "/api/events", { query, ...options });
+  return { rows: answer.data, next: answer.next_cursor };
+}
+
+async function readDeliveries(id: string, { cursor, ...options }: PageOptions): Promise<Page<Delivery>> {
+  const query = { incident: [id], limit: PAGE_ROWS, ...(cursor ? { cursor } : {}) };
+  const answer = await call("get", "/api/deliveries", { query, ...options });
+  return { rows: answer.data, next: answer.next_cursor };
+}
+
+async function readTrail(id: string, { cursor, ...options }: PageOptions): Promise<Page<TrailRow>> {
+  const query = { newest_first: true, limit: PAGE_ROWS, ...(cursor ? { cursor } : {}) };
+  const answer = await call("get", "/api/incidents/{id}/audit", { id, query, isExact: true, ...options });
+  const rows: (AuditEntry | Unreadable)[] = answer.data;
+  return { rows: rows.map((row) => ("operation" in row ? { id: String(row.object.revision), entry: row } : row)), next: answer.next_cursor };
 }

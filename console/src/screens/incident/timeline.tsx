@@ -3,68 +3,67 @@
 import type { ComponentChildren } from "preact";
 import type { AuditEntry, Delivery, Event } from "../../api/client";
 import { idTime } from "../../parts/id_time";
+import { changesBetween, type IncidentChange } from "../../parts/incident_changes";
+import { IncidentChanges } from "../../parts/incident_change_list";
 import { PlainText } from "../../parts/plain_text";
 import { Status } from "../../parts/status";
+import { useTask } from "../../parts/task";
 import { Time } from "../../parts/time";
 import { Link } from "../../router";
-import { changesBetween, type FieldChange } from "./changes";
-import { SHOWN_MAX, type IncidentRecord } from "./record";
+import type { IncidentRecord } from "./record";
 
 interface Moment {
   key: string;
   ms: number;
   what: ComponentChildren;
-  changes: FieldChange[];
+  changes: IncidentChange[];
 }
 
 export function Timeline({ record }: { record: IncidentRecord }) {
+  const older = useTask();
   const [trail, events, deliveries] = [record.trail.value, record.events.value, record.deliveries.value];
   if (!trail || !events || !deliveries) return <p>Loading…</p>;
-  const payloads = new Map(events.flatMap((event) => ("source" in event ? [[event.id, event] as const] : [])));
-  const causes = new Set(trail.entries.map(({ requestId }) => requestId));
-  const shown = trail.entries.slice(-SHOWN_MAX);
-  const moments = [
-    ...shown.map((entry) => ofEntry(entry, trail.entries[trail.entries.indexOf(entry) - 1], payloads, record)),
-    ...[...payloads.values()].filter(({ id }) => !causes.has(id)).map(ofPayload),
-    ...deliveries.map(ofDelivery),
-  ].sort((one, other) => other.ms - one.ms);
-  const isCut = trail.isCut || record.hasMoreDeliveries.value || (record.incident.value?.occurrences ?? 0) > events.length;
+  const payloads = new Map(events.rows.flatMap((event) => ("source" in event ? [[event.id, event] as const] : [])));
+  // The change of an entry is its difference to the one before, which has to be there.
+  const entries = trail.rows.slice(0, trail.next === null ? undefined : -1).flatMap((row, index): Moment[] => {
+    const before = trail.rows[index + 1];
+    return "entry" in row ? [ofEntry(row.entry, before && "entry" in before ? before.entry : undefined, payloads, record)] : [];
+  });
+  const causes = new Set(trail.rows.flatMap((row) => ("entry" in row ? [row.entry.requestId] : [])));
+  const arrivals = [...payloads.values()].filter(({ id }) => !causes.has(id)).map(ofPayload);
+  const sent = deliveries.rows.map(ofDelivery);
+  const oldest = events.rows.at(-1);
+  // Before these times there are moments that were not read.
+  const horizons = [
+    trail.next === null ? -Infinity : (entries.at(-1)?.ms ?? Infinity),
+    events.next === null || !oldest ? -Infinity : idTime(oldest.id).getTime(),
+    deliveries.next === null ? -Infinity : (sent.at(-1)?.ms ?? Infinity),
+  ];
+  const horizon = Math.max(...horizons);
+  const moments = [...entries, ...arrivals, ...sent].filter(({ ms }) => ms >= horizon).sort((one, other) => other.ms - one.ms);
+  const unreadable = trail.rows.filter((row) => !("entry" in row)).length;
   return (
     <>
-      {isCut && <p>Only the newest {SHOWN_MAX} changes, payloads and deliveries are shown.</p>}
-      {trail.unreadable > 0 && <p>{trail.unreadable} changes cannot be read by this version of Hookmill and are left out.</p>}
+      {unreadable > 0 && <p>{unreadable} changes cannot be read by this version of Hookmill and are left out.</p>}
       <ol class="timeline">
         {moments.map((moment) => (
           <li key={moment.key}>
             <Time at={new Date(moment.ms).toISOString()} /> <span>{moment.what}</span>
-            <Changes changes={moment.changes} />
+            <IncidentChanges changes={moment.changes} />
           </li>
         ))}
       </ol>
+      {horizon > -Infinity && (
+        <button type="button" disabled={older.isBusy.value} onClick={() => void older.run(() => record.readOlder())}>
+          Older changes
+        </button>
+      )}
     </>
   );
 }
 
-export function Changes({ changes }: { changes: FieldChange[] }) {
-  if (changes.length === 0) return null;
-  return (
-    <dl class="changes">
-      {changes.map(({ field, lines }) => (
-        <div key={field}>
-          <dt>{field}</dt>
-          {lines.map((line, index) => (
-            <dd key={index}>
-              <PlainText text={line} />
-            </dd>
-          ))}
-        </div>
-      ))}
-    </dl>
-  );
-}
-
 function ofEntry(entry: AuditEntry, before: AuditEntry | undefined, payloads: Map<string, Event>, record: IncidentRecord): Moment {
-  const moment = { key: `${entry.startDate} ${entry.requestId}`, ms: entry.startDate };
+  const moment = { key: `revision ${entry.object.revision} ${entry.operation}`, ms: entry.startDate };
   const by = record.people.value.get(entry.requestId)?.token;
   const details: Record<string, unknown> = entry.details;
   const triage = details.triage as { playbook?: string; status?: string } | undefined;

@@ -2,18 +2,19 @@
 
 import { useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
-import { call, textOf, type IncidentChangeResult, type IncidentPatch } from "../../api/client";
+import type { IncidentPatch } from "../../api/client";
+import { AllMatching } from "../../parts/all_matching";
 import { PlainText } from "../../parts/plain_text";
 import { quantity } from "../../parts/quantity";
 import { Question } from "../../parts/question";
+import { Table } from "../../parts/table";
+import { useTask } from "../../parts/task";
+import { counted } from "../../parts/total";
 import { Link } from "../../router";
 import { isAdmin, session } from "../../session";
+import { NOTHING, changeAll, changeSome, type Outcome } from "./change_all";
 import type { IncidentList } from "./list";
 import { OPEN, VERDICTS } from "./query";
-
-interface Result extends IncidentChangeResult {
-  number: string;
-}
 
 export const BULK_ID = "bulk";
 const KEEP = "";
@@ -23,38 +24,58 @@ const OTHER = "other";
 
 export function Bulk({ list }: { list: IncidentList }) {
   const change = useSignal<IncidentPatch | null>(null);
-  const results = useSignal<Result[]>([]);
-  const error = useSignal("");
+  const outcome = useSignal<Outcome | null>(null);
+  const task = useTask();
   const selected = list.selected.value;
-  const apply = async (wanted: IncidentPatch) => {
-    error.value = "";
-    results.value = [];
-    try {
-      const answer = await call("patch", "/api/incidents", { body: { ids: [...selected.keys()], change: wanted } });
-      const all: IncidentChangeResult[] = answer.data;
-      results.value = all.map((result) => ({ ...result, number: selected.get(result.incident) ?? result.incident }));
-      const failed = results.value.filter((result) => result.error !== null);
+  const apply = (wanted: IncidentPatch) =>
+    task.run(async (signal) => {
+      outcome.value = null;
+      if (list.isWhole.value) {
+        outcome.value = NOTHING;
+        await changeAll(list.query, wanted, signal, (soFar) => (outcome.value = soFar));
+      } else {
+        outcome.value = await changeSome([...selected].map(([id, number]) => ({ id, number })), wanted);
+      }
+      const failed = outcome.value?.results.filter((result) => result.error !== null) ?? [];
       list.selected.value = new Map(failed.map(({ incident, number }) => [incident, number]));
+      list.isWhole.value = false;
       await list.refresh();
-    } catch (failure) {
-      error.value = `Nothing is known to be changed: ${textOf(failure)}. Read the list again before you repeat the change.`;
-    }
-  };
+      await list.readTotals();
+    });
+  const whole = list.isWhole.value ? list.totals.value : null;
+  const what = whole ? `all ${counted(whole.matching)} incidents that match` : quantity(selected.size, "incident");
   return (
     <section aria-label="Change of several incidents">
-      {selected.size > 0 && <Form list={list} submit={(wanted) => (change.value = wanted)} />}
-      <p role="alert">{error.value}</p>
+      {selected.size > 0 && (
+        <div inert={task.isBusy.value}>
+          <Form list={list} what={what} submit={(wanted) => (change.value = wanted)} />
+        </div>
+      )}
+      {task.error.value !== "" && (
+        <p role="alert">
+          {outcome.value ? "Not all incidents were reached: " : "Nothing is known to be changed: "}
+          {task.error.value}. Read the list again before you repeat the change.
+        </p>
+      )}
+      {task.isBusy.value && whole && (
+        <p>
+          <button type="button" onClick={task.stop}>
+            Stop
+          </button>
+        </p>
+      )}
       {change.value !== null && (
         <Question
-          title={`Change ${quantity(selected.size, "incident")}?`}
+          title={`Change ${what}?`}
           yes="Change"
           agreed={() => change.value && void apply(change.value)}
           closed={() => (change.value = null)}
         >
           <Description change={change.value} />
+          {whole && <p>They are changed in steps, also those that are not shown. The change can be stopped, but not undone.</p>}
         </Question>
       )}
-      {results.value.length > 0 && <Results results={results.value} close={() => (results.value = [])} />}
+      {outcome.value && <Results outcome={outcome.value} isBusy={task.isBusy.value} close={() => (outcome.value = null)} />}
     </section>
   );
 }
@@ -72,7 +93,14 @@ function Description({ change }: { change: IncidentPatch }) {
   );
 }
 
-function Form({ list, submit }: { list: IncidentList; submit: (change: IncidentPatch) => void }) {
+interface FormProps {
+  list: IncidentList;
+  // The incidents that are changed, in words.
+  what: string;
+  submit: (change: IncidentPatch) => void;
+}
+
+function Form({ list, what, submit }: FormProps) {
   const form = useRef<HTMLFormElement>(null);
   const who = useSignal(KEEP);
   const problem = useSignal("");
@@ -99,10 +127,18 @@ function Form({ list, submit }: { list: IncidentList; submit: (change: IncidentP
   return (
     <form class="filters bulk" ref={form} aria-label="Change the selected incidents" onSubmit={read}>
       <p role="status">
-        {list.selected.value.size} selected{" "}
-        <button type="button" onClick={() => (list.selected.value = new Map())}>
+        {list.isWhole.value ? `${what}: selected` : `${list.selected.value.size} selected`}{" "}
+        <button type="button" onClick={() => list.clear()}>
           Clear the selection
-        </button>
+        </button>{" "}
+        {list.isAllSelected && list.next.value !== null && list.totals.value && (
+          <AllMatching
+            nouns="incidents"
+            matching={list.totals.value.matching}
+            isChosen={list.isWhole.value}
+            choose={(isChosen) => (list.isWhole.value = isChosen)}
+          />
+        )}
       </p>
       <label>
         Status or verdict
@@ -131,54 +167,60 @@ function Form({ list, submit }: { list: IncidentList; submit: (change: IncidentP
         Note
         <input name="note" disabled={!canChange} />
       </label>
-      <button disabled={!canChange}>Change {quantity(list.selected.value.size, "incident")}…</button>
+      <button disabled={!canChange}>Change {what}…</button>
       {!canChange && <p>Changes need a token of scope admin.</p>}
       <p role="alert">{problem.value}</p>
     </form>
   );
 }
 
-function Results({ results, close }: { results: Result[]; close: () => void }) {
-  const failed = results.filter((result) => result.error !== null);
-  const changed = results.length - failed.length;
+function Results({ outcome, isBusy, close }: { outcome: Outcome; isBusy: boolean; close: () => void }) {
+  const { changed, same, failed, results, isComplete } = outcome;
+  const reached = changed + same + failed;
   return (
     <>
       <p role="status">
-        {changed} of {quantity(results.length, "incident")} changed.
-        {failed.length > 0 && ` ${failed.length} failed and stay selected.`}{" "}
-        <button type="button" onClick={close}>
-          Close the result
-        </button>
+        {changed} of {quantity(reached, "incident")} changed.
+        {same > 0 && ` ${same} skipped, because they were so already.`}
+        {failed > 0 && ` ${failed} failed and stay selected.`}
+        {!isComplete && (isBusy ? " Going on…" : " Stopped before the end.")}{" "}
+        {!isBusy && (
+          <button type="button" onClick={close}>
+            Close the result
+          </button>
+        )}
       </p>
-      <div class="wide results" tabIndex={0} role="region" aria-label="Result of each incident">
-        <table>
-          <caption class="visually-hidden">Result of each incident, failures first</caption>
-          <thead>
-            <tr>
-              <th scope="col">Number</th>
-              <th scope="col">Result</th>
-            </tr>
-          </thead>
-          <tbody>
-            {[...failed, ...results.filter((result) => result.error === null)].map((result) => (
-              <tr key={result.incident}>
-                <th scope="row">
-                  <Link to={`incidents/${result.incident}`}>{result.number}</Link>
-                </th>
-                <td class="text">
-                  {result.error ? (
-                    <>
-                      ✗ not changed: <PlainText text={result.error.message} />
-                    </>
-                  ) : (
-                    `✓ changed, revision ${result.revision}`
-                  )}
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      {results.length > 0 && <ResultRows results={results} />}
+    </>
+  );
+}
+
+function ResultRows({ results }: Pick<Outcome, "results">) {
+  return (
+    <>
+      <Table
+        label="Result of each incident"
+        summary="Result of each incident, failures first"
+        columns={["Number", "Result"]}
+        frameClass="results"
+      >
+        {results.map((result) => (
+          <tr key={result.incident}>
+            <th scope="row">
+              <Link to={`incidents/${result.incident}`}>{result.number}</Link>
+            </th>
+            <td class="text">
+              {result.error ? (
+                <>
+                  ✗ not changed: <PlainText text={result.error.message} />
+                </>
+              ) : (
+                `✓ changed, revision ${result.revision}`
+              )}
+            </td>
+          </tr>
+        ))}
+      </Table>
     </>
   );
 }

@@ -1,10 +1,10 @@
 // The filtered list as a file. It is read page by page, up to a bound.
 
-import { useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
-import { call, textOf, type Incident, type Unreadable } from "../../api/client";
+import { call, type Incident, type Unreadable } from "../../api/client";
 import { download } from "../../parts/download";
 import { quantity } from "../../parts/quantity";
+import { useTask } from "../../parts/task";
 import { csvHeading, csvLine } from "./csv";
 import { apiQuery } from "./query";
 
@@ -33,35 +33,29 @@ const CSV_FORMAT: Format = {
 
 export function Export({ query }: { query: URLSearchParams }) {
   const state = useSignal("");
-  const running = useRef<AbortController | null>(null);
-  const isRunning = useSignal(false);
-  const run = async (format: Format) => {
-    const stop = new AbortController();
-    running.current = stop;
-    isRunning.value = true;
-    try {
-      const { file, count, left } = await read(query, format, stop.signal, (done) => (state.value = `${quantity(done, "incident")} read…`));
+  const task = useTask();
+  const run = (format: Format) =>
+    task.run(async (signal) => {
+      signal.addEventListener("abort", () => (state.value = "The export was stopped. Nothing was saved."));
+      const { file, count, left } = await read(query, format, signal, (done) => (state.value = `${quantity(done, "incident")} read…`));
       download(format.name, file, format.type);
       state.value = `Saved ${quantity(count, "incident")} as ${format.name}.${left}`;
-    } catch (failure) {
-      state.value = stop.signal.aborted ? "The export was stopped. Nothing was saved." : `Nothing was saved: ${textOf(failure)}`;
-    }
-    isRunning.value = false;
-  };
+    });
+  const isRunning = task.isBusy.value;
   return (
     <p class="export">
-      <button type="button" disabled={isRunning.value} onClick={() => void run(CSV_FORMAT)}>
+      <button type="button" disabled={isRunning} onClick={() => void run(CSV_FORMAT)}>
         Export CSV
       </button>{" "}
-      <button type="button" disabled={isRunning.value} onClick={() => void run(JSON_FORMAT)}>
+      <button type="button" disabled={isRunning} onClick={() => void run(JSON_FORMAT)}>
         Export JSON
       </button>{" "}
-      {isRunning.value && (
-        <button type="button" onClick={() => running.current?.abort()}>
+      {isRunning && (
+        <button type="button" onClick={task.stop}>
           Stop the export
         </button>
       )}{" "}
-      <span role="status">{state.value}</span>
+      <span role="status">{task.error.value === "" ? state.value : `Nothing was saved: ${task.error.value}`}</span>
     </p>
   );
 }

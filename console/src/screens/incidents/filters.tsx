@@ -3,7 +3,8 @@
 import { replaceQuery } from "../../router";
 import { SEVERITIES } from "../../parts/severity";
 import { SourceField } from "../../parts/source_field";
-import { STATUSES } from "./query";
+import { Time } from "../../parts/time";
+import { STATUSES, TIMES } from "./query";
 
 const TEXTS = [
   ["assignee", "Assignee"],
@@ -21,8 +22,8 @@ export function Filters({ query }: { query: URLSearchParams }) {
     const filled = [...new FormData(form)].filter(([, value]) => value !== "").map(([name, value]) => [name, String(value)]);
     // Fields show the first value only; further ones of an address stay.
     const further = ["source", ...TEXTS.map(([name]) => name)].flatMap((name) => query.getAll(name).slice(1).map((value) => [name, value]));
-    const sort = query.get("sort");
-    replaceQuery(new URLSearchParams([...filled, ...further, ...(sort ? [["sort", sort]] : [])]));
+    const kept = ["sort", ...TIMES].flatMap((name) => query.getAll(name).map((value) => [name, value]));
+    replaceQuery(new URLSearchParams([...filled, ...further, ...kept]));
   };
   const words = (name: string, label: string, known: readonly string[]) => {
     const chosen = query.getAll(name);
@@ -56,8 +57,27 @@ export function Filters({ query }: { query: URLSearchParams }) {
           <input name={name} value={query.get(name) ?? ""} onChange={change} />
         </label>
       ))}
+      {TIMES.map((name) => (
+        <TimeLimit key={name} name={name} query={query} />
+      ))}
       {words("status", "Status", STATUSES)}
       {words("severity", "Severity", SEVERITIES)}
     </form>
+  );
+}
+
+// A limit of the time of creation, which links set and people remove.
+function TimeLimit({ name, query }: { name: (typeof TIMES)[number]; query: URLSearchParams }) {
+  const at = query.get(name);
+  if (!at || Number.isNaN(Date.parse(at))) return null;
+  const label = name === "created_after" ? "Created after" : "Created before";
+  const remove = () => replaceQuery(new URLSearchParams([...query].filter(([other]) => other !== name)));
+  return (
+    <span>
+      {label} <Time at={at} />{" "}
+      <button type="button" aria-label={`Remove the limit ${label}`} onClick={remove}>
+        ✕
+      </button>
+    </span>
   );
 }

@@ -1,9 +1,12 @@
 // The rows of the list of incidents: pages that were read, what arrived meanwhile, and which rows are selected.
 
 import { signal } from "@preact/signals";
-import { call, isAbort, textOf, type Incident, type Unreadable } from "../../api/client";
+import { call, isAbort, textOf, type Incident, type Query, type ReadOptions, type Unreadable } from "../../api/client";
+import { readTotals, type Totals } from "../../parts/total";
 import { session } from "../../session";
-import { apiQuery } from "./query";
+import { apiQuery, isFiltered } from "./query";
+
+type CountQuery = Query<"/api/incidents/count", "get">;
 
 // The columns of an incident. The rest is not kept, so that many rows take little memory.
 export interface Row
@@ -53,6 +56,10 @@ export class IncidentList {
   readonly active = signal(-1);
   // The numbers of the selected incidents, by id.
   readonly selected = signal<ReadonlyMap<string, string>>(new Map());
+  // Whether all incidents that match are selected, also those that were not read.
+  readonly isWhole = signal(false);
+  // How many incidents match, of how many.
+  readonly totals = signal<Totals | null>(null);
   scrollTop = 0;
   readonly openedBy = session.value?.token;
   readonly openedAt = Date.now();
@@ -72,8 +79,19 @@ export class IncidentList {
       await this.#readPage([], undefined);
       this.waiting.value = 0;
       this.active.value = -1;
-      this.selected.value = new Map();
+      this.clear();
     });
+    await this.readTotals();
+  }
+
+  async readTotals(options: ReadOptions = {}): Promise<void> {
+    try {
+      const count = (query: CountQuery) => call("get", "/api/incidents/count", { query, ...options });
+      const { sort: _, ...query } = apiQuery(this.query) ?? {};
+      this.totals.value = await readTotals(count, query, isFiltered(this.query));
+    } catch (failure) {
+      if (!isAbort(failure)) this.error.value = textOf(failure);
+    }
   }
 
   async readMore(): Promise<void> {
@@ -111,7 +129,7 @@ export class IncidentList {
       const [arrived, changed] = await Promise.all([
         call("get", "/api/incidents", {
           ...options,
-          query: { ...apiQuery(this.query), sort: "", created_after: this.#readAt, limit: WAITING_MAX },
+          query: { ...apiQuery(this.query), sort: "", created_after: this.#newSince, limit: WAITING_MAX },
         }),
         call("get", "/api/incidents", {
           ...options,
@@ -132,6 +150,12 @@ export class IncidentList {
     }
   }
 
+  // What is older was not there when the list was read, or does not match.
+  get #newSince(): string {
+    const wanted = this.query.get("created_after") ?? "";
+    return Date.parse(wanted) > Date.parse(this.#readAt) ? wanted : this.#readAt;
+  }
+
   get hasMoreWaiting(): boolean {
     return this.waiting.value === WAITING_MAX;
   }
@@ -141,6 +165,7 @@ export class IncidentList {
     const selected = new Map(this.selected.value);
     if (!selected.delete(row.id) && selected.size < SELECTED_MAX) selected.set(row.id, row.number);
     this.selected.value = selected;
+    this.isWhole.value = false;
   }
 
   get #selectable(): Row[] {
@@ -152,9 +177,15 @@ export class IncidentList {
     return rows.length > 0 && rows.every(({ id }) => this.selected.value.has(id));
   }
 
+  clear(): void {
+    this.selected.value = new Map();
+    this.isWhole.value = false;
+  }
+
   // Selects all rows that were read, or none if all are selected.
   toggleAll(): void {
     this.selected.value = new Map(this.isAllSelected ? [] : this.#selectable.map(({ id, number }) => [id, number]));
+    this.isWhole.value = false;
   }
 }
 

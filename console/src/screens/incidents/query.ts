@@ -10,6 +10,8 @@ export const OPEN = STATUSES.slice(0, 4);
 export const VERDICTS = STATUSES.slice(4);
 // The filters that may have several values.
 const FILTERS = ["status", "severity", "source", "assignee", "tag", "observable", "technique"] as const;
+// Those with one value: times, to which links of the overview lead.
+export const TIMES = ["created_after", "created_before"] as const;
 
 interface Sorting {
   key: string;
@@ -19,7 +21,14 @@ interface Sorting {
 // Returns the parameters of the API, which has the names of the address.
 export function apiQuery(query: URLSearchParams): IncidentQuery {
   const filters = FILTERS.map((name) => [name, query.getAll(name).filter((value) => value !== "")]);
-  return { ...Object.fromEntries(filters), q: query.get("q") ?? "", sort: query.get("sort") ?? "" } as IncidentQuery;
+  const times = TIMES.map((name) => [name, query.get(name) ?? ""]);
+  const all = { ...Object.fromEntries([...filters, ...times]), q: query.get("q") ?? "", sort: query.get("sort") ?? "" };
+  return all as IncidentQuery;
+}
+
+// Returns whether the query finds fewer than all incidents.
+export function isFiltered(query: URLSearchParams): boolean {
+  return [...query].some(([name, value]) => name !== "sort" && value !== "");
 }
 
 export function sortings(query: URLSearchParams): Sorting[] {

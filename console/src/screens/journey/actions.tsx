@@ -2,7 +2,9 @@
 
 import { useEffect } from "preact/hooks";
 import { useSignal } from "@preact/signals";
-import { call, textOf, type StoredEvent } from "../../api/client";
+import { call, type StoredEvent } from "../../api/client";
+import { CopyButton } from "../../parts/copy";
+import { useHostUrl } from "../../parts/host_url";
 import { PlainText } from "../../parts/plain_text";
 import { QuestionButton } from "../../parts/question";
 import { replay } from "../../parts/replay";
@@ -27,20 +29,13 @@ export function Actions({ event, change }: Props) {
   const versions = useSignal<Version[]>([]);
   const version = useSignal("");
   const result = useSignal("");
+  const host = useHostUrl();
   const canChange = isAdmin();
   const canReplay = canChange && event.status !== "discarded" && event.body !== null;
   useEffect(() => void readVersions(event).then((found) => (versions.value = found), () => {}), []);
   const dryRun = async () => {
     result.value = "";
-    result.value = await replay(event.id, { isDryRun: true, version: version.value });
-  };
-  const copy = async () => {
-    try {
-      await navigator.clipboard.writeText(curl(event, window.location.origin));
-      result.value = "The command is copied. It has no signature, because no secret is kept with an event.";
-    } catch (failure) {
-      result.value = `The command cannot be copied: ${textOf(failure)}`;
-    }
+    result.value = (await replay(event.id, { isDryRun: true, version: version.value })).text;
   };
   return (
     <>
@@ -71,9 +66,13 @@ export function Actions({ event, change }: Props) {
         >
           <p>It will not be mapped any more. This cannot be undone.</p>
         </QuestionButton>{" "}
-        <button type="button" disabled={event.body === null} onClick={() => void copy()}>
+        <CopyButton
+          text={() => curl(event, host?.url ?? window.location.origin)}
+          done="The command is copied. It has no signature, because no secret is kept with an event."
+          isDisabled={event.body === null}
+        >
           Copy as curl
-        </button>{" "}
+        </CopyButton>{" "}
         <button type="button" disabled={event.body === null} onClick={() => saveFixture(event)}>
           Save as a fixture
         </button>{" "}

@@ -3,6 +3,7 @@
 import type { StoredEvent } from "../../api/client";
 import { PlainText } from "../../parts/plain_text";
 import { length } from "./stages";
+import { Table } from "../../parts/table";
 
 export function Runs({ journey }: { journey: StoredEvent["journey"] }) {
   return (
@@ -18,27 +19,16 @@ export function Runs({ journey }: { journey: StoredEvent["journey"] }) {
           {log.length === 0 ? (
             <p>It logged nothing.</p>
           ) : (
-            <div class="wide" tabIndex={0} role="region" aria-label={`Log of ${plugin.name}, call ${index + 1}`}>
-              <table>
-                <caption>Log</caption>
-                <thead>
-                  <tr>
-                    <th scope="col">Level</th>
-                    <th scope="col">Text</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {log.map(({ level, message }, line) => (
-                    <tr key={line}>
-                      <th scope="row">{level}</th>
-                      <td class="text lines">
-                        <PlainText text={message} />
-                      </td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </div>
+            <Table label={`Log of ${plugin.name}, call ${index + 1}`} caption="Log" columns={["Level", "Text"]}>
+              {log.map(({ level, message }, line) => (
+                <tr key={line}>
+                  <th scope="row">{level}</th>
+                  <td class="text lines">
+                    <PlainText text={message} />
+                  </td>
+                </tr>
+              ))}
+            </Table>
           )}
         </details>
       ))}

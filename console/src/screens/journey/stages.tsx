@@ -2,6 +2,7 @@
 
 import type { Delivery, StoredEvent } from "../../api/client";
 import { PlainText } from "../../parts/plain_text";
+import { Table } from "../../parts/table";
 import { Time } from "../../parts/time";
 
 interface Stage {
@@ -21,31 +22,18 @@ interface Props {
 
 export function Stages(props: Props) {
   return (
-    <div class="wide" tabIndex={0} role="region" aria-label="Stages">
-      <table>
-        <caption>Stages</caption>
-        <thead>
-          <tr>
-            <th scope="col">Stage</th>
-            <th scope="col">Time</th>
-            <th scope="col">Duration</th>
-            <th scope="col">Verdict</th>
-          </tr>
-        </thead>
-        <tbody>
-          {stages(props).map(({ name, at, duration, verdict }) => (
-            <tr key={name}>
-              <th scope="row">{name}</th>
-              <td>{at && <Time at={at} />}</td>
-              <td>{duration !== null && length(duration)}</td>
-              <td class="text">
-                <PlainText text={verdict} />
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table label="Stages" caption="Stages" columns={["Stage", "Time", "Duration", "Verdict"]}>
+      {stages(props).map(({ name, at, duration, verdict }) => (
+        <tr key={name}>
+          <th scope="row">{name}</th>
+          <td>{at && <Time at={at} />}</td>
+          <td>{duration !== null && length(duration)}</td>
+          <td class="text">
+            <PlainText text={verdict} />
+          </td>
+        </tr>
+      ))}
+    </Table>
   );
 }
 

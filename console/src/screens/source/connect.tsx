@@ -3,6 +3,7 @@
 import type { IssuedSource, Vendor, VendorWay } from "../../api/client";
 import { Copyable } from "../../parts/copy";
 import { firstRequest, webhookUrl } from "../../parts/first_request";
+import { useHostUrl } from "../../parts/host_url";
 import { MarkedText } from "../../parts/marked_text";
 import { ShownSecret } from "../../parts/shown_secret";
 import { plugins } from "../../parts/source_words";
@@ -17,19 +18,26 @@ interface Props {
 }
 
 export function Connect({ issued, given, header, hasArrived }: Props) {
+  const host = useHostUrl();
   const secret = issued.secret ?? given;
   const scheme = String(issued.scheme);
-  const url = webhookUrl(issued.name, scheme === "url-token" ? `/${secret}` : "");
+  const url = webhookUrl(host?.url ?? "", issued.name, scheme, secret);
   const readsGeneric = plugins(issued.plugin).some((plugin) => ["generic", "auto", "none"].includes(plugin));
   const request = readsGeneric ? firstRequest({ url, scheme, header, secret }) : null;
   return (
     <section aria-labelledby="connect">
       <h2 id="connect">URL and secret</h2>
-      <p>
-        The URL begins with the address of this console. If the vendor reaches this host at another address, such as a proxy, replace the
-        part before <code>/api</code>.
-      </p>
-      <Copyable label="URL" text={url} />
+      {host?.isConfigured ? (
+        <p>
+          The URL begins with <code>public_url</code> of the configuration.
+        </p>
+      ) : (
+        <p>
+          The URL begins with the address of this console. If the vendor reaches this host at another address, such as a proxy, replace the
+          part before <code>/api</code>, or set <code>public_url</code>.
+        </p>
+      )}
+      {host && <Copyable label="URL" text={url} />}
       {issued.secret ? (
         <>
           <p>
@@ -40,7 +48,7 @@ export function Connect({ issued, given, header, hasArrived }: Props) {
       ) : (
         <p>{given === "" ? "This scheme has no secret." : "The secret is the one that you gave."}</p>
       )}
-      {request !== null && (
+      {host && request !== null && (
         <details>
           <summary>Send a first event from a terminal</summary>
           <Copyable label="Command" text={request} />

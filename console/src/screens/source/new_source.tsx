@@ -2,13 +2,15 @@
 
 import { useEffect } from "preact/hooks";
 import { useSignal } from "@preact/signals";
-import { call, textOf, type IssuedSource, type Plugin, type Vendor, type VendorWay } from "../../api/client";
+import { call, type IssuedSource, type Plugin, type Vendor, type VendorWay } from "../../api/client";
 import { Copyable } from "../../parts/copy";
 import { FirstEvent } from "../../parts/first_event";
+import { FirstPoll } from "../../parts/first_poll";
 import { MarkedText } from "../../parts/marked_text";
 import { PlainText } from "../../parts/plain_text";
+import { useTask } from "../../parts/task";
 import { useTitle } from "../../parts/title";
-import { Link, place, replace, replaceQuery } from "../../router";
+import { Link, place, replace, replaceQuery, useUnsaved } from "../../router";
 import { isAdmin } from "../../session";
 import { Connect, VendorSteps } from "./connect";
 import { SCHEMES } from "./schemes";
@@ -35,7 +37,7 @@ async function readKnown(): Promise<Known> {
 
 export function NewSource() {
   const known = useSignal<Known | null>(null);
-  const error = useSignal("");
+  const task = useTask();
   const registered = useSignal<Registered | null>(null);
   useTitle("New source");
   useEffect(() => {
@@ -45,10 +47,9 @@ export function NewSource() {
       replace({ path: `sources/${name}`, query: new URLSearchParams() });
       return;
     }
-    readKnown().then(
-      (read) => (known.value = read),
-      (failure: unknown) => (error.value = textOf(failure)),
-    );
+    void task.run(async () => {
+      known.value = await readKnown();
+    });
   }, []);
   const wait = (made: Registered) => {
     registered.value = made;
@@ -67,7 +68,7 @@ export function NewSource() {
   return (
     <>
       <h1>New source</h1>
-      <p role="alert">{error.value}</p>
+      <p role="alert">{task.error.value}</p>
       {known.value && registered.value === null && <Choose known={known.value} done={wait} />}
       {known.value && registered.value !== null && <Wait known={known.value} registered={registered.value} />}
     </>
@@ -151,6 +152,7 @@ function byProduct(vendors: Vendor[]): Vendor[] {
 }
 
 function Pulled({ vendor, way }: Chosen) {
+  const name = useSignal(vendor.name);
   return (
     <>
       <VendorSteps vendor={vendor} way={way} />
@@ -158,7 +160,7 @@ function Pulled({ vendor, way }: Chosen) {
         <h2 id="file">In the configuration file</h2>
         <p>
           The host reads this source, so that it stands in the configuration file only. Add this, with the values in the environment of the
-          host, which applies the file when it changes. The source is then among the <Link to="sources">sources</Link>.
+          host, which applies the file when it changes. The page waits for the first answer below.
         </p>
         <Copyable label="YAML" text={way.yaml} />
         <ul>
@@ -169,36 +171,46 @@ function Pulled({ vendor, way }: Chosen) {
           ))}
         </ul>
       </section>
+      <section aria-labelledby="first-answer">
+        <h2 id="first-answer">The first answer</h2>
+        <p>
+          <label>
+            Name of the source in the file{" "}
+            <input value={name.value} pattern={NAME_PATTERN} autocomplete="off" onChange={(event) => (name.value = event.currentTarget.value.trim())} />
+          </label>
+        </p>
+        {name.value !== "" && <FirstPoll key={name.value} source={name.value} checks={vendor.checks} hasFacts />}
+      </section>
     </>
   );
 }
 
 // The form of a vendor's way, or of any other sender.
 function Form({ known, chosen, done }: { known: Known; chosen: Chosen | null; done: (made: Registered) => void }) {
-  const error = useSignal("");
-  const isBusy = useSignal(false);
+  const task = useTask();
   const scheme = useSignal("hookmill");
-  const submit = async (event: SubmitEvent) => {
+  const isTyped = useSignal(false);
+  useUnsaved(isTyped.value, "The source is not registered, and what you typed is not kept.");
+  const typed = () => {
+    task.error.value = "";
+    isTyped.value = true;
+  };
+  const submit = (event: SubmitEvent) => {
     event.preventDefault();
     const fields = new FormData(event.currentTarget as HTMLFormElement);
     const text = (name: string) => String(fields.get(name) ?? "").trim();
     const secret = text("secret");
-    isBusy.value = true;
-    error.value = "";
-    try {
+    void task.run(async () => {
       const keys = chosen ? ofVendor(chosen, text) : { plugin: text("plugin"), scheme: ofScheme(scheme.value, text("header")) };
       const body = { source: text("name"), ...keys, ...(secret === "" ? {} : { secret }) };
       const issued = await call("post", "/api/webhooks", { body });
       done({ issued, given: secret, header: headerOf(keys.scheme), chosen });
-    } catch (failure) {
-      error.value = textOf(failure);
-    }
-    isBusy.value = false;
+    });
   };
   const plugin = chosen?.vendor.name;
   const hasSecret = chosen ? chosen.way.yaml.includes("\n    secret: ") : scheme.value !== "none";
   return (
-    <form class="new-source" onSubmit={(event) => void submit(event)} onInput={() => (error.value = "")}>
+    <form class="new-source" onSubmit={submit} onInput={typed}>
       {plugin !== undefined && !known.loaded.includes(plugin) && (
         <p>
           ✗ The plugin <code>{plugin}</code> is not loaded. Payloads wait until <code>{plugin}.wasm</code> is in the plugins folder of the host.
@@ -253,9 +265,9 @@ function Form({ known, chosen, done }: { known: Known; chosen: Chosen | null; do
         </>
       )}
       <p>
-        <button disabled={isBusy.value}>Register the source</button>
+        <button disabled={task.isBusy.value}>Register the source</button>
       </p>
-      <p role="alert">{error.value}</p>
+      <p role="alert">{task.error.value}</p>
     </form>
   );
 }

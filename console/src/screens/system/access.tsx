@@ -6,6 +6,7 @@ import type { Act } from "../../parts/changes";
 import { QuestionButton } from "../../parts/question";
 import { useLiveValue } from "../../parts/live_value";
 import { PlainText } from "../../parts/plain_text";
+import { Table } from "../../parts/table";
 import { Time } from "../../parts/time";
 import { session } from "../../session";
 
@@ -41,92 +42,64 @@ export function Access({ act }: { act: Act }) {
         </p>
       )}
       {value && value.tokens.length > 0 && (
-        <div class="wide" tabIndex={0} role="region" aria-label="Table of tokens">
-          <table>
-            <caption>Tokens</caption>
-            <thead>
-              <tr>
-                <th scope="col">Name</th>
-                <th scope="col">Scope</th>
-                <th scope="col">Created</th>
-                <th scope="col">Expires</th>
-                <th scope="col">Actions</th>
-              </tr>
-            </thead>
-            <tbody>
-              {value.tokens.map(({ name, scope, created_at, expires_at }) => (
-                <tr key={name}>
-                  <th scope="row">
-                    <PlainText text={name} />
-                  </th>
-                  <td>{scope}</td>
-                  <td>
-                    <Time at={created_at} />
-                  </td>
-                  <td>{expires_at === null ? "never" : <Time at={expires_at} />}</td>
-                  <td>
-                    <QuestionButton
-                      label="Revoke"
-                      about={name}
-                      title={`Revoke the token ${name}?`}
-                      yes="Revoke"
-                      agreed={() => void revoke(name)}
-                    >
-                      <p>
-                        Programs that use it, and its sessions, are refused from now on.
-                        {name === session.value?.token && " This is the token of your session, which ends too."}
-                      </p>
-                    </QuestionButton>
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table label="Table of tokens" caption="Tokens" columns={["Name", "Scope", "Created", "Expires", "Actions"]}>
+          {value.tokens.map(({ name, scope, created_at, expires_at }) => (
+            <tr key={name}>
+              <th scope="row">
+                <PlainText text={name} />
+              </th>
+              <td>{scope}</td>
+              <td>
+                <Time at={created_at} />
+              </td>
+              <td>{expires_at === null ? "never" : <Time at={expires_at} />}</td>
+              <td>
+                <QuestionButton
+                  label="Revoke"
+                  about={name}
+                  title={`Revoke the token ${name}?`}
+                  yes="Revoke"
+                  agreed={() => void revoke(name)}
+                >
+                  <p>
+                    Programs that use it, and its sessions, are refused from now on.
+                    {name === session.value?.token && " This is the token of your session, which ends too."}
+                  </p>
+                </QuestionButton>
+              </td>
+            </tr>
+          ))}
+        </Table>
       )}
       {value && (
-        <div class="wide" tabIndex={0} role="region" aria-label="Table of sessions">
-          <table>
-            <caption>Sessions of browsers</caption>
-            <thead>
-              <tr>
-                <th scope="col">Token</th>
-                <th scope="col">Began</th>
-                <th scope="col">Used</th>
-                <th scope="col">Ends</th>
-                <th scope="col">Actions</th>
-              </tr>
-            </thead>
-            <tbody>
-              {value.sessions.map(({ id, own, token, created_at, used_at, expires_at }) => (
-                <tr key={id}>
-                  <th scope="row">
-                    <PlainText text={token} />
-                    {own && " (this browser)"}
-                  </th>
-                  <td>
-                    <Time at={created_at} />
-                  </td>
-                  <td>{age(used_at)} ago</td>
-                  <td>
-                    <Time at={expires_at} />
-                  </td>
-                  <td>
-                    <QuestionButton
-                      label="End"
-                      about={`session of ${token}`}
-                      title={`End this session of ${token}?`}
-                      yes="End"
-                      agreed={() => void end(id, token)}
-                    >
-                      <p>{own ? "This is your own session: you" : "Its user"} would have to sign in again.</p>
-                    </QuestionButton>
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table label="Table of sessions" caption="Sessions of browsers" columns={["Token", "Began", "Used", "Ends", "Actions"]}>
+          {value.sessions.map(({ id, own, token, created_at, used_at, expires_at }) => (
+            <tr key={id}>
+              <th scope="row">
+                <PlainText text={token} />
+                {own && " (this browser)"}
+              </th>
+              <td>
+                <Time at={created_at} />
+              </td>
+              <td>{age(used_at)} ago</td>
+              <td>
+                <Time at={expires_at} />
+              </td>
+              <td>
+                <QuestionButton
+                  label="End"
+                  about={`session of ${token}`}
+                  title={`End this session of ${token}?`}
+                  yes="End"
+                  agreed={() => void end(id, token)}
+                >
+                  <p>{own ? "This is your own session: you" : "Its user"} would have to sign in again.</p>
+                </QuestionButton>
+              </td>
+            </tr>
+          ))}
+        </Table>
       )}
     </>
   );

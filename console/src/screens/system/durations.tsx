@@ -3,6 +3,7 @@
 import { readMetrics } from "../../api/client";
 import { bound, count, histograms, type Histogram } from "./histograms";
 import { useLiveValue } from "../../parts/live_value";
+import { Table } from "../../parts/table";
 
 const READ_EVERY_MS = 15_000;
 
@@ -15,29 +16,21 @@ export function Durations() {
     <>
       <h2>Durations since the start</h2>
       {error !== "" && <p role="alert">{error}</p>}
-      <div class="wide" tabIndex={0} role="region" aria-label="Table of durations">
-        <table class="rows">
-          <caption class="visually-hidden">Durations since the start</caption>
-          <thead>
-            <tr>
-              <th scope="col">Of each</th>
-              <th scope="col">Number</th>
-              <th scope="col">Half within</th>
-              <th scope="col">95 % within</th>
-            </tr>
-          </thead>
-          <tbody>
-            {[...commits, ...mappers].map((of) => (
-              <tr key={of.name}>
-                <th scope="row">{of.name}</th>
-                <td>{count(of).toLocaleString()}</td>
-                <td>{within(of, 0.5)}</td>
-                <td>{within(of, 0.95)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        label="Table of durations"
+        summary="Durations since the start"
+        columns={["Of each", "Number", "Half within", "95 % within"]}
+        class="rows"
+      >
+        {[...commits, ...mappers].map((of) => (
+          <tr key={of.name}>
+            <th scope="row">{of.name}</th>
+            <td>{count(of).toLocaleString()}</td>
+            <td>{within(of, 0.5)}</td>
+            <td>{within(of, 0.95)}</td>
+          </tr>
+        ))}
+      </Table>
     </>
   );
 }

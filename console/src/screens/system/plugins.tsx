@@ -1,10 +1,12 @@
 // The plugins: live versions, why a file is not live, and all known versions with their proofs.
 
 import { useSignal } from "@preact/signals";
-import { call, textOf, type Plugin, type PluginWithVersions } from "../../api/client";
+import { call, type Plugin, type PluginWithVersions } from "../../api/client";
 import { useLiveValue } from "../../parts/live_value";
 import { PlainText } from "../../parts/plain_text";
 import { PluginVersions } from "../../parts/plugin_versions";
+import { Table } from "../../parts/table";
+import { useTask } from "../../parts/task";
 import { Time } from "../../parts/time";
 import { Link } from "../../router";
 
@@ -26,27 +28,15 @@ export function Plugins() {
         </p>
       )}
       {value && value.length > 0 && (
-        <div class="wide" tabIndex={0} role="region" aria-label="Table of plugins">
-          <table>
-            <caption class="visually-hidden">Plugins by name</caption>
-            <thead>
-              <tr>
-                <th scope="col">Name</th>
-                <th scope="col">Kind</th>
-                <th scope="col">Version</th>
-                <th scope="col">SHA-256</th>
-                <th scope="col">Loaded</th>
-                <th scope="col">State</th>
-                <th scope="col">Versions</th>
-              </tr>
-            </thead>
-            <tbody>
-              {value.map((plugin) => (
-                <Row key={plugin.name} plugin={plugin} />
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table
+          label="Table of plugins"
+          summary="Plugins by name"
+          columns={["Name", "Kind", "Version", "SHA-256", "Loaded", "State", "Versions"]}
+        >
+          {value.map((plugin) => (
+            <Row key={plugin.name} plugin={plugin} />
+          ))}
+        </Table>
       )}
     </>
   );
@@ -82,21 +72,19 @@ function Row({ plugin }: { plugin: Plugin }) {
 // The versions are read when they are opened.
 function Versions({ name }: { name: string }) {
   const plugin = useSignal<PluginWithVersions | null>(null);
-  const error = useSignal("");
-  const open = async (event: Event) => {
+  const task = useTask();
+  const open = (event: Event) => {
     if (!(event.currentTarget as HTMLDetailsElement).open) return;
-    try {
-      plugin.value = await call("get", "/api/plugins/{name}", { id: name });
-    } catch (failure) {
-      error.value = textOf(failure);
-    }
+    void task.run(async (signal) => {
+      plugin.value = await call("get", "/api/plugins/{name}", { id: name, signal });
+    });
   };
   return (
-    <details onToggle={(event) => void open(event)}>
+    <details onToggle={open}>
       <summary>
         Show<span class="visually-hidden"> the versions of {name}</span>
       </summary>
-      {error.value !== "" && <p role="alert">{error.value}</p>}
+      {task.error.value !== "" && <p role="alert">{task.error.value}</p>}
       {plugin.value && <PluginVersions plugin={plugin.value} />}
     </details>
   );

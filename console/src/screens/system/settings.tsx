@@ -4,6 +4,7 @@ import { useSignal } from "@preact/signals";
 import { call } from "../../api/client";
 import { useLiveValue } from "../../parts/live_value";
 import { PlainText } from "../../parts/plain_text";
+import { Table } from "../../parts/table";
 
 const READ_EVERY_MS = 15_000;
 const ORIGINS: Record<string, string> = { file: "file", environment: "environment", default: "default", api: "API" };
@@ -32,29 +33,17 @@ export function Settings() {
           Hide defaults
         </label>
       </form>
-      <div class="wide bounded" tabIndex={0} role="region" aria-label="Table of settings">
-        <table>
-          <caption class="visually-hidden">Settings by key</caption>
-          <thead>
-            <tr>
-              <th scope="col">Key</th>
-              <th scope="col">Value</th>
-              <th scope="col">Origin</th>
-            </tr>
-          </thead>
-          <tbody>
-            {shown.map(({ key, value, origin }) => (
-              <tr key={key}>
-                <th scope="row">
-                  <PlainText text={key} />
-                </th>
-                <td class="text">{value === null ? <i>hidden</i> : <PlainText text={value} />}</td>
-                <td>{ORIGINS[origin]}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table label="Table of settings" summary="Settings by key" columns={["Key", "Value", "Origin"]} frameClass="bounded">
+        {shown.map(({ key, value, origin }) => (
+          <tr key={key}>
+            <th scope="row">
+              <PlainText text={key} />
+            </th>
+            <td class="text">{value === null ? <i>hidden</i> : <PlainText text={value} />}</td>
+            <td>{ORIGINS[origin]}</td>
+          </tr>
+        ))}
+      </Table>
       {value && shown.length === 0 && <p>No key contains this text.</p>}
     </>
   );

@@ -4,6 +4,7 @@ import { call, type ReadOptions } from "../../api/client";
 import { age, exactDuration } from "../../parts/age";
 import { useLiveValue } from "../../parts/live_value";
 import { PlainText } from "../../parts/plain_text";
+import { Table } from "../../parts/table";
 import { Day, Time } from "../../parts/time";
 
 const READ_EVERY_MS = 15_000;
@@ -86,36 +87,26 @@ export function Space() {
           </>
         )}
       </dl>
-      <div class="wide" tabIndex={0} role="region" aria-label="Table of stored rows">
-        <table class="rows">
-          <caption>Stored rows</caption>
-          <thead>
-            <tr>
-              <th scope="col">Kind</th>
-              <th scope="col">Rows</th>
-              <th scope="col">Size</th>
-              <th scope="col">Oldest day (UTC)</th>
-              <th scope="col">Kept for</th>
-              <th scope="col">Due within a day</th>
+      <Table
+        label="Table of stored rows"
+        caption="Stored rows"
+        columns={["Kind", "Rows", "Size", "Oldest day (UTC)", "Kept for", "Due within a day"]}
+        class="rows"
+      >
+        {storage.stored.map(({ kind, rows, bytes, oldest_day }) => {
+          const due = storage.retention.find((known) => known.kind === kind);
+          return (
+            <tr key={kind}>
+              <th scope="row">{kind}</th>
+              <td>{rows.toLocaleString()}</td>
+              <td>{size(bytes)}</td>
+              <td>{oldest_day !== null && <Day at={oldest_day} />}</td>
+              <td>{due === undefined ? "" : due.age_seconds === null ? "ever" : exactDuration(due.age_seconds)}</td>
+              <td>{due && due.age_seconds !== null && `${due.due_rows.toLocaleString()} rows, ${size(due.due_bytes)}`}</td>
             </tr>
-          </thead>
-          <tbody>
-            {storage.stored.map(({ kind, rows, bytes, oldest_day }) => {
-              const due = storage.retention.find((known) => known.kind === kind);
-              return (
-                <tr key={kind}>
-                  <th scope="row">{kind}</th>
-                  <td>{rows.toLocaleString()}</td>
-                  <td>{size(bytes)}</td>
-                  <td>{oldest_day !== null && <Day at={oldest_day} />}</td>
-                  <td>{due === undefined ? "" : due.age_seconds === null ? "ever" : exactDuration(due.age_seconds)}</td>
-                  <td>{due && due.age_seconds !== null && `${due.due_rows.toLocaleString()} rows, ${size(due.due_bytes)}`}</td>
-                </tr>
-              );
-            })}
-          </tbody>
-        </table>
-      </div>
+          );
+        })}
+      </Table>
     </>
   );
 }

@@ -1,6 +1,6 @@
 //! A list or a page of one.
 
-use hookmill_store::Unreadable;
+use hookmill_store::{BoundedCount, Unreadable};
 use serde::{Deserialize, Serialize};
 
 /// A list or a page of one.
@@ -10,6 +10,15 @@ pub struct List<T> {
     pub data: Vec<T>,
     /// The `cursor` of the next page; null at the end.
     pub next_cursor: Option<String>,
+}
+
+/// The number of rows of a list, up to a bound.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ShownCount {
+    /// The number of rows that were counted.
+    pub count: usize,
+    /// Whether there may be more.
+    pub has_more: bool,
 }
 
 /// An item of a list, or the reason why this item cannot be shown.
@@ -27,5 +36,11 @@ impl<T> List<T> {
     /// Returns a list that has no further page.
     pub fn complete(rows: impl IntoIterator<Item = T>) -> Self {
         Self { data: rows.into_iter().collect(), next_cursor: None }
+    }
+}
+
+impl From<BoundedCount> for ShownCount {
+    fn from(BoundedCount { count, has_more }: BoundedCount) -> Self {
+        Self { count, has_more }
     }
 }

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct Overview {
     /// The version of the host.
     pub version: String,
+    /// The URL at which others reach the host, if `public_url` is configured.
+    pub public_url: Option<String>,
     /// The incidents that are not resolved, closed or false positives, the highest severity first.
     pub open_incidents: Vec<ShownOpenIncidents>,
     /// The events that are not mapped.

@@ -1,5 +1,6 @@
 //! Plugins.
 
+use super::event::{EventBody, NamedText};
 use hookmill_incident::{given, words};
 use hookmill_sandbox::Kind;
 use hookmill_store::{ProofReport, VersionState};
@@ -73,6 +74,17 @@ pub struct ShownPluginVersion {
     pub report: Option<ProofReport>,
 }
 
+/// A payload from the folder `NAME.samples` of a plugin.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PluginSample {
+    /// The headers.
+    pub headers: Vec<NamedText>,
+    /// Further values that mappers see.
+    pub context: Vec<NamedText>,
+    /// The body.
+    pub body: EventBody,
+}
+
 /// The body of a dry run of a plugin. One of `payload`, `body` and `event` is given.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -94,6 +106,8 @@ pub struct PluginDryRunRequest {
     pub against: Option<String>,
     /// The headers of the payload.
     pub headers: BTreeMap<String, String>,
+    /// The context of the payload, such as `query.NAME`.
+    pub context: BTreeMap<String, String>,
     /// The source whose settings are used.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub source: Option<String>,

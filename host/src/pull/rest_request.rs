@@ -1,0 +1,53 @@
+//! The requests of an `http-poll`.
+
+use super::request_body::RequestBody;
+use super::request_text::{RequestText, RequestValues};
+use hookmill_connection::{Code, Failure, Request};
+use hookmill_incident::words;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Method, Url};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+words!(
+    /// The method of requests.
+    PollMethod {
+        /// Without a body.
+        Get = "GET",
+        /// With or without a body.
+        Post = "POST",
+    }
+);
+
+/// A request for a page of a list, or for details.
+#[derive(Debug)]
+pub struct RestRequest {
+    /// The method.
+    pub method: PollMethod,
+    /// The URL, which may be relative to that of the source.
+    pub url: RequestText,
+    /// The body.
+    pub body: Option<RequestBody>,
+}
+
+impl RestRequest {
+    /// Returns the URL with these values.
+    ///
+    /// # Errors
+    /// Returns an error if the result is not a URL.
+    pub(super) fn url(&self, base: &Url, values: &RequestValues<'_>) -> Result<Url, Failure> {
+        let url = base.join(&self.url.url(values));
+        url.map_err(|error| Failure::new(Code::Request, format!("`url` is not a URL: {error}")))
+    }
+
+    /// Returns the request to a URL with these values.
+    pub(super) fn to(&self, url: Url, values: &RequestValues<'_>) -> Request {
+        let method = match self.method {
+            PollMethod::Get => Method::GET,
+            PollMethod::Post => Method::POST,
+        };
+        let body = self.body.as_ref().map(|body| body.written(values).into_bytes());
+        let headers = HeaderMap::from_iter(body.as_ref().map(|_| (CONTENT_TYPE, JSON)));
+        Request { method, url, headers, body: body.unwrap_or_default() }
+    }
+}

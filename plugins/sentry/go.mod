@@ -1,0 +1,7 @@
+module sentry
+
+go 1.24
+
+require hookmill v0.0.0
+
+replace hookmill => ./sdk
