@@ -87,6 +87,36 @@ pub(super) const SAMPLES: &[DemoSample] = samples![
     "okta" "bypass-and-grant" Expect::Creates(2);
     "guardduty" "eventbridge-port-probe" Expect::Creates(1);
     "guardduty" "archived-credential-exfiltration" Expect::Creates(1);
+    "abnormal" "threat" Expect::Creates(1);
+    "alertmanager" "firing" Expect::Creates(1);
+    "carbon-black" "cb-analytics" Expect::Creates(1);
+    "cloudflare" "network-attack" Expect::Creates(1);
+    "cortex-xdr" "incident-new" Expect::Creates(1);
+    "darktrace" "breach" Expect::Creates(1);
+    "defender-xdr" "older-incident" Expect::Creates(1);
+    "falco" "sensitive-file" Expect::Creates(1);
+    "gitguardian" "incident" Expect::Creates(1);
+    "github" "secret-reopened-without-header" Expect::Creates(1);
+    "google-scc" "notification-new" Expect::Creates(1);
+    "grafana" "firing" Expect::Creates(1);
+    "insightidr" "investigation" Expect::Creates(1);
+    "misp" "event" Expect::Creates(1);
+    "netskope" "policy-block" Expect::Creates(1);
+    "orca" "vm" Expect::Creates(1);
+    "proofpoint-tap" "click-of-a-forwarder" Expect::Creates(1);
+    "qradar" "username" Expect::Creates(1);
+    "recorded-future" "classic-alert" Expect::Creates(1);
+    "security-hub" "eventbridge-new" Expect::Creates(1);
+    "sentinel" "incident-new" Expect::Creates(1);
+    "sentinelone" "uam-alert" Expect::Creates(1);
+    "sentry" "issue-created" Expect::Creates(1);
+    "snyk" "package-issue" Expect::Creates(1);
+    "sophos-central" "alert" Expect::Creates(1);
+    "thinkst-canary" "webhook-file-opened" Expect::Creates(1);
+    "vision-one" "workbench-new" Expect::Creates(1);
+    "wazuh" "sshd-level-10" Expect::Creates(1);
+    "wiz" "webhook-issue-created" Expect::Creates(1);
+    "zerofox" "dark-web" Expect::Creates(1);
 ];
 
 /// The bundled vendors, each once.
