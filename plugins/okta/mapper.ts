@@ -114,7 +114,8 @@ function incident(entry: unknown, uuid: string, type: string, rule: Rule, consol
   const who = text(actor, "displayName") ?? text(actor, "alternateId") ?? "Unknown user";
 
   const message = field(entry, "displayMessage") ?? type;
-  const found = new Incident(uuid, rule.titled && reason ? `${message}: ${reason}` : message);
+  const titles = { alone: `${reason}: ${text(actor, "alternateId") ?? who}`, "with the message": `${message}: ${reason}` };
+  const found = new Incident(uuid, rule.titled && reason ? titles[rule.titled] : message);
   const parts = [`${who}: ${type}`, result && `outcome ${result}`, place && `from ${place}`];
   found.description = parts.filter(Boolean).join(", ");
   found.category = rule.category;

@@ -117,6 +117,12 @@ pub(super) const SAMPLES: &[DemoSample] = samples![
     "wazuh" "sshd-level-10" Expect::Creates(1);
     "wiz" "webhook-issue-created" Expect::Creates(1);
     "zerofox" "dark-web" Expect::Creates(1);
+    "cybereason" "detection-malop" Expect::Creates(1);
+    "extrahop" "detection" Expect::Creates(1);
+    "google-workspace" "suspicious-login" Expect::Creates(1);
+    "mimecast" "siem-virus" Expect::Creates(1);
+    "prisma-cloud" "alert" Expect::Creates(1);
+    "vectra" "rux-detection" Expect::Creates(1);
 ];
 
 /// The bundled vendors, each once.

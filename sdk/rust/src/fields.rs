@@ -68,7 +68,7 @@ impl<'a> Fields<'a> {
     /// [`Incident::keep_rest`](crate::Incident::keep_rest), which keeps the types of the members that were not.
     pub fn is_read(&self, name: &str) -> bool {
         let is_of = |path: &str| path.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-        self.0.iter().any(|field| field.is_read.get() && is_of(&field.path))
+        self.list.iter().any(|field| field.is_read.get() && is_of(&field.path))
     }
 
     /// Returns all paths with present values, in the payload's order.
