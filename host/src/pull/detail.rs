@@ -20,17 +20,27 @@ pub struct Detail {
 }
 
 impl Detail {
-    /// Returns the id in an item of the list.
+    /// Returns the ids in the items of a list, and the items without one, which are events as they are.
     ///
     /// # Errors
-    /// Returns an error if there is none.
-    pub(super) fn id_of(&self, item: &RawValue) -> Result<Value, Failure> {
-        let found = self.id.find(item.get().as_bytes()).ok().flatten();
-        let id = found.and_then(|id| serde_json::from_str(id.get()).ok());
-        let id = id.filter(|id: &Value| id.is_string() || id.is_number());
-        id.ok_or_else(|| {
-            let text = format!("the server's answer: an item has no id at `detail.id`, {}", self.id);
-            Failure::new(Code::Answer, text)
-        })
+    /// Returns an error if there are items, and none has an id.
+    pub(super) fn ids_of<'i>(&self, items: &[&'i RawValue]) -> Result<(Vec<Value>, Vec<&'i RawValue>), Failure> {
+        let (mut ids, mut without) = (Vec::new(), Vec::new());
+        for item in items {
+            match self.id_of(item) {
+                Some(id) => ids.push(id),
+                None => without.push(*item),
+            }
+        }
+        if ids.is_empty() && !without.is_empty() {
+            let text = format!("the server's answer: no item has an id at `detail.id`, {}", self.id);
+            return Err(Failure::new(Code::Answer, text));
+        }
+        Ok((ids, without))
+    }
+
+    fn id_of(&self, item: &RawValue) -> Option<Value> {
+        let id = self.id.find(item.get().as_bytes()).ok()??;
+        serde_json::from_str(id.get()).ok().filter(|id: &Value| id.is_string() || id.is_number())
     }
 }
