@@ -26,7 +26,7 @@ RUN_TESTS = cargo $(if $(shell cargo nextest --version 2>/dev/null),nextest run 
 CONSOLE = console/dist/index.html.gz
 
 # Bundled mappers that are not in Rust, whose payloads no cargo test runs.
-OTHERS = falco guardduty okta sentry
+OTHERS = cybereason falco google-workspace guardduty okta sentry
 
 # The duration of each fuzz target.
 FUZZ_S = 30

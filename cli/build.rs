@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 /// The kinds of files that belong to a project.
-const ENDINGS: [&str; 6] = ["json", "py", "rs", "toml", "ts", "txt"];
+const ENDINGS: [&str; 8] = ["go", "json", "mod", "py", "rs", "toml", "ts", "txt"];
 /// Files that belong to the repository only, or that a tool writes anew.
 const LEFT_OUT: [&str; 2] = ["package-lock.json", "vendor.yaml"];
 

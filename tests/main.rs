@@ -23,6 +23,7 @@ mod backup_schedule;
 mod clocks;
 mod commands;
 mod config;
+mod config_errors;
 mod conformance;
 mod console;
 mod coverage;

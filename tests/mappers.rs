@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 /// The mappers in Rust and Go, each with one of its payloads.
-const SAMPLES: [(&str, &str); 37] = [
+const SAMPLES: [(&str, &str); 41] = [
     ("abnormal", "threat"),
     ("alertmanager", "firing"),
     ("carbon-black", "cb-analytics"),
@@ -17,6 +17,7 @@ const SAMPLES: [(&str, &str); 37] = [
     ("defender-office365", "seed"),
     ("defender-xdr", "older-incident"),
     ("elastic", "seed"),
+    ("extrahop", "detection"),
     ("falco", "sensitive-file"),
     ("generic", "seed"),
     ("gitguardian", "incident"),
@@ -24,10 +25,12 @@ const SAMPLES: [(&str, &str); 37] = [
     ("google-scc", "notification-new"),
     ("grafana", "firing"),
     ("insightidr", "investigation"),
+    ("mimecast", "siem-virus"),
     ("misp", "event"),
     ("netskope", "policy-block"),
     ("opencti", "incident"),
     ("orca", "vm"),
+    ("prisma-cloud", "alert"),
     ("proofpoint-tap", "click-of-a-forwarder"),
     ("qradar", "username"),
     ("recorded-future", "classic-alert"),
@@ -40,6 +43,7 @@ const SAMPLES: [(&str, &str); 37] = [
     ("splunk", "seed"),
     ("thehive", "seed"),
     ("thinkst-canary", "webhook-file-opened"),
+    ("vectra", "rux-detection"),
     ("vision-one", "workbench-new"),
     ("wazuh", "sshd-level-10"),
     ("wiz", "webhook-issue-created"),
@@ -121,7 +125,12 @@ async fn no_bundled_mapper_accepts_the_payload_of_another() {
 /// Mappers that contain an interpreter.
 #[tokio::test]
 async fn bundled_mappers_in_other_languages_map_in_a_host() {
-    let samples = [("okta", "two-events"), ("guardduty", "archived-credential-exfiltration")];
+    let samples = [
+        ("okta", "two-events"),
+        ("guardduty", "archived-credential-exfiltration"),
+        ("google-workspace", "suspicious-login"),
+        ("cybereason", "detection-malop"),
+    ];
     let sources: String = samples.iter().map(|(name, _)| format!("  {name}: {{ secret: {SECRET} }}\n")).collect();
     let mut folder = Folder::new(&format!("sources:\n{sources}"));
     for (name, _) in samples {

@@ -182,17 +182,31 @@ async fn nothing_is_lost_or_doubled_if_the_host_is_killed_between_details() {
     assert_eq!(bodies(&host, "items").await, [r#"{"id":"a"}"#, r#"{"id":"b"}"#]);
 }
 
+/// One wrong item does not hold up the others.
+#[tokio::test]
+async fn an_item_without_an_id_is_an_event_as_it_is() {
+    let list = Page::json(&json!([{"id": "a"}, {"id": null}]));
+    let server = Server::start([list, Page::json(&json!({"id": "a", "is": "whole"}))]).await;
+    let keys = once(", detail: { url: /items/ITEM_ID, id: /id }");
+    let folder = folder(&poll_of("items", &server, "/ids", &keys));
+    let host = folder.start().await;
+    source_when(&host, "items", |source| source["accepted"] == 2).await;
+    let mut stored = bodies(&host, "items").await;
+    stored.sort();
+    assert_eq!(stored, [r#"{"id":"a","is":"whole"}"#, r#"{"id":null}"#]);
+}
+
 /// The page is requested again, and is not taken for one that repeats.
 #[tokio::test]
-async fn an_item_without_an_id_is_an_error() {
-    let wrong = || Page::json(&json!([{"id": "a"}, {"id": null}]));
+async fn a_list_without_any_id_is_an_error() {
+    let wrong = || Page::json(&json!([{"name": "a"}, {"id": null}]));
     let right = [Page::json(&json!([{"id": "a"}])), Page::json(&json!({"id": "a"})), Page::json(&json!([]))];
     let server = Server::start([wrong(), wrong()].into_iter().chain(right)).await;
     let keys = once(", detail: { url: /items/ITEM_ID, id: /id }");
     let folder = folder(&poll_of("items", &server, "/ids?page=NEXT_PAGE", &keys));
     let host = folder.start().await;
     let source = source_when(&host, "items", |source| source["accepted"] == 1).await;
-    assert_eq!(source["last_error"]["message"], "the server's answer: an item has no id at `detail.id`, /id");
+    assert_eq!(source["last_error"]["message"], "the server's answer: no item has an id at `detail.id`, /id");
     let lines: Vec<String> = server.asked(5).await.iter().map(|asked| asked.line.clone()).collect();
     let (first, detail) = ("GET /ids?page=1", "GET /items/a");
     assert_eq!(lines, [first, first, first, detail, "GET /ids?page=2"]);

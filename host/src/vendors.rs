@@ -126,7 +126,11 @@ mod tests {
     use super::*;
     use crate::config::{Config, SourceDeclaration};
     use std::collections::BTreeSet;
-    use std::path::Path;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
+    /// The name of the file with a private key.
+    const KEY_FILE: &str = "client.key";
 
     /// Returns the names of `${NAME}` in a text.
     fn references(text: &str) -> BTreeSet<&str> {
@@ -137,6 +141,7 @@ mod tests {
     fn filled(text: &str) -> String {
         let value = |name: &str| match name {
             "SERVICE_ACCOUNT" => "push@an-example.iam.gserviceaccount.com",
+            "KEY_FILE" => KEY_FILE,
             "TOPIC_ARN" => "arn:aws:sns:eu-central-1:123456789012:example",
             name if name.ends_with("_SECRET") => "user:only-an-example-of-a-secret",
             _ => "an-example.example",
@@ -146,6 +151,10 @@ mod tests {
 
     #[test]
     fn each_way_is_a_source_that_a_host_accepts() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = folder.path().join(KEY_FILE);
+        std::fs::write(&key, rcgen::KeyPair::generate().unwrap().serialize_pem()).unwrap();
+        std::fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
         for vendor in bundled().unwrap() {
             let name = &vendor.name;
             assert!(!vendor.sends.is_empty() && !vendor.ways.is_empty() && !vendor.checks.is_empty(), "{name}");
@@ -154,7 +163,7 @@ mod tests {
                 let declaration = Value::Object(way.declaration(name)).to_string();
                 let known: BTreeSet<&str> = way.values.iter().map(|value| value.name.as_str()).collect();
                 assert_eq!(references(&declaration), known, "{name}: {}", way.title);
-                let config = Config::parse(&filled(&way.yaml), Path::new("/"));
+                let config = Config::parse(&filled(&way.yaml), folder.path());
                 config.unwrap_or_else(|error| panic!("{name}: {}: {error:#}\n{}", way.title, way.yaml));
                 let is_registered =
                     SourceDeclaration::from_json(serde_json::from_str(&filled(&declaration)).unwrap()).is_ok();

@@ -1,33 +1,33 @@
 //! Alerts of Falcon's Alerts API, version 2: names in snake case, one shape for all products.
 
-use super::{indicator_type, read_state};
-use hookmill_sdk::{Fields, Incident, Observable, Scale, Severity, State, timestamp};
+use super::{Roles, indicator_type, observe, state};
+use hookmill_sdk::{Fields, Incident, Observable, Scale, Severity};
 
-/// The fields with observables, and their roles. The first role of an observable is kept.
-const OBSERVABLES: [(&str, &str, &[&str]); 15] = [
+const OBSERVABLES: &Roles = &[
     ("hostname", "affected host", &["device.hostname", "hostname", "host_name", "source_endpoint_host_name"]),
     ("hostname", "target", &["target_endpoint_host_name"]),
     ("ip", "affected host", &["device.local_ip", "device.external_ip", "local_ip", "source_endpoint_address_ip4"]),
+    ("hostname", "affected host", &["computer_name"]),
+    ("ip", "affected host", &["source_endpoint_ip_address"]),
     ("mac", "affected host", &["device.mac_address", "mac_address"]),
     ("ip", "caller", &["source_ip_address"]),
     ("user-account", "target account", &["target_account_name"]),
     ("mail", "user", &["source_account_upn", "user_principal", "user_email"]),
     ("hash", "process image", &["sha256", "sha1", "md5"]),
     ("filename", "process image", &["filename"]),
-    ("ip", "contacted", &["network_accesses.remote_address", "dst_ip"]),
-    ("domain", "looked up", &["dns_requests.domain_name"]),
+    ("ip", "contacted", &["network_accesses.remote_address", "mobile_network_connections.remote_address", "dst_ip"]),
+    ("url", "contacted", &["mobile_network_connections.url"]),
+    ("domain", "looked up", &["dns_requests.domain_name", "mobile_dns_requests.domain_name"]),
     ("filename", "written", &["files_written.filename", "executables_written.filename", "quarantined_files.filename"]),
     ("hash", "quarantined", &["quarantined_files.sha256"]),
     ("other", "affected resource", &["resource_id"]),
     ("ip", "involved", &["source_ips", "destination_ips", "ipv4_addresses", "ipv6_addresses"]),
-];
-const INVOLVED: [(&str, &[&str]); 6] = [
-    ("hostname", &["host_names", "source_hosts", "destination_hosts"]),
-    ("user-account", &["user_names", "users"]),
-    ("mail", &["email_addresses"]),
-    ("hash", &["sha256_hashes", "md5_hashes"]),
-    ("domain", &["domain_names", "domains"]),
-    ("url", &["url", "urls"]),
+    ("hostname", "involved", &["host_names", "source_hosts", "destination_hosts"]),
+    ("user-account", "involved", &["user_names", "users"]),
+    ("mail", "involved", &["email_addresses"]),
+    ("hash", "involved", &["sha256_hashes", "md5_hashes"]),
+    ("domain", "involved", &["domain_names", "domains"]),
+    ("url", "involved", &["url", "urls"]),
 ];
 /// When it happened. `timestamp` is when Falcon saw it.
 const TIMES: [&str; 5] = ["first_timestamp", "start_time", "context_timestamp", "timestamp", "created_timestamp"];
@@ -76,38 +76,28 @@ pub(crate) fn incident(id: String, alert: &Fields) -> Incident {
         number.or_else(|| Severity::parse(severity))
     });
     incident.state = alert.first(&["status"]).and_then(state);
-    incident.occurred_at = TIMES.iter().find_map(|name| timestamp(alert.first(&[name])?));
-    incident.changed_at = alert.first(&["updated_timestamp", "timestamp"]).and_then(timestamp);
+    incident.occurred_at = alert.time(&TIMES);
+    incident.changed_at = alert.time(&["updated_timestamp", "timestamp"]);
     incident.external_link = alert.first(&["falcon_host_link"]).map(str::to_owned);
-    for name in ["product", "type", "tactic", "technique", "tags"] {
+    for name in ["product", "type", "tactic", "technique", "tactics", "techniques", "tags"] {
         alert.all(name).for_each(|tag| incident.tag(tag));
     }
-    observe(&mut incident, alert);
+    observe_indicators(&mut incident, alert);
+    // A cloud alert has the name of the cloud's account beside that of the user.
+    incident.observe_user(alert.first(&["user_name", "source_account_name"]), "user");
+    observe(&mut incident, alert, OBSERVABLES, &[]);
     classify(&mut incident, alert);
     DETAILS.iter().for_each(|name| incident.detail(name, alert.first(&[name])));
     incident.keep_unread(alert, "");
     incident
 }
 
-/// Work on a closed alert opens it again.
-fn state(name: &str) -> Option<State> {
-    if name.eq_ignore_ascii_case("in_progress") { Some(State::Open) } else { read_state(name) }
-}
-
-fn observe(incident: &mut Incident, alert: &Fields) {
-    // Added first, because the first role of an observable is kept.
-    let indicators = alert.all("ioc_type").zip(alert.all("ioc_value"));
-    for (name, value) in indicators {
-        incident.observe(indicator_type(name), Some(value), "indicator").map(Observable::ioc);
-    }
-    // A cloud alert has the name of the cloud's account beside that of the user.
-    incident.observe("user-account", alert.first(&["user_name", "source_account_name"]), "user");
-    let involved = INVOLVED.iter().map(|(data_type, names)| (*data_type, "involved", *names));
-    for (data_type, role, names) in OBSERVABLES.into_iter().chain(involved) {
-        for value in names.iter().flat_map(|name| alert.all(name)) {
-            if data_type != "mail" || value.contains('@') {
-                incident.observe(data_type, Some(value), role);
-            }
+/// Adds the indicators first, because the first role of an observable is kept.
+fn observe_indicators(incident: &mut Incident, alert: &Fields) {
+    for (kinds, values) in [("ioc_type", "ioc_value"), ("ioc_context.ioc_type", "ioc_context.ioc_value")] {
+        let (kinds, values): (Vec<&str>, Vec<&str>) = (alert.all(kinds).collect(), alert.all(values).collect());
+        for (kind, value) in kinds.iter().zip(&values).filter(|_| kinds.len() == values.len()) {
+            incident.observe(indicator_type(kind), Some(value), "indicator").map(Observable::ioc);
         }
     }
 }
@@ -121,4 +111,6 @@ fn classify(incident: &mut Incident, alert: &Fields) {
     for (at, id) in ids.iter().enumerate() {
         incident.attack(id, tactics.get(at).copied().filter(|_| ids.len() == tactics.len()));
     }
+    alert.all("technique_ids").for_each(|id| incident.attack(id, None));
+    alert.all("techniques").for_each(|name| incident.attack_named(None, Some(name), None));
 }

@@ -130,9 +130,10 @@ fn map_item(item: &WithRest<Item>, outcome: &mut Outcome) -> Result<(), MappingE
 
 impl Item<'_> {
     /// Returns whether this is an alert. Many records of Graph have an id and a date; only alerts also have the service
-    /// that they come from, or a name and a severity. Alerts of other vendors have no name in these fields.
+    /// that they come from, or a severity beside a name or a link. Alerts of other vendors have none in these fields.
     fn is_alert(&self) -> bool {
-        let is_named = self.title.get().is_some() || self.display_name.get().is_some();
+        let names = [&self.title, &self.display_name, &self.alert_web_url, &self.incident_web_url];
+        let is_named = names.into_iter().any(|name| name.get().is_some());
         let is_dated = self.created_date_time.get().is_some();
         self.service_source.get().is_some() || (is_dated && is_named && self.severity.get().is_some())
     }

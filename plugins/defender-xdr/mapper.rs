@@ -190,7 +190,9 @@ impl Item<'_> {
         let is_dated = self.created_date_time.get().is_some() || self.last_update_date_time.get().is_some();
         let is_incident = (self.display_name.get().is_some() && is_dated && self.status.get().is_some())
             || (self.incident_id.get().is_some() && (self.incident_name.get().is_some() || !self.alerts.is_empty()));
-        let is_named = self.title.get().is_some() || self.display_name.get().is_some();
+        // Alerts of other vendors have neither a name nor a link in these fields.
+        let names = [&self.title, &self.display_name, &self.alert_web_url, &self.incident_web_url];
+        let is_named = names.into_iter().any(|name| name.get().is_some());
         let is_alert = self.service_source.get().is_some() || (is_dated && is_named && self.severity.get().is_some());
         if !is_incident && !is_alert {
             return Err(MappingError::Unsupported(format!("expected {EXPECTED}")));

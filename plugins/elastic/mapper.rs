@@ -1,7 +1,7 @@
 //! Elastic Security: alerts as search hits, as flat fields, or in a custom body of Kibana's webhook.
 
 use hookmill_sdk::{
-    Description, Event, Fields, Incident, List, Mapper, MappingError, Observable, Outcome, Part, Severity, State,
+    Description, Event, Fields, Incident, List, Mapper, MappingError, Observable, Outcome, Part, Severity, State, Text,
 };
 use hookmill_sdk::{fingerprint, json, json_list};
 use serde::Deserialize;
@@ -71,30 +71,37 @@ const DETAILS: [&str; 8] = [
 
 struct Elastic;
 
+/// A body or a hit of a search.
 #[derive(Deserialize)]
 struct Body<'a> {
     #[serde(borrow)]
-    hits: Part<Inner<'a>>,
-    context: Part<Inner<'a>>,
+    _id: Text<'a>,
+    fields: Part<Fields<'a>>,
+    _source: Part<Fields<'a>>,
+    hits: Part<Hits<'a>>,
+    context: Part<Context<'a>>,
     #[serde(rename = "context.alerts")]
     context_alerts: Option<&'a RawValue>,
     alerts: Option<&'a RawValue>,
 }
 
-/// `hits` of the answer of a search, or `context` of a template.
 #[derive(Deserialize)]
-struct Inner<'a> {
+struct Hits<'a> {
     #[serde(borrow)]
-    hits: Option<&'a RawValue>,
+    hits: List<Body<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Context<'a> {
+    #[serde(borrow)]
     alerts: Option<&'a RawValue>,
 }
 
-/// A hit of a search.
-#[derive(Deserialize)]
-struct Hit<'a> {
-    #[serde(borrow)]
-    fields: Part<Fields<'a>>,
-    _source: Part<Fields<'a>>,
+/// The rule that a template writes beside the alerts.
+#[derive(Default)]
+struct Rule<'b> {
+    name: Option<&'b str>,
+    severity: Option<&'b str>,
 }
 
 impl Mapper for Elastic {
@@ -103,20 +110,26 @@ impl Mapper for Elastic {
     }
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
-        let around: Fields = event.json(EXPECTED)?;
+        let fields: Fields = event.json(EXPECTED)?;
         let body: Body = event.json(EXPECTED)?;
-        let lists = [&body.hits, &body.context].map(|inner| inner.get().and_then(|inner| inner.hits.or(inner.alerts)));
-        let list = lists.into_iter().flatten().next().or(body.context_alerts).or(body.alerts);
-        let Some(alerts) = list else { return outcome([incident_of(event.json(EXPECTED)?, &Fields::default())]) };
-        let map = |alerts: &[&RawValue]| outcome(alerts.iter().map(|alert| incident_of(alert, &around)));
+        if let Some(answer) = body.hits.get() {
+            return outcome(answer.hits.iter().map(Body::incident));
+        }
+        if let Some(incident) = body.incident() {
+            return Ok(incident.into());
+        }
+        let alerts = body.context.get().and_then(|context| context.alerts).or(body.context_alerts).or(body.alerts);
+        let Some(alerts) = alerts else { return outcome([incident(&fields, &Rule::default(), None)]) };
+        let rule = Rule { name: fields.first(&RULE), severity: fields.first(&SEVERITY) };
+        let map = |alerts: &[Fields]| outcome(alerts.iter().map(|alert| incident(alert, &rule, alert.first(&["_id"]))));
         if !alerts.get().starts_with('"') {
-            return map(&json::<List<&RawValue>>(alerts.get()).unwrap_or_default());
+            return map(&json::<List<Fields>>(alerts.get()).unwrap_or_default());
         }
         let text: String = json(alerts.get()).unwrap_or_default();
         let is_json = text.trim_start().starts_with(['{', '[']);
         match is_json.then(|| map(&json_list(&text))) {
             Some(Ok(outcome)) => Ok(outcome),
-            _ => outcome([incident_of_text(&text, &around)]),
+            _ => outcome([incident_of_text(&text, &rule)]),
         }
     }
 }
@@ -136,21 +149,22 @@ fn outcome(incidents: impl IntoIterator<Item = Option<Incident>>) -> Result<Outc
     Ok(outcome)
 }
 
-/// Maps an alert, or a hit with one. Returns none if it is not an alert of a detection rule. `around` is the body of the
-/// template in which the alert is.
-fn incident_of(raw: &RawValue, around: &Fields) -> Option<Incident> {
-    let alert: Fields = json(raw.get())?;
-    let hit: Hit = json(raw.get())?;
-    let names_rule = |found: &&Fields| found.first(&RULE[..2]).is_some();
-    let id = alert.first(&["_id"]);
-    let alert = [hit.fields.get(), hit._source.get()].into_iter().flatten().find(names_rule).unwrap_or(&alert);
-    let rule = || around.first(&RULE).filter(|_| alert.first(&["@timestamp"]).is_some());
-    let name = alert.first(&RULE[..2]).or_else(rule)?;
+impl Body<'_> {
+    /// Maps the alert of a hit, of which `fields` can lack what `_source` has.
+    fn incident(&self) -> Option<Incident> {
+        let parts = [self.fields.get(), self._source.get()];
+        parts.into_iter().flatten().find_map(|alert| incident(alert, &Rule::default(), self._id.get()))
+    }
+}
+
+/// Maps one alert of a rule. Returns none if it is not an alert of a detection rule.
+fn incident(alert: &Fields, rule: &Rule, id: Option<&str>) -> Option<Incident> {
+    let name = alert.first(&RULE[..2]).or_else(|| rule.name.filter(|_| alert.first(&["@timestamp"]).is_some()))?;
     let id = alert.first(&["kibana.alert.uuid"]).or(id).map_or_else(|| derive_id(name, alert), str::to_owned);
     let mut incident = Incident::new(id);
     incident.set_title(Some(name));
     incident.description = alert.first(&DESCRIPTION).map(str::to_owned);
-    incident.set_severity(alert.first(&SEVERITY).or(around.first(&SEVERITY)));
+    incident.set_severity(alert.first(&SEVERITY).or(rule.severity));
     let risk = alert.first(&RISK);
     incident.severity = incident.severity.or_else(|| severity_of_risk(risk?.parse().ok()?));
     incident.state = alert.first(&STATUS).and_then(state);
@@ -186,12 +200,12 @@ fn severity_of_risk(score: f64) -> Option<Severity> {
 }
 
 /// Maps a body whose template writes `context.alerts` as plain text: only the rule beside it is known.
-fn incident_of_text(text: &str, around: &Fields) -> Option<Incident> {
-    let name = around.first(&RULE)?;
+fn incident_of_text(text: &str, rule: &Rule) -> Option<Incident> {
+    let name = rule.name?;
     let mut incident = Incident::new(fingerprint([name, text]));
     incident.set_title(Some(name));
     incident.description = Some(text.to_owned());
-    incident.set_severity(around.first(&SEVERITY));
+    incident.set_severity(rule.severity);
     Some(incident)
 }
 

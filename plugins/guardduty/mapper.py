@@ -29,7 +29,7 @@ READ_OF_FINDING = {
 }
 READ_OF_SERVICE = {
     "action", "additionalInfo", "archived", "count", "detection", "detectorId", "ebsVolumeScanDetails", "eventFirstSeen",
-    "eventLastSeen", "evidence", "malwareScanDetails", "resourceRole", "runtimeDetails", "serviceName",
+    "eventLastSeen", "evidence", "featureName", "malwareScanDetails", "resourceRole", "runtimeDetails", "serviceName",
 }
 
 
@@ -123,6 +123,8 @@ def incident(finding: Any) -> Incident:
     found.changed_at = timestamp(text(finding, "updatedAt"))
     found.external_link = console_link(finding)
     found.tag(f"guardduty:{kind}")
+    # The protection plan, such as RuntimeMonitoring.
+    found.tag(text(service, "featureName"))
     if text(service, "additionalInfo", "sample") == "true":
         found.tag("guardduty:sample")
     found.attack(technique_of(threat), TACTICS.get(purpose))

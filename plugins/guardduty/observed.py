@@ -59,7 +59,10 @@ def observe_remote(found: Incident, side: Any, message: str = "remote") -> None:
 def observe_resource(found: Incident, resource: Any) -> None:
     """Adds the affected resource."""
     instance = at(resource, "instanceDetails")
-    found.observe("hostname", text(instance, "instanceId"), "affected instance")
+    found.observe("other", text(instance, "instanceId"), "affected instance")
+    for tag in items(instance, "tags"):
+        if text(tag, "key") == "Name":
+            found.observe("hostname", text(tag, "value"), "affected instance")
     for interface in items(instance, "networkInterfaces"):
         found.observe("ip", text(interface, "publicIp"), "affected instance")
         found.observe("ip", text(interface, "privateIpAddress"), "affected instance")

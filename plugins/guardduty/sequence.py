@@ -74,7 +74,7 @@ def observe_resource(found: Incident, resource: Any) -> None:
     data = at(resource, "data")
     if kind == "EC2_INSTANCE":
         # The last part of `arn:aws:ec2:eu-west-1:111122223333:instance/i-0123`.
-        found.observe("hostname", (uid or "").rsplit("/", 1)[-1] or text(resource, "name"), "affected instance")
+        found.observe("other", (uid or "").rsplit("/", 1)[-1] or text(resource, "name"), "affected instance")
     elif kind == "ACCESS_KEY":
         found.observe("user-account", text(data, "accessKey", "userName") or text(resource, "name"), "owner of the access key")
     elif kind == "EC2_NETWORK_INTERFACE":

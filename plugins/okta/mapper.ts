@@ -114,7 +114,8 @@ function incident(entry: unknown, uuid: string, type: string, rule: Rule, consol
   const who = text(actor, "displayName") ?? text(actor, "alternateId") ?? "Unknown user";
 
   const message = field(entry, "displayMessage") ?? type;
-  const found = new Incident(uuid, rule.titled && reason ? `${message}: ${reason}` : message);
+  const titles = { alone: `${reason}: ${text(actor, "alternateId") ?? who}`, "with the message": `${message}: ${reason}` };
+  const found = new Incident(uuid, rule.titled && reason ? titles[rule.titled] : message);
   const parts = [`${who}: ${type}`, result && `outcome ${result}`, place && `from ${place}`];
   found.description = parts.filter(Boolean).join(", ");
   found.category = rule.category;
@@ -128,13 +129,19 @@ function incident(entry: unknown, uuid: string, type: string, rule: Rule, consol
   found.tag(`okta:${type}`);
   found.attack(techniqueOf(rule, reason));
 
-  found.observe("ip", text(client, "ipAddress"), "client");
-  for (const hop of list(entry, "request", "ipChain")) found.observe("ip", text(hop, "ip"), "on the path of the request");
-  found.observe("ip", text(data, "suspiciousActivityEventIp"), "of the reported activity");
+  const reported = text(data, "suspiciousActivityEventIp");
+  found.observe("ip", reported, "of the reported activity");
+  // A report comes from the user who was attacked.
+  if (reported) {
+    found.detail("reporter", client);
+  } else {
+    found.observe("ip", text(client, "ipAddress"), "client");
+    for (const hop of list(entry, "request", "ipChain")) found.observe("ip", text(hop, "ip"), "on the path of the request");
+  }
   for (const name of ["newIpAddress", "NewIpAddress", "previousIpAddress", "PreviousIpAddress"]) {
     found.observe("ip", text(data, name), /new/i.test(name) ? "of the session now" : "of the session before");
   }
-  found.observe("user-agent", text(client, "userAgent", "rawUserAgent"), "client");
+  if (!reported) found.observe("user-agent", text(client, "userAgent", "rawUserAgent"), "client");
   account(found, actor, "actor");
   // ThreatInsight names the address as the actor.
   if (/ip/i.test(text(actor, "type") ?? "")) found.observe("ip", text(actor, "displayName") ?? text(actor, "id"), "actor");

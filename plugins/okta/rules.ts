@@ -13,8 +13,8 @@ export interface Rule {
   outcomes?: string[];
   /** Limits the rule to outcomes with such a reason. */
   reason?: RegExp;
-  /** Whether the reason belongs to the title. */
-  titled?: boolean;
+  /** Whether the reason belongs to the title, or with the user is all of it. */
+  titled?: "with the message" | "alone";
   /** Limits the rule to events whose risk level is medium or high. */
   needsRisk?: boolean;
 }
@@ -36,7 +36,7 @@ export const RULES: Rule[] = [
   },
   { types: ["security.attack.end"], severity: "informational", category: "credential-access", technique: "T1110" },
   { types: ["security.attack.start"], severity: "high", category: "credential-access", technique: "T1110" },
-  { types: ["security.threat.detected"], severity: "medium", category: "suspicious-request", titled: true },
+  { types: ["security.threat.detected"], severity: "medium", category: "suspicious-request", titled: "with the message" },
   { types: ["security.request.blocked"], severity: "medium", category: "suspicious-request" },
   {
     types: ["app.oauth2.token.detect_reuse", "app.oauth2.as.token.detect_reuse"],
@@ -71,7 +71,7 @@ export const RULES: Rule[] = [
   // Factors. Only the reason tells a phishing page that FastPass refused from a typing error.
   {
     types: ["user.authentication.auth_via_mfa", "user.authentication.verify", "user.mfa.okta_verify"],
-    reason: /phish/i, severity: "high", category: "phishing", technique: "T1566", titled: true,
+    reason: /phish/i, severity: "high", category: "phishing", technique: "T1566", titled: "alone",
   },
   { types: ["user.mfa.attempt_bypass"], severity: "high", category: "credential-access", technique: "T1556.006" },
   {

@@ -9,8 +9,8 @@ use std::net::IpAddr;
 
 const EXPECTED: &str = "Splunk's webhook with `result` and `sid` or `search_name`, or a notable with `event_id`";
 
-/// The most rows that are read: more than the host takes incidents.
-const ROWS_MAX: usize = 2_000;
+/// The most rows that are read: as many as the host takes incidents.
+const ROWS_MAX: usize = 1_000;
 
 /// Observable types of a result's fields. In the Common Information Model, `src`, `dest` and `dvc` are addresses or
 /// names.

@@ -6,9 +6,8 @@ mod vendor;
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use files::{GO, JAVASCRIPT, PAYLOADS, PYTHON, ProjectFile, RUST, TYPESCRIPT};
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
-use vendor::project;
+use vendor::{ProjectFiles, project};
 
 /// The name of the plugin in the templates.
 const PLACEHOLDER: &str = "my-plugin";
@@ -26,9 +25,6 @@ pub(crate) struct New {
     #[arg(long, value_name = "NAME")]
     vendor: Option<String>,
 }
-
-/// The files of a project: paths and contents.
-type ProjectFiles = Vec<(&'static str, Cow<'static, [u8]>)>;
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Language {

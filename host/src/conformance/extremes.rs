@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 const BYTES_MAX: usize = 1 << 20;
 /// The depth of nested lists and objects. Most parsers refuse, or recurse, at less.
 const DEPTH: usize = 100_000;
-/// The number of payloads whose extremes are made; a mapper in an interpreter needs a second for each.
-const PAYLOADS_MAX: usize = 8;
+/// The number of payloads whose extremes are made; a mapper in an interpreter needs seconds for each.
+const PAYLOADS_MAX: usize = 4;
 const NESTED: &str = "@@NESTED@@";
 const ADVICE: &str = "bound what the mapper keeps and how deep it goes; work through lists item by item, and let the SDK read the payload";
 

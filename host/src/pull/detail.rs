@@ -23,21 +23,32 @@ pub struct Detail {
 }
 
 impl Detail {
-    /// Returns the id in an item of the list.
+    /// Returns the ids in the items of a list, and the items without one, which are events as they are.
     ///
     /// # Errors
-    /// Returns an error if there is none, or it would make another request of this one.
-    pub(super) fn id_of(&self, item: &RawValue) -> Result<Value, Failure> {
-        let found = self.id.find(item.get().as_bytes()).ok().flatten();
-        let id = found.and_then(|id| serde_json::from_str(id.get()).ok());
-        let id = id.filter(|id: &Value| id.is_string() || id.is_number());
-        let wrong = |text: &str| {
-            Failure::new(Code::Answer, format!("the server's answer: an item {text} at `detail.id`, {}", self.id))
-        };
-        let id = id.ok_or_else(|| wrong("has no id"))?;
-        // In a URL, an empty id would request the list, and dots another path.
-        let is_usable = id.as_str().is_none_or(|text| !["", ".", ".."].contains(&text) && text.len() <= ID_BYTES_MAX);
-        if is_usable { Ok(id) } else { Err(wrong("has an id that is empty, a dot or two, or longer than 1 KiB")) }
+    /// Returns an error if there are items, and none has an id.
+    pub(super) fn ids_of<'i>(&self, items: &[&'i RawValue]) -> Result<(Vec<Value>, Vec<&'i RawValue>), Failure> {
+        let (mut ids, mut without) = (Vec::new(), Vec::new());
+        for item in items {
+            match self.id_of(item) {
+                Some(id) => ids.push(id),
+                None => without.push(*item),
+            }
+        }
+        if ids.is_empty() && !without.is_empty() {
+            let text = format!("the server's answer: no item has an id at `detail.id`, {}", self.id);
+            return Err(Failure::new(Code::Answer, text));
+        }
+        Ok((ids, without))
+    }
+
+    fn id_of(&self, item: &RawValue) -> Option<Value> {
+        let id = self.id.find(item.get().as_bytes()).ok()??;
+        serde_json::from_str(id.get()).ok().filter(|id| match id {
+            // In a URL, an empty id would request the list, and dots another path.
+            Value::String(text) => !["", ".", ".."].contains(&text.as_str()) && text.len() <= ID_BYTES_MAX,
+            other => other.is_number(),
+        })
     }
 }
 
@@ -45,6 +56,7 @@ impl Detail {
 mod tests {
     use super::*;
     use crate::pull::{Placeholder, PollMethod, RequestText, TimeFormat};
+    use serde_json::json;
 
     #[test]
     fn only_ids_that_stay_where_they_are_written_are_used() {
@@ -53,19 +65,19 @@ mod tests {
         let detail = Detail { request, id: "/id".parse().unwrap(), item: Pointer::default(), batch: 1 };
         let (longest, too_long) = ("x".repeat(ID_BYTES_MAX), "x".repeat(ID_BYTES_MAX + 1));
         for (id, is_usable) in [
-            (Value::from("a/../b"), true),
-            (7.into(), true),
-            ("...".into(), true),
-            (longest.into(), true),
-            (too_long.into(), false),
-            ("".into(), false),
-            (".".into(), false),
-            ("..".into(), false),
-            (Value::Null, false),
-            (true.into(), false),
+            (json!("a/../b"), true),
+            (json!(7), true),
+            (json!("..."), true),
+            (json!(longest), true),
+            (json!(too_long), false),
+            (json!(""), false),
+            (json!("."), false),
+            (json!(".."), false),
+            (json!(null), false),
+            (json!(true), false),
         ] {
-            let item: Box<RawValue> = serde_json::from_str(&serde_json::json!({"id": id}).to_string()).unwrap();
-            assert_eq!(detail.id_of(&item).ok(), Some(id.clone()).filter(|_| is_usable), "{id}");
+            let item: Box<RawValue> = serde_json::from_str(&json!({"id": id}).to_string()).unwrap();
+            assert_eq!(detail.id_of(&item), Some(id.clone()).filter(|_| is_usable), "{id}");
         }
     }
 }

@@ -182,8 +182,8 @@ impl PollRun<'_> {
         let mut page = match &self.poll.detail {
             None => self.items_of(&found),
             Some(detail) => {
-                let ids = found.iter().map(|item| detail.id_of(item)).collect::<Result<_, _>>()?;
-                PolledPage { ids, ..PolledPage::default() }
+                let (ids, without) = detail.ids_of(&found)?;
+                PolledPage { ids, ..self.items_of(&without) }
             }
         };
         // Last, because it remembers the page, and a page with an error is requested again.

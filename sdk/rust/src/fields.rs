@@ -64,6 +64,13 @@ impl<'a> Fields<'a> {
         Some(&field.value)
     }
 
+    /// Returns whether a value of the member `name`, or of a part of it, was read. For
+    /// [`Incident::keep_rest`](crate::Incident::keep_rest), which keeps the types of the members that were not.
+    pub fn is_read(&self, name: &str) -> bool {
+        let is_of = |path: &str| path.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        self.list.iter().any(|field| field.is_read.get() && is_of(&field.path))
+    }
+
     /// Returns all paths with present values, in the payload's order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.list.iter().filter_map(|field| Some((field.path.as_str(), present(&field.value)?)))
@@ -239,5 +246,8 @@ mod tests {
         let fields: Fields = serde_json::from_str(r#"{"a": 1, "b": 2, "c": "N/A"}"#).unwrap();
         assert_eq!(fields.first(&["a"]), Some("1"));
         assert_eq!(fields.unread().collect::<Vec<_>>(), [("b", "2")]);
+        let fields: Fields = serde_json::from_str(r#"{"a": {"b": 1, "c": 2}, "ab": 3}"#).unwrap();
+        fields.first(&["a.b"]);
+        assert_eq!(["a", "ab", "a.b", "a.c", "d"].map(|name| fields.is_read(name)), [true, false, true, false, false]);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::path::excerpt;
 use crate::present::present;
-use crate::reading::problem;
+use crate::problems::problem;
 use crate::{Fields, Incident, Observable, Outcome, Severity, fingerprint};
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};

@@ -1,6 +1,7 @@
 //! Payloads that are a list of items.
 
-use crate::reading::{PROBLEMS_MAX, json};
+use crate::problems::PROBLEMS_MAX;
+use crate::reading::json;
 use crate::{List, MappingError, Outcome};
 use serde::Deserialize;
 use serde_json::value::RawValue;

@@ -5,28 +5,20 @@
 
 use crate::object::ByName;
 use crate::path::{excerpt, path_at};
+use crate::problems::{add_problem, are_too_many, bound, problem, take_problems};
 use crate::{Event, Mapper, MappingError, Outcome, details, repair};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
-/// The most problems that one payload reports one by one.
-pub(crate) const PROBLEMS_MAX: usize = 50;
 /// The most JSON values of one payload that are mapped: more than the host takes incidents.
 const PARTS_MAX: usize = 2000;
-
-/// The number of wrong parts of one payload after which no further part is read. The memory of an instance is never freed,
-/// and each wrong part needs some: a list may have half a million of them.
-const WRONG_MAX: usize = 10_000;
 
 thread_local! {
     static IS_LENIENT: Cell<bool> = const { Cell::new(false) };
     /// Whether the strict pass met a fault.
     static HAS_FAULT: Cell<bool> = const { Cell::new(false) };
-    static PROBLEMS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
-    /// The problems beyond those of `PROBLEMS`, whose texts are not made.
-    static MORE_PROBLEMS: Cell<usize> = const { Cell::new(0) };
     /// The document of the second pass: its address, and a copy in which to find the path of a part.
     static DOCUMENT: RefCell<(usize, String)> = const { RefCell::new((0, String::new())) };
 }
@@ -39,7 +31,7 @@ thread_local! {
 pub fn map<M: Mapper>(event: &Event) -> Result<Outcome, MappingError> {
     IS_LENIENT.set(false);
     HAS_FAULT.set(false);
-    forget_problems();
+    take_problems();
     details::reset();
     let strict = M::map(event);
     if !HAS_FAULT.get() {
@@ -96,7 +88,7 @@ fn map_documents<M: Mapper>(event: &Event, documents: repair::Documents) -> Resu
 fn map_document<M: Mapper>(event: &Event, json: &str) -> Result<Outcome, MappingError> {
     let event = Event { body: json.into(), ..event.clone() };
     DOCUMENT.set((event.body.as_ptr().addr(), json.to_owned()));
-    forget_problems();
+    take_problems();
     M::map(&event).map(with_problems)
 }
 
@@ -121,42 +113,10 @@ fn with_problems(mut outcome: Outcome) -> Outcome {
     let is_broken = |reason: &mut String| reason.contains(char::REPLACEMENT_CHARACTER);
     let broken: Vec<String> = outcome.skipped.extract_if(.., is_broken).collect();
     outcome.problems.extend(broken.into_iter().map(|reason| format!("{reason}; a character of it is broken")));
-    outcome.problems.extend(PROBLEMS.take());
-    bound(&mut outcome.problems, MORE_PROBLEMS.take());
+    let (problems, more) = take_problems();
+    outcome.problems.extend(problems);
+    bound(&mut outcome.problems, more);
     outcome
-}
-
-/// Bounds the problems; `more` are not in the list.
-fn bound(problems: &mut Vec<String>, more: usize) {
-    let more = more + problems.len().saturating_sub(PROBLEMS_MAX);
-    if more > 0 {
-        problems.truncate(PROBLEMS_MAX);
-        problems.push(format!("{more} further problems"));
-    }
-}
-
-fn forget_problems() {
-    PROBLEMS.take();
-    MORE_PROBLEMS.set(0);
-}
-
-/// Reports a part of the payload that could not be mapped. The event is stored as `partial`.
-pub fn problem(text: impl Into<String>) {
-    add_problem(|| text.into());
-}
-
-/// Reports a problem, and makes its text only if it is among those that are shown.
-pub(crate) fn add_problem(text: impl FnOnce() -> String) {
-    PROBLEMS.with_borrow_mut(|problems| {
-        if problems.len() >= PROBLEMS_MAX {
-            MORE_PROBLEMS.set(MORE_PROBLEMS.get() + 1);
-            return;
-        }
-        let text = text();
-        if !problems.contains(&text) {
-            problems.push(text);
-        }
-    });
 }
 
 /// Reads JSON that a payload contains in a text or as a raw value. Reports a problem and returns none if the text is not
@@ -209,11 +169,7 @@ fn is_pointless() -> bool {
     if !is_lenient() {
         return HAS_FAULT.get();
     }
-    let is_too_much = MORE_PROBLEMS.get() >= WRONG_MAX;
-    if is_too_much {
-        MORE_PROBLEMS.set(MORE_PROBLEMS.get() + 1);
-    }
-    is_too_much
+    are_too_many()
 }
 
 /// Asks for the second pass.

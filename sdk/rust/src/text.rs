@@ -1,6 +1,7 @@
 //! A scalar in any form that vendors use.
 
 use crate::present::present;
+use crate::problems;
 use crate::reading;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -83,13 +84,13 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 
 fn lenient(json: &str) -> Cow<'_, str> {
     if json.starts_with('{') && json != "{}" {
-        reading::add_problem(|| reading::wrong_part(json, "expected a text, found an object"));
+        problems::add_problem(|| reading::wrong_part(json, "expected a text, found an object"));
         return Cow::default();
     }
     let is_list = json.starts_with('[');
     let count = if is_list { serde_json::from_str(json).map_or(0, |list: Vec<&RawValue>| list.len()) } else { 0 };
     if count > 1 {
-        reading::add_problem(|| {
+        problems::add_problem(|| {
             format!("of the {count} values in `{}`, only the first is read", reading::name_of(json))
         });
     }

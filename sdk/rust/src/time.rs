@@ -3,7 +3,7 @@
 use crate::Fields;
 use crate::path::excerpt;
 use crate::present::present;
-use crate::reading;
+use crate::problems::problem;
 
 /// The greatest time that the host accepts, 9999-12-30T22:00:00Z, in seconds since the Unix epoch.
 const SECONDS_MAX: i128 = 253_402_207_200;
@@ -35,7 +35,7 @@ const NO_SUCH_TIME: &str = "there is no such day or time of day";
 pub fn timestamp(text: &str) -> Option<String> {
     let text = present(text)?;
     parse(text).unwrap_or_else(|reason| {
-        reading::problem(format!("the time `{}` is left out: {reason}", excerpt(text)));
+        problem(format!("the time `{}` is left out: {reason}", excerpt(text)));
         None
     })
 }

@@ -61,6 +61,7 @@ pub(super) const RUST: &[ProjectFile] = files![
     "sdk/src/playbook.rs" "rust/src/playbook.rs"
     "sdk/src/playbook/findings.rs" "rust/src/playbook/findings.rs"
     "sdk/src/present.rs" "rust/src/present.rs"
+    "sdk/src/problems.rs" "rust/src/problems.rs"
     "sdk/src/reading.rs" "rust/src/reading.rs"
     "sdk/src/repair.rs" "rust/src/repair.rs"
     "sdk/src/rest.rs" "rust/src/rest.rs"

@@ -5,8 +5,13 @@ use crate::vendors::find;
 use anyhow::{Context, Result};
 use std::borrow::Cow;
 
-/// The mappers with the paths and contents of their files.
-const PROJECTS: &[(&str, &[(&str, &[u8])])] = include!(concat!(env!("OUT_DIR"), "/vendor_projects.rs"));
+/// The paths and contents of the files of a project.
+pub(super) type ProjectFiles = Vec<(&'static str, Cow<'static, [u8]>)>;
+
+/// The name of a mapper, with the paths and contents of its files.
+type Bundled = (&'static str, &'static [(&'static str, &'static [u8])]);
+
+const PROJECTS: &[Bundled] = include!(concat!(env!("OUT_DIR"), "/vendor_projects.rs"));
 /// The manifest of the workspace of the mappers in Rust, from which they have versions.
 const WORKSPACE: &str = include_str!("../../../../Cargo.toml");
 const SDK: &str = "hookmill-sdk";
@@ -15,7 +20,7 @@ const SDK: &str = "hookmill-sdk";
 ///
 /// # Errors
 /// Returns an error that lists the vendors if there is no such one.
-pub(super) fn project(vendor: &str, name: &str) -> Result<Vec<(&'static str, Cow<'static, [u8]>)>> {
+pub(super) fn project(vendor: &str, name: &str) -> Result<ProjectFiles> {
     let vendor = find(vendor)?.name;
     let (_, files) = PROJECTS
         .iter()
@@ -28,6 +33,9 @@ pub(super) fn project(vendor: &str, name: &str) -> Result<Vec<(&'static str, Cow
             "package.json" => {
                 let named = |name: &str| format!("\"name\": \"{name}\"");
                 Cow::Owned(text()?.replacen(&named(&vendor), &named(name), 1).into_bytes())
+            }
+            "go.mod" => {
+                Cow::Owned(text()?.replacen(&format!("module {vendor}"), &format!("module {name}"), 1).into_bytes())
             }
             _ => Cow::Borrowed(*content),
         };
@@ -86,6 +94,9 @@ mod tests {
             for (path, content) in files.iter().filter(|(path, _)| ["Cargo.toml", "package.json"].contains(path)) {
                 let text = std::str::from_utf8(content).unwrap();
                 assert!(text.contains("\"mine\"") && !text.contains("workspace = true"), "{path}: {text}");
+            }
+            for (path, content) in files.iter().filter(|(path, _)| *path == "go.mod") {
+                assert!(content.starts_with(b"module mine\n"), "{path} of {}", vendor.name);
             }
         }
     }
