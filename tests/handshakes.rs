@@ -5,6 +5,7 @@ use crate::schemes::{now_ms, request, scheme};
 use crate::server::{Page, Server};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
+use std::time::Instant;
 
 async fn text(request: RequestBuilder) -> (u16, String, String) {
     let response = request.send().await.unwrap();
@@ -53,6 +54,22 @@ async fn handshakes_are_answered() {
     }
     assert_eq!(host.list("/api/events").await.len(), 0, "a handshake must not be stored as an event");
     host.logs("handshake answered").await;
+}
+
+/// Everybody can send a handshake that has no signature.
+#[tokio::test]
+async fn handshakes_do_not_flood_the_log() {
+    let folder = Folder::new(&format!("sources: {{ okta: {{ scheme: okta, secret: {SECRET}, plugin: none }} }}"));
+    let host = folder.start().await;
+    let began = Instant::now();
+    for _ in 0..500 {
+        let ask =
+            host.client.get(format!("{}/api/webhooks/okta", host.url)).header("x-okta-verification-challenge", "a");
+        assert_eq!(send(ask).await.unwrap().status, 200);
+    }
+    let logged = host.log().matches("handshake answered").count() as u64;
+    // 20 in each second that has begun.
+    assert!((1..=20 * (began.elapsed().as_secs() + 2)).contains(&logged), "{logged} lines");
 }
 
 /// The names are those of Event Grid. The host requests none of the URLs that it gets.

@@ -10,6 +10,8 @@ use hookmill_incident::Clock;
 use reqwest::Method;
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::{Value, json};
+use std::sync::Arc;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 const ISSUER: &str = "https://issuer.example";
@@ -171,6 +173,26 @@ async fn an_issuer_with_faults_is_answered_503_until_it_recovers() {
         })
         .await;
     }
+}
+
+/// Otherwise a sender without a valid token could keep the host from ever having the keys.
+#[tokio::test]
+async fn a_sender_that_disconnects_does_not_end_a_fetch() {
+    let key = Key::new(1);
+    let gate = Arc::new(Notify::new());
+    let server = Server::start([keys(&[&key]).behind(&gate)]).await;
+    let folder = Folder::new(&format!("sources: {{ cloud: {} }}", source(&server)));
+    let host = folder.start().await;
+    let forged = Key { id: 1, ..Key::new(2) }.token(now(), &json!({}));
+    let sender = tokio::spawn(send(host.webhook("cloud").bearer_auth(forged).body("forged")));
+    server.asked(1).await;
+    sender.abort();
+    assert!(sender.await.unwrap_err().is_cancelled());
+    let waiting = tokio::spawn(send(host.webhook("cloud").bearer_auth(key.token(now(), &json!({}))).body("right")));
+    eventually("two requests", async || (host.get("/api/sources/cloud").await["received"] == 2).then_some(())).await;
+    gate.notify_one();
+    assert_eq!(waiting.await.unwrap().unwrap().status, 202);
+    assert_eq!(server.asked(1).await.len(), 1);
 }
 
 #[tokio::test]

@@ -283,7 +283,10 @@ async fn a_login_returns_a_token_or_a_cookie() {
     let logins = [
         Server::start(["one", "two"].map(|token| Page::json(&json!({"data": {"token": token}})))).await,
         Server::start(["one", "two"].map(|id| {
-            Page::status(302, "").with("location", "/").with("set-cookie", format!("JSESSIONID={id}; Path=/; HttpOnly"))
+            Page::status(302, "")
+                .with("location", "/")
+                .with("set-cookie", "JSESSIONID=old")
+                .with("set-cookie", format!("JSESSIONID={id}; Path=/; HttpOnly"))
         }))
         .await,
     ];
@@ -316,6 +319,7 @@ async fn a_login_returns_a_token_or_a_cookie() {
     // A login that is refused, or returns something else.
     for (page, text) in [
         (Page::status(403, &format!("no {password}")), "the server answered 403 Forbidden: no ***"),
+        (Page::status(403, &format!("sent {}", json!(password))), "the server answered 403 Forbidden: sent \"***\""),
         (Page::json(&json!({"token": 1})), "no text at `token`, /data/token"),
     ] {
         let server = Server::start([page]).await;
@@ -335,7 +339,7 @@ async fn requests_are_signed_as_the_server_wants() {
     let refused = Page::status(401, "bad signature").with("date", httpdate::fmt_http_date(skewed));
     let darktrace = Server::start([Page::json(&json!([{"pbid": 1}]))]).await;
     let cortex = Server::start([refused, Page::json(&json!([{"incident_id": "1"}])), Page::json(&json!([]))]).await;
-    let keys = ", interval: 1h, time_format: unix_ms, headers: { DTAPI-Token: a-public-token }, auth: { type: signature, \
+    let keys = ", interval: 1h, time_format: unix_ms, headers: { DTAPI-Token: a-public-token, DTAPI-Date: never }, auth: { type: signature, \
                 secret: a-private-token, algorithm: hmac-sha1, template: \"{target}\\na-public-token\\n{timestamp}\", \
                 signature_header: DTAPI-Signature, timestamp_header: DTAPI-Date, timestamp_unit: compact }";
     let of_darktrace = poll_of("darktrace", &darktrace, "/modelbreaches?a=b c&starttime=LAST_POLL_TIME", keys);

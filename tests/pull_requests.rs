@@ -124,31 +124,38 @@ async fn the_details_of_each_item_are_requested() {
 #[tokio::test]
 async fn details_of_several_items_are_requested_together() {
     let pages = [
-        Page::json(&json!({"resources": ["one", "two", "gone", "four", "five"]})),
-        // In any order, and with one less than was asked for.
+        Page::json(&json!({"resources": ["one", "two", "gone", "four", "five", "six"]})),
+        // In any order.
         Page::json(&json!({"resources": [{"id": "two"}, {"id": "one"}]})),
         Page::status(404, ""),
         Page::status(404, ""),
         Page::json(&json!({"resources": [{"id": "four"}]})),
-        Page::json(&json!({"resources": []})),
+        Page::json(&json!({"resources": [{"id": "six"}]})),
         Page::json(&json!({"resources": []})),
     ];
     let server = Server::start(pages).await;
     let keys = ", items: /resources, detail: { url: /entities, body: '{\"composite_ids\": ITEM_IDS}', item: /resources, batch: 2 }";
     let folder = folder(&poll_of("alerts", &server, "/queries?offset=NEXT_OFFSET", &once(keys)));
     let host = folder.start().await;
-    let is_done = |source: &Value| source["accepted"] == 3 && source["position"] != "1769846400000";
+    let is_done = |source: &Value| source["accepted"] == 4 && source["position"] != "1769846400000";
     source_when(&host, "alerts", is_done).await;
-    assert_eq!(bodies(&host, "alerts").await, [r#"{"id":"two"}"#, r#"{"id":"one"}"#, r#"{"id":"four"}"#]);
+    // Details that the server leaves out are not lost in silence.
+    let source = host.get("/api/sources/alerts").await;
+    let message = "the server sent details of 1 of 2 items; the others are passed over";
+    assert_eq!(source["last_error"]["message"], message);
+    assert!(host.log().contains("does not have the details of the item \"gone\" any more"));
+    let details = [r#"{"id":"two"}"#, r#"{"id":"one"}"#, r#"{"id":"four"}"#, r#"{"id":"six"}"#];
+    assert_eq!(bodies(&host, "alerts").await, details);
     let asked = server.asked(7).await;
     let ids: Vec<&Value> = asked[1..6].iter().map(|asked| &asked.body["composite_ids"]).collect();
-    let expected = [&["one", "two"][..], &["gone", "four"], &["gone"], &["four"], &["five"]].map(|ids| json!(ids));
+    let expected =
+        [&["one", "two"][..], &["gone", "four"], &["gone"], &["four"], &["five", "six"]].map(|ids| json!(ids));
     assert_eq!(ids, expected.iter().collect::<Vec<_>>());
-    assert_eq!((asked[1].line.as_str(), asked[6].line.as_str()), ("POST /entities", "GET /queries?offset=5"));
+    assert_eq!((asked[1].line.as_str(), asked[6].line.as_str()), ("POST /entities", "GET /queries?offset=6"));
 
     server.answer_next([
-        Page::json(&json!({"resources": ["six", "two", "seven"]})),
-        Page::json(&json!({"resources": [{"id": "six"}, {"id": "two"}]})),
+        Page::json(&json!({"resources": ["seven", "two", "eight"]})),
+        Page::json(&json!({"resources": [{"id": "seven"}, {"id": "two"}]})),
     ]);
     let dry_run = host.call(Method::POST, "/api/sources/alerts/test", "").await.body;
     let stages = dry_run["stages"].as_array().unwrap();
@@ -199,7 +206,7 @@ async fn a_list_without_any_id_is_an_error() {
     let folder = folder(&poll_of("items", &server, "/ids?page=NEXT_PAGE", &keys));
     let host = folder.start().await;
     let source = source_when(&host, "items", |source| source["accepted"] == 1).await;
-    assert_eq!(source["last_error"]["message"], "the server's answer: no item has an id at `detail.id`, /id");
+    assert_eq!(source["last_error"]["message"], "the server's answer: no item has a usable id at `detail.id`, /id");
     let lines: Vec<String> = server.asked(5).await.iter().map(|asked| asked.line.clone()).collect();
     let (first, detail) = ("GET /ids?page=1", "GET /items/a");
     assert_eq!(lines, [first, first, first, detail, "GET /ids?page=2"]);

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 
 /// The answer to one request.
 #[derive(Clone, Debug)]
@@ -16,6 +17,8 @@ pub struct Page {
     body: String,
     /// Whether the connection stays open after the body.
     stays: bool,
+    /// The answer waits for this.
+    gate: Option<Arc<Notify>>,
 }
 
 impl Page {
@@ -42,8 +45,13 @@ impl Page {
         self
     }
 
+    /// Waits with the answer until the gate is opened.
+    pub fn behind(self, gate: &Arc<Notify>) -> Self {
+        Self { gate: Some(gate.clone()), ..self }
+    }
+
     fn of(status: u16, content_type: &str, body: String) -> Self {
-        Self { status, headers: vec![("content-type", content_type.to_owned())], body, stays: false }
+        Self { status, headers: vec![("content-type", content_type.to_owned())], body, stays: false, gate: None }
     }
 }
 
@@ -134,6 +142,9 @@ async fn answer(mut stream: TcpStream, script: Arc<Script>) -> Option<()> {
         *last = page.or(last.take());
         last.clone()?
     };
+    if let Some(gate) = &page.gate {
+        gate.notified().await;
+    }
     let headers: String = page.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let head = format!("HTTP/1.1 {} X\r\n{headers}connection: close\r\n\r\n", page.status);
     write.write_all(format!("{head}{}", page.body).as_bytes()).await.ok()?;

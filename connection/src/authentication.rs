@@ -165,7 +165,11 @@ impl Authentication {
                 let token = cache.token(connection, Some(&token), now_ms).await?;
                 request.headers.insert(&token.name, token.value.clone());
             }
-            Proof::Signature(signature) => request.headers.extend(signed(signature, &request, now_ms)?),
+            Proof::Signature(signature) => {
+                for (name, value) in signed(signature, &request, now_ms)? {
+                    request.headers.insert(name, value);
+                }
+            }
         }
         connection.send(request).await
     }

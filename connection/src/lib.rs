@@ -13,8 +13,10 @@
 //!
 //! ```no_run
 //! # async fn example(now_ms: i64) -> Result<(), Box<dyn std::error::Error>> {
-//! use hookmill_connection::{Answer, Authentication, ConnectionOptions};
-//! //!
+//! use hookmill_connection::{Answer, Authentication, ConnectionOptions, Request};
+//! use reqwest::Method;
+//! use reqwest::header::HeaderMap;
+//!
 //! let connection = ConnectionOptions::default().build()?;
 //! let authentication = Authentication::bearer("a secret token")?;
 //! let url = "https://soc.example/hook".parse()?;

@@ -5,9 +5,10 @@ use crate::oauth2::{FORM, JSON};
 use crate::secrets::Secrets;
 use crate::token::{LIFETIME, Token, parse};
 use anyhow::{Context, Result};
-use form_urlencoded::Serializer;
+use form_urlencoded::{Serializer, byte_serialize};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, SET_COOKIE};
 use reqwest::{Method, StatusCode, Url};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -51,8 +52,17 @@ impl Login {
         };
         let headers = HeaderMap::from_iter([(ACCEPT, JSON), (CONTENT_TYPE, content_type)]);
         let mut secrets = Secrets::default();
-        secrets.extend(self.values.values().cloned());
+        // A server may repeat a value as it was sent.
+        secrets.extend(self.values.values().flat_map(|value| [value.clone(), self.written(value)]));
         Ok((Request { method: Method::POST, url: self.url.clone(), headers, body: body.into_bytes() }, secrets))
+    }
+
+    /// Returns a value as it stands in the body.
+    fn written(&self, value: &str) -> String {
+        match self.is_form {
+            true => byte_serialize(value.as_bytes()).collect(),
+            false => Value::from(value).to_string().trim_matches('"').to_owned(),
+        }
     }
 
     /// Returns the header that carries the proof.
@@ -92,7 +102,8 @@ impl Login {
                 let pairs =
                     headers.get_all(SET_COOKIE).iter().filter_map(|value| value.to_str().ok()?.split(';').next());
                 let mut pairs = pairs.filter_map(|pair| pair.trim().split_once('='));
-                let found = pairs.find(|(known, _)| known == name).map(|(_, value)| value.to_owned());
+                // A server that renews a session may set the cookie twice. The last one counts.
+                let found = pairs.rfind(|(known, _)| known == name).map(|(_, value)| value.to_owned());
                 (format!("{name}="), found.with_context(|| format!("its answer sets no cookie `{name}`"))?)
             }
         };

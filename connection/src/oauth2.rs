@@ -5,7 +5,7 @@ use crate::client::Request;
 use crate::client_key::ClientKey;
 use crate::secrets::Secrets;
 use crate::token::{LIFETIME, Token, parse};
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use form_urlencoded::{Serializer, byte_serialize};
@@ -135,7 +135,7 @@ impl OAuth2 {
             );
         };
         let kind = answer["token_type"].as_str().unwrap_or("Bearer");
-        kind.eq_ignore_ascii_case("bearer").then_some(()).context("its token is not of the type Bearer")?;
+        ensure!(kind.eq_ignore_ascii_case("bearer"), "its token is not of the type Bearer");
         let seconds = match &answer["expires_in"] {
             // Some servers write the number as text.
             Value::String(text) => text.parse().ok(),

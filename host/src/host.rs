@@ -98,8 +98,8 @@ pub struct Edge {
     pub sign_in_code: SignInCode,
     /// The rate limit of all webhooks together.
     pub rate_limit: RateLimit,
-    /// The rate limit of logged refusals. Refusals beyond it are only counted.
-    pub logged_refusals: RateLimit,
+    /// The rate limit of log lines about refusals and handshakes, which every sender can cause.
+    pub logged_unverified: RateLimit,
     /// The rate limit of logged internal errors.
     pub logged_errors: RateLimit,
     /// The limits of payloads.

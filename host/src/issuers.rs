@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::OwnedMutexGuard;
 use tracing::{info, warn};
 
 const KEYS_BYTES_MAX: usize = 256 * 1024;
@@ -47,7 +48,7 @@ struct Issuer {
     connection: Connection,
     newest: Mutex<Option<FetchedKeys>>,
     /// Locked during a fetch.
-    pause: tokio::sync::Mutex<Pause>,
+    pause: Arc<tokio::sync::Mutex<Pause>>,
 }
 
 #[derive(Clone, Debug)]
@@ -113,7 +114,7 @@ impl Issuer {
             url: server.url.clone(),
             connection: server.connection()?,
             newest: Mutex::default(),
-            pause: tokio::sync::Mutex::new(0..0),
+            pause: Arc::new(tokio::sync::Mutex::new(0..0)),
         })
     }
 
@@ -134,16 +135,21 @@ impl Issuer {
     }
 
     /// Returns newer keys than these. Requests that need them at the same time wait for one fetch.
-    async fn newer_than(&self, known: Option<&FetchedKeys>) -> Result<FetchedKeys, KeysUnavailable> {
-        let mut pause = self.pause.lock().await;
+    async fn newer_than(self: &Arc<Self>, known: Option<&FetchedKeys>) -> Result<FetchedKeys, KeysUnavailable> {
+        let pause = self.pause.clone().lock_owned().await;
         if let Some(newest) = self.known().filter(|newest| known.is_none_or(|known| known.at_ms != newest.at_ms)) {
             return Ok(newest);
         }
         if pause.contains(&self.clock.now_ms()) {
             return Err(KeysUnavailable);
         }
-        // Before the fetch as well, because a sender that disconnects ends it.
-        *pause = self.pause_of(PAUSE_AFTER_FAILURE);
+        // In a task of its own: a sender that disconnects must not end the fetch that others wait for.
+        let fetched = tokio::spawn(self.clone().fetch_newest(pause));
+        fetched.await.unwrap_or(Err(KeysUnavailable))
+    }
+
+    /// Fetches keys and keeps them, and sets the pause after that.
+    async fn fetch_newest(self: Arc<Self>, mut pause: OwnedMutexGuard<Pause>) -> Result<FetchedKeys, KeysUnavailable> {
         let keys = self.fetch().await.map_err(|error| {
             warn!("cannot fetch the keys {}: {error:#}", self.url);
             *pause = self.pause_of(PAUSE_AFTER_FAILURE);

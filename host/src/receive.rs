@@ -96,7 +96,7 @@ pub async fn webhook(
                 answer(&source, recorded)
             }
             Ok(AcceptedPayload::Handshake(answer)) => {
-                info!(request_id = %id, source = %source.name, "handshake answered with {}", answer.status());
+                log_handshake(&host, &source, id, &answer);
                 answer
             }
             Err(error) => {
@@ -158,7 +158,7 @@ fn answer_or_refuse(
     let admitted = source.as_deref().filter(|source| source.settings.admits(peer));
     match admitted.and_then(|source| Some((answer(source)?, source))) {
         Some((answer, source)) => {
-            info!(source = %source.name, "handshake answered with {}", answer.status());
+            log_handshake(host, source, id, &answer);
             answer
         }
         None => {
@@ -230,6 +230,13 @@ async fn read(host: &Host, arrived: Arrived<'_>) -> Result<(Unverified, ReadBody
     Ok((Unverified { id, received_at, begun, source: source.clone(), headers, token, query, body, trace }, read))
 }
 
+/// Logs the answer to a handshake. Some handshakes have no signature, so that they must not flood the log.
+fn log_handshake(host: &Host, source: &Source, id: Uuid, answer: &Response) {
+    if host.edge.logged_unverified.check().is_ok() {
+        info!(request_id = %id, source = %source.name, "handshake answered with {}", answer.status());
+    }
+}
+
 /// Counts, keeps and logs a refusal for a source, if there is one.
 pub fn refuse_for(host: &Host, source: Option<&Source>, id: Uuid, peer: Option<IpAddr>, error: HttpError) -> Response {
     match source {
@@ -249,7 +256,7 @@ fn refuse(host: &Host, source: Option<&Source>, id: Uuid, peer: Option<IpAddr>, 
         address: peer,
     });
     // Refused requests must not flood the log.
-    if host.edge.logged_refusals.check().is_ok() {
+    if host.edge.logged_unverified.check().is_ok() {
         info!(request_id = %id, source = name, code, "webhook refused: {reason}");
     } else {
         debug!(request_id = %id, source = name, code, "webhook refused: {reason}");

@@ -58,8 +58,8 @@ const ADMIN_CONNECTIONS: u32 = 256;
 const ADMIN_SHARE: u32 = 4;
 /// One in this many connections may follow the stream.
 const CONNECTIONS_PER_READER: u32 = 4;
-/// The number of refusals that are logged in a second.
-const LOGGED_REFUSALS_PER_SECOND: u32 = 20;
+/// The number of refusals and handshakes that are logged in a second.
+const LOGGED_UNVERIFIED_PER_SECOND: u32 = 20;
 /// The number of internal errors that are logged in a second.
 const LOGGED_ERRORS_PER_SECOND: u32 = 20;
 /// The memory of the bodies of API requests together: two plugin files of the largest size.
@@ -267,7 +267,7 @@ fn edge(settings: &Settings, admin_token: Option<String>) -> Result<Edge> {
         sign_in_code: SignInCode::default(),
         tls: LiveTls::new(settings.tls.as_ref()).context("`tls`")?,
         admin_tls: LiveTls::new(settings.admin_tls.as_ref()).context("`admin_tls`")?,
-        logged_refusals: RateLimit::per_second(NonZeroU32::new(LOGGED_REFUSALS_PER_SECOND)),
+        logged_unverified: RateLimit::per_second(NonZeroU32::new(LOGGED_UNVERIFIED_PER_SECOND)),
         logged_errors: RateLimit::per_second(NonZeroU32::new(LOGGED_ERRORS_PER_SECOND)),
         rate_limit: RateLimit::per_second(settings.limits.requests_per_second),
         bodies: Bodies::new(settings.limits.body_memory_bytes, settings.limits.body_timeout),

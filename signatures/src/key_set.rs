@@ -103,12 +103,11 @@ impl KeySet {
         let is_candidate = |key: &&PublicKey| {
             key.algorithm == token.algorithm && (key.kid.is_none() || token.kid.is_none() || key.kid == token.kid)
         };
-        let mut candidates = self.0.iter().filter(is_candidate).peekable();
-        // With an id the key is certain, and newer keys would not help.
-        let is_certain = token.kid.is_some() && candidates.peek().is_some_and(|key| key.kid.is_some());
-        if candidates.any(|key| key.verify(token)) {
+        if self.0.iter().filter(is_candidate).any(|key| key.verify(token)) {
             return Ok(());
         }
+        // With an id the key is certain, whatever its algorithm, and newer keys would not help.
+        let is_certain = token.kid.is_some() && self.0.iter().any(|key| key.kid == token.kid);
         Err(if is_certain { KeyError::Wrong } else { KeyError::Unknown })
     }
 }
@@ -191,6 +190,11 @@ mod tests {
             let tampered = Jws::read(tampered.as_bytes()).unwrap();
             // A token without the id of its key may be signed by a newer one.
             assert_eq!(set(&[key]).unwrap().verify(&tampered), Err(KeyError::Unknown));
+            // The id names a key of another algorithm.
+            let named = Jws { kid: Some("a".to_owned()), ..Jws::read(token.as_bytes()).unwrap() };
+            let other = other.replacen('{', r#"{"kid":"a","#, 1);
+            assert_eq!(set(&[&other]).unwrap().verify(&named), Err(KeyError::Wrong));
+            assert_eq!(set(&[&other, key]).unwrap().verify(&named), Ok(()));
         }
     }
 

@@ -279,6 +279,8 @@ mod tests {
             (&[secret, ("template", "{body}")], "`signature_header`"),
             (&[secret, header], "`template`"),
             (&[secret, header, ("template", "{host}")], "{host}` is not one of: {method}, {path}"),
+            (&[secret, header, ("template", "{timestamp}.{body")], "{body` is not one of: {method}"),
+            (&[secret, header, ("template", "{{body}}")], "{{body}` is not one of: {method}"),
             (&[secret, header, ("template", "{body}"), ("algorithm", "sha256")], "must contain {secret}"),
             (&[secret, header, ("template", "{body}{secret}")], "the key of an HMAC"),
             (&[secret, header, ("template", "{timestamp}")], "`timestamp_header`"),

@@ -21,8 +21,8 @@ pub(crate) fn parse<V: Copy>(key: &str, text: &str, values: &[(&str, V)]) -> Res
             continue;
         }
         let end = rest.find('}').map_or(rest.len(), |end| end + 1);
-        let name = rest[..end].trim_start_matches('{').trim_end_matches('}');
-        let found = values.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+        let name = rest[1..end].strip_suffix('}');
+        let found = values.iter().find(|(known, _)| Some(*known) == name).map(|(_, value)| *value);
         segments.push(Segment::Value(found.ok_or_else(|| {
             let names: Vec<String> = values.iter().map(|(name, _)| format!("{{{name}}}")).collect();
             DeclarationError::new(format!("`{key}`: `{}` is not one of: {}", &rest[..end], names.join(", ")))

@@ -325,7 +325,7 @@ fn wrong_declarations_are_refused_with_the_allowed_values() {
         (with(&[("timestamp_header", "x-at")]), &["{timestamp}", "proves nothing"]),
         (with(&[("timestamp_header", "x-at"), ("timestamp_prefix", "t=")]), &["not both"]),
         (with(&[("timestamp_prefix", "t="), ("template", "{timestamp}{body}")]), &["needs a `separator`"]),
-        (with(&[("timestamp_unit", "us")]), &["`timestamp_unit`", "s, ms, rfc3339, any"]),
+        (with(&[("timestamp_unit", "us")]), &["`timestamp_unit`", "s, ms, rfc3339, compact, any"]),
         (with(&[("key_template", "{time}{secret}")]), &["`key_template`", "`{time}`", "{timestamp}, {id}, {secret}"]),
         (with(&[("key_template", "{body}")]), &["`key_template`", "`{body}`"]),
         (with(&[("key_template", "fixed")]), &["`key_template`", "{secret} once"]),

@@ -153,7 +153,7 @@ fn note(host: &Host, note: FailureNote, address: Option<IpAddr>) {
         FailureNote::Repeated => return,
     };
     // Attackers have many addresses.
-    if host.edge.logged_refusals.check().is_ok() {
+    if host.edge.logged_unverified.check().is_ok() {
         warn!(address, "{text}");
     }
 }

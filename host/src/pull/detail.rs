@@ -6,6 +6,9 @@ use hookmill_connection::{Code, Failure};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+/// The maximum length of an id, in bytes.
+const ID_BYTES_MAX: usize = 1024;
+
 /// The request for the details of items, which become events in place of the items.
 #[derive(Debug)]
 pub struct Detail {
@@ -33,7 +36,7 @@ impl Detail {
             }
         }
         if ids.is_empty() && !without.is_empty() {
-            let text = format!("the server's answer: no item has an id at `detail.id`, {}", self.id);
+            let text = format!("the server's answer: no item has a usable id at `detail.id`, {}", self.id);
             return Err(Failure::new(Code::Answer, text));
         }
         Ok((ids, without))
@@ -41,6 +44,38 @@ impl Detail {
 
     fn id_of(&self, item: &RawValue) -> Option<Value> {
         let id = self.id.find(item.get().as_bytes()).ok()??;
-        serde_json::from_str(id.get()).ok().filter(|id: &Value| id.is_string() || id.is_number())
+        let id = serde_json::from_str(id.get()).ok().filter(|id: &Value| id.is_string() || id.is_number())?;
+        // In a URL, an empty id would request the list, and dots another path.
+        let is_usable = |text: &str| !["", ".", ".."].contains(&text) && text.len() <= ID_BYTES_MAX;
+        id.as_str().is_none_or(is_usable).then_some(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pull::{Placeholder, PollMethod, RequestText, TimeFormat};
+
+    #[test]
+    fn only_ids_that_stay_where_they_are_written_are_used() {
+        let url = RequestText::parse("/items/ITEM_ID", TimeFormat::UnixMs, Placeholder::OF_DETAIL_URL).unwrap();
+        let request = RestRequest { method: PollMethod::Get, url, body: None };
+        let detail = Detail { request, id: "/id".parse().unwrap(), item: Pointer::default(), batch: 1 };
+        let (longest, too_long) = ("x".repeat(ID_BYTES_MAX), "x".repeat(ID_BYTES_MAX + 1));
+        for (id, is_usable) in [
+            (Value::from("a/../b"), true),
+            (7.into(), true),
+            ("...".into(), true),
+            (longest.into(), true),
+            (too_long.into(), false),
+            ("".into(), false),
+            (".".into(), false),
+            ("..".into(), false),
+            (Value::Null, false),
+            (true.into(), false),
+        ] {
+            let item: Box<RawValue> = serde_json::from_str(&serde_json::json!({"id": id}).to_string()).unwrap();
+            assert_eq!(detail.id_of(&item), Some(id.clone()).filter(|_| is_usable), "{id}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use crate::pipeline::Pipeline;
 use crate::source::Source;
 use crate::traces::Trace;
 use crate::verify::Verified;
-use hookmill_connection::{Code, Failure};
+use hookmill_connection::{Code, Failure, sanitize};
 use hookmill_incident::{Event, RepeatKey};
 use hookmill_store::{Cursor, Store, StoreError};
 use serde_json::Value;
@@ -94,10 +94,16 @@ impl Intake {
         self.pipeline.refused(Some(source), code, &text);
     }
 
-    /// Records that the server does not have the details of an item any more. If `detail.url` is wrong, this is how it shows.
-    pub fn record_gone(&self, source: &Source, id: &Value) {
-        let text = format!("the server does not have the details of the item {id} any more; the item is passed over");
-        self.pipeline.failed(source, Code::Status.as_str(), &text);
+    /// Records that the server sent the details of only some of these items. If `detail` is wrong, this is how it shows.
+    pub fn record_missing(&self, source: &Source, ids: &[Value], found: usize) {
+        let text = match ids {
+            [id] => {
+                let id = sanitize(&id.to_string());
+                format!("the server does not have the details of the item {id} any more; the item is passed over")
+            }
+            _ => format!("the server sent details of {found} of {} items; the others are passed over", ids.len()),
+        };
+        self.pipeline.failed(source, Code::Answer.as_str(), &text);
         warn!(source = %source.name, "{text}");
     }
 

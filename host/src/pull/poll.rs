@@ -9,7 +9,7 @@ use super::item::Item;
 use super::links::next_link;
 use super::pointer::Pointer;
 use super::read_error::ReadError;
-use super::request_text::{RequestText, RequestValues};
+use super::request_text::{RequestText, RequestValues, text_of};
 use super::rest_request::RestRequest;
 use crate::traces::Trace;
 use anyhow::{Result, bail};
@@ -242,7 +242,7 @@ impl PollRun<'_> {
             None => link.filter(|_| matches!(self.poll.query, PollQuery::Rest { .. })).map(Value::String),
         };
         let Some(cursor) = cursor.filter(|cursor| !matches!(cursor, Value::Bool(false))) else { return Ok(None) };
-        let next = text(&cursor);
+        let next = text_of(&cursor);
         // Some servers refer to a next page even after the last one.
         if next.is_empty() || (found.is_empty() && self.pages.contains(&digest(&next))) {
             return Ok(None);
@@ -334,9 +334,4 @@ fn refuse_errors(document: &[u8], endpoint: &Endpoint) -> Result<()> {
 
 fn digest(text: &str) -> [u8; 32] {
     Sha256::digest(text).into()
-}
-
-/// Returns a text as it is, and any other value as JSON.
-fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

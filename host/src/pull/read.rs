@@ -44,7 +44,8 @@ pub(super) async fn read_poll(
     Ok(poll.interval.saturating_sub(started.elapsed()))
 }
 
-/// Requests and stores the details of these items. Details that the server does not have any more are passed over.
+/// Requests and stores the details of these items. Details that the server does not have any more are passed over, which
+/// is recorded.
 async fn read_details(
     poll: &Poll,
     detail: &Detail,
@@ -59,15 +60,14 @@ async fn read_details(
         let request = run.detail_request(detail, batch)?;
         let (page, span) = read_page(poll, run, request, intake, source).await?;
         refuse_oversized(&page, intake, source);
+        let found = page.items.len() + page.oversized;
         intake.accept(source, page.items, CONCURRENCY, None, &span.trace()).await?;
-        match batch {
-            [id] if page.is_gone => intake.record_gone(source, id),
+        if page.is_gone && batch.len() > 1 {
             // One of them is gone: the others are requested without it.
-            _ if page.is_gone => {
-                let (first, second) = batch.split_at(batch.len() / 2);
-                batches.extend([second, first]);
-            }
-            _ => {}
+            let (first, second) = batch.split_at(batch.len() / 2);
+            batches.extend([second, first]);
+        } else if found < batch.len() {
+            intake.record_missing(source, batch, found);
         }
     }
     Ok(())

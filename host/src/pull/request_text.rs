@@ -60,6 +60,11 @@ impl Placeholder {
         let found = Self::ALL.iter().filter_map(|name| Some((text.find(name.as_str())?, *name)));
         found.min_by_key(|(at, name)| (*at, usize::MAX - name.as_str().len()))
     }
+
+    /// Returns whether a number can be added to the value.
+    fn is_number(self) -> bool {
+        matches!(self, Self::Time | Self::Now | Self::Offset | Self::Page)
+    }
 }
 
 /// The values of the placeholders in one request.
@@ -191,15 +196,10 @@ impl RequestText {
     }
 }
 
-impl Placeholder {
-    fn is_number(self) -> bool {
-        matches!(self, Self::Time | Self::Now | Self::Offset | Self::Page)
-    }
-}
-
 /// Returns the placeholder with its summands at the start of a text, and the rest.
 pub(super) fn leading_placeholder(text: &str) -> Option<(&str, &str)> {
-    let (_, name) = Placeholder::first_in(text).filter(|(at, _)| *at == 0)?;
+    let names = Placeholder::ALL.iter().filter(|name| text.starts_with(name.as_str()));
+    let name = names.max_by_key(|name| name.as_str().len())?;
     let mut rest = &text[name.as_str().len()..];
     while name.is_number()
         && let Some((_, after)) = summand(rest)
@@ -219,7 +219,7 @@ fn summand(text: &str) -> Option<(String, &str)> {
 }
 
 /// Returns a text as it is, and any other value as JSON.
-fn text_of(value: &Value) -> String {
+pub(super) fn text_of(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
