@@ -206,7 +206,7 @@ async fn a_list_without_any_id_is_an_error() {
     let folder = folder(&poll_of("items", &server, "/ids?page=NEXT_PAGE", &keys));
     let host = folder.start().await;
     let source = source_when(&host, "items", |source| source["accepted"] == 1).await;
-    assert_eq!(source["last_error"]["message"], "the server's answer: no item has an id at `detail.id`, /id");
+    assert_eq!(source["last_error"]["message"], "the server's answer: no item has a usable id at `detail.id`, /id");
     let lines: Vec<String> = server.asked(5).await.iter().map(|asked| asked.line.clone()).collect();
     let (first, detail) = ("GET /ids?page=1", "GET /items/a");
     assert_eq!(lines, [first, first, first, detail, "GET /ids?page=2"]);

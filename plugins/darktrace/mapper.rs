@@ -89,6 +89,10 @@ impl Mapper for Darktrace {
         if let Some(name) = fields.first(&["alert_name"]).filter(|_| fields.first(&["priority_level"]).is_some()) {
             return Ok(Outcome::skip(format!("`{name}` is a status of the system")));
         }
+        // The reaction to a breach, which has the device of the breach and not always its id.
+        if let Some(kind) = fields.first(&["iris-event-type"]).filter(|kind| kind.starts_with("antigena")) {
+            return Ok(Outcome::skip(format!("an event of the type `{kind}` is a reaction to a breach")));
+        }
         Ok(incident(&members, &fields)?.into())
     }
 }

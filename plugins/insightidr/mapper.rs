@@ -91,7 +91,10 @@ fn incident(raw: &RawValue) -> Result<Incident, MappingError> {
     let is_alert = has(&["alerted_at", "rule_keys_of_interest.key"])
         || (has(&["alert_type"]) && has(&["alert_type_description", "first_event_time"]));
     let has_rrn = item.iter().any(|(path, _)| path == "rrn" || path.starts_with("rrn."));
-    let is_investigation = (has_rrn && has(&["first_alert_time", "organization_id", "created_time"]))
+    // Comments and attachments have an `rrn` and a time too.
+    let is_investigation = (has_rrn
+        && has(&["title", "status", "priority"])
+        && has(&["first_alert_time", "organization_id", "created_time"]))
         || (has(&["created_time"]) && has(&["source", "alerts.type"]) && has(&["assignee.email", "alerts.type"]));
     let mut incident = match (is_alert, is_investigation) {
         (true, _) => alert(&item, raw)?,

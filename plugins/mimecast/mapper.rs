@@ -112,7 +112,7 @@ fn map_log(raw: &RawValue, outcome: &mut Outcome) -> Result<(), MappingError> {
 /// Returns the type of a line of a SIEM batch, or what a log is about.
 fn kind_of(log: &Fields) -> Option<String> {
     if log.first(&["processingId", "aggregateId"]).is_some() {
-        return log.first(&["type"]).map(str::to_ascii_lowercase);
+        return log.first(&["type", "eventType"]).map(str::to_ascii_lowercase);
     }
     let has = |names: &[&str]| log.iter().any(|(path, _)| names.contains(&path));
     if !has(&MARKS) {

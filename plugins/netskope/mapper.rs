@@ -66,7 +66,9 @@ fn map_record(record: &Fields, outcome: &mut Outcome) -> Result<(), MappingError
     let kind = record.first(&["alert_type"]);
     let is_alert = record.first(&["alert"]) == Some("yes") || (has(&["_id"]) && kind.is_some());
     let mut incident = if is_alert {
-        alert(record, kind)?
+        // An alert of a policy can have no type of its own.
+        let of_policy = || (record.first(&["type"]) == Some("nspolicy")).then_some("policy");
+        alert(record, kind.or_else(of_policy))?
     } else if has(&["dlp_incident_id"]) && has(&["status", "dlp_match_info.dlp_policy"]) {
         dlp_incident(record)
     } else if has(&["_id"]) && has(&["access_method", "traffic_type", "_insertion_epoch_timestamp", "ccl"]) {
@@ -86,7 +88,7 @@ fn map_record(record: &Fields, outcome: &mut Outcome) -> Result<(), MappingError
 fn alert(record: &Fields, kind: Option<&str>) -> Result<Incident, MappingError> {
     let id = record.first(&["_id"]).ok_or_else(|| MappingError::Malformed("`_id` is absent".into()))?;
     let mut incident = Incident::new(id);
-    incident.set_title(record.first(&["alert_name"]).or(kind.map(sentence).as_deref()));
+    incident.set_title(record.first(&["alert_name", "policy"]).or(kind.map(sentence).as_deref()));
     let description = record.first(&["breach_description", "sa_rule_remediation"]);
     incident.description = description.map(str::to_owned);
     incident.category = kind.map(str::to_owned);

@@ -181,13 +181,20 @@ fn by_score(fields: &Fields) -> Option<&'static str> {
 }
 
 fn source_ref(fields: &Fields, is_click: bool) -> Result<String, MappingError> {
-    if !is_click {
-        let id = fields.first(&["GUID", "messageID", "id", "QID"]).map(|id| id.trim_matches(['<', '>']));
-        return id.map(str::to_owned).ok_or_else(|| MappingError::Malformed("`GUID` is absent".into()));
+    let (ids, parts): (&[&str], _) = if is_click {
+        (&["id"], ["messageID", "recipient", "clickTime", "url"])
+    } else {
+        (&["GUID", "messageID", "id", "QID"], ["threatsInfoMap.threatID", "toAddresses", "subject", "messageTime"])
+    };
+    if let Some(id) = fields.first(ids) {
+        return Ok(id.trim_matches(['<', '>']).to_owned());
     }
     // Older clicks have no id.
-    let parts = ["messageID", "recipient", "clickTime", "url"].map(|name| fields.first(&[name]).unwrap_or_default());
-    Ok(fields.first(&["id"]).map_or_else(|| fingerprint(parts), str::to_owned))
+    let parts = parts.map(|name| fields.first(&[name]).unwrap_or_default());
+    match parts[0].is_empty() && !is_click {
+        true => Err(MappingError::Malformed("`GUID` is absent".into())),
+        false => Ok(fingerprint(parts)),
+    }
 }
 
 /// Sets the state, the severity and the classification. The vendor gives no severity; a message without active threats

@@ -33,12 +33,16 @@ const SOURCE_IPS: [&str; 7] = [
     "detail.src_ip",
 ];
 /// The destination, which is a victim if it is internal.
-const DESTINATIONS: [&str; 7] = [
+const DESTINATIONS: [&str; 11] = [
     "summary.dst_ips",
     "grouped_details.dst_ips",
     "grouped_details.target_domains",
     "grouped_details.external_target.ip",
     "grouped_details.external_target.name",
+    "detail.external_target.ip",
+    "detail.external_target.name",
+    "detail.dst_ip",
+    "detail.dst_dns",
     "dd_dst_ip",
     "dd_dst_dns",
 ];
@@ -136,6 +140,7 @@ fn observe_detection(incident: &mut Incident, fields: &Fields, category: Option<
         _ => {}
     }
     incident.observe_fields(fields, &[("ip", &SOURCE_IPS)]);
+    observe_address_of(incident, source, "entity_uid");
     // `COMMAND & CONTROL`, `command_and_control`
     let word = category.unwrap_or_default().to_ascii_lowercase();
     if ["command", "exfiltration", "botnet"].iter().any(|known| word.starts_with(known)) {
@@ -182,6 +187,7 @@ fn entity(fields: &Fields) -> Result<Incident, MappingError> {
     } else {
         observe_host(&mut incident, name, "name");
         incident.observe_fields(fields, &[("ip", &["ip", "last_source", "host_ip"]), ("mac", &["mac_address"])]);
+        observe_address_of(&mut incident, name, "name");
     }
     Ok(incident)
 }
@@ -212,6 +218,13 @@ fn set_severity_of_scores(incident: &mut Incident, fields: &Fields) {
 fn observe_host(incident: &mut Incident, name: Option<&str>, message: &str) {
     let is_host = |name: &&str| !name.starts_with("IP-") && !name.contains(char::is_whitespace);
     incident.observe("hostname", name.filter(is_host), message);
+}
+
+/// Adds the address in the name of a host if there is no other, which would be newer.
+fn observe_address_of(incident: &mut Incident, name: Option<&str>, message: &str) {
+    if !incident.observables.iter().any(|known| known.data_type == "ip") {
+        incident.observe("ip", name.and_then(|name| name.strip_prefix("IP-")), message);
+    }
 }
 
 /// Adds an account, whose name begins with its product: `O365:ann@example.com`.

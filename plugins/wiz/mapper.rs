@@ -231,8 +231,7 @@ fn classify(incident: &mut Incident, fields: &Fields) {
 
 fn observe(incident: &mut Incident, item: &Item, fields: &Fields) {
     for resource in [&item.entity_snapshot, &item.resource, &item.primary_resource].into_iter().flatten() {
-        let data_type = data_type(resource).unwrap_or("other");
-        incident.observe(data_type, resource.first(&["name", "externalId"]), "resource");
+        observe_entity(incident, data_type(resource).unwrap_or("other"), resource, "resource");
     }
     let involved = [item.threat.get(), item.threat_detection_details.get()].into_iter().flatten();
     let (mut resources, mut actors) = (vec![&item.resources], vec![&item.primary_actor, &item.actors]);
@@ -243,12 +242,12 @@ fn observe(incident: &mut Incident, item: &Item, fields: &Fields) {
     for resource in resources.into_iter().flatten() {
         // The addresses of resources are the organisation's own.
         if let Some(data_type) = data_type(resource).filter(|data_type| *data_type != "ip") {
-            incident.observe(data_type, resource.first(&["name", "externalId"]), "resources");
+            observe_entity(incident, data_type, resource, "resources");
         }
     }
     for actor in actors.into_iter().flatten() {
         if let Some(data_type) = data_type(actor) {
-            incident.observe(data_type, actor.first(&["name", "externalId"]), "actors");
+            observe_entity(incident, data_type, actor, "actors");
         }
         incident.observe("mail", actor.first(&["email"]), "actors");
     }
@@ -268,6 +267,14 @@ fn observe(incident: &mut Incident, item: &Item, fields: &Fields) {
         }
     }
     incident.observe_cves(fields.first(&TITLE).unwrap_or_default(), "title");
+}
+
+fn observe_entity(incident: &mut Incident, data_type: &str, entity: &Fields, message: &str) {
+    let name = entity.first(&["name", "externalId"]);
+    match data_type {
+        "user-account" => incident.observe_user(name, message),
+        data_type => incident.observe(data_type, name, message),
+    };
 }
 
 /// Returns the type of an observable by the type of a resource or an actor, which is written in several ways.

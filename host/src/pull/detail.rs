@@ -36,7 +36,7 @@ impl Detail {
             }
         }
         if ids.is_empty() && !without.is_empty() {
-            let text = format!("the server's answer: no item has an id at `detail.id`, {}", self.id);
+            let text = format!("the server's answer: no item has a usable id at `detail.id`, {}", self.id);
             return Err(Failure::new(Code::Answer, text));
         }
         Ok((ids, without))
@@ -44,11 +44,10 @@ impl Detail {
 
     fn id_of(&self, item: &RawValue) -> Option<Value> {
         let id = self.id.find(item.get().as_bytes()).ok()??;
-        serde_json::from_str(id.get()).ok().filter(|id| match id {
-            // In a URL, an empty id would request the list, and dots another path.
-            Value::String(text) => !["", ".", ".."].contains(&text.as_str()) && text.len() <= ID_BYTES_MAX,
-            other => other.is_number(),
-        })
+        let id = serde_json::from_str(id.get()).ok().filter(|id: &Value| id.is_string() || id.is_number())?;
+        // In a URL, an empty id would request the list, and dots another path.
+        let is_usable = |text: &str| !["", ".", ".."].contains(&text) && text.len() <= ID_BYTES_MAX;
+        id.as_str().is_none_or(is_usable).then_some(id)
     }
 }
 
@@ -56,7 +55,6 @@ impl Detail {
 mod tests {
     use super::*;
     use crate::pull::{Placeholder, PollMethod, RequestText, TimeFormat};
-    use serde_json::json;
 
     #[test]
     fn only_ids_that_stay_where_they_are_written_are_used() {
@@ -65,18 +63,18 @@ mod tests {
         let detail = Detail { request, id: "/id".parse().unwrap(), item: Pointer::default(), batch: 1 };
         let (longest, too_long) = ("x".repeat(ID_BYTES_MAX), "x".repeat(ID_BYTES_MAX + 1));
         for (id, is_usable) in [
-            (json!("a/../b"), true),
-            (json!(7), true),
-            (json!("..."), true),
-            (json!(longest), true),
-            (json!(too_long), false),
-            (json!(""), false),
-            (json!("."), false),
-            (json!(".."), false),
-            (json!(null), false),
-            (json!(true), false),
+            (Value::from("a/../b"), true),
+            (7.into(), true),
+            ("...".into(), true),
+            (longest.into(), true),
+            (too_long.into(), false),
+            ("".into(), false),
+            (".".into(), false),
+            ("..".into(), false),
+            (Value::Null, false),
+            (true.into(), false),
         ] {
-            let item: Box<RawValue> = serde_json::from_str(&json!({"id": id}).to_string()).unwrap();
+            let item: Box<RawValue> = serde_json::from_str(&serde_json::json!({"id": id}).to_string()).unwrap();
             assert_eq!(detail.id_of(&item), Some(id.clone()).filter(|_| is_usable), "{id}");
         }
     }

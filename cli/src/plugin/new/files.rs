@@ -62,6 +62,7 @@ pub(super) const RUST: &[ProjectFile] = files![
     "sdk/src/playbook/findings.rs" "rust/src/playbook/findings.rs"
     "sdk/src/present.rs" "rust/src/present.rs"
     "sdk/src/problems.rs" "rust/src/problems.rs"
+    "sdk/src/prometheus.rs" "rust/src/prometheus.rs"
     "sdk/src/reading.rs" "rust/src/reading.rs"
     "sdk/src/repair.rs" "rust/src/repair.rs"
     "sdk/src/rest.rs" "rust/src/rest.rs"
