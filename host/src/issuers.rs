@@ -185,3 +185,18 @@ impl Issuer {
         Ok(KeySet::read(&read_body(answer, KEYS_BYTES_MAX).await?)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_issuers_whose_keys_are_kept_are_limited() {
+        let issuers = Issuers::new(Clock::default());
+        for number in 0..=ISSUERS_MAX {
+            let url = format!("https://issuer-{number}.example/keys").parse().unwrap();
+            issuers.issuer(&KeyServer { url, allow_networks: Vec::new(), proxy: None }).unwrap();
+        }
+        assert_eq!(issuers.issuers.lock().unwrap().len(), ISSUERS_MAX);
+    }
+}
