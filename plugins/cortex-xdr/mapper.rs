@@ -24,7 +24,7 @@ const ALERT: [(&str, &[&str]); 8] = [
 const FILES: [&str; 3] = ["action_file_path", "action_process_image_name", "actor_process_image_name"];
 const EVENTS: [&str; 2] = ["", "events."];
 /// Words in place of a value, beside those that stand for an absent value everywhere.
-const PLACEHOLDERS: [&str; 3] = ["EMPTY", "NO_HOST", "00:00:00:00:00:00"];
+const PLACEHOLDERS: [&str; 2] = ["EMPTY", "NO_HOST"];
 /// The fields of an alert that an analyst reads in the list of an incident's alerts.
 const SUMMARY: [&str; 6] = ["alert_id", "name", "severity", "category", "action_pretty", "resolution_status"];
 

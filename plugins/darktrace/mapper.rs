@@ -208,8 +208,7 @@ fn observe_device(incident: &mut Incident, device: &Fields, message: &str) {
         name => incident.observe("hostname", name, message),
     };
     incident.observe("ip", device.first(&["ip", "ips.ip"]).map(without_prefix), message);
-    let mac = device.first(&["macaddress", "mac"]);
-    incident.observe("mac", mac.filter(|mac| mac.bytes().any(|sign| !b"0:-".contains(&sign))), message);
+    incident.observe("mac", device.first(&["macaddress", "mac"]), message);
     for user in device.all("credentials") {
         incident.observe_user(Some(user), message);
     }

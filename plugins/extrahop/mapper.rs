@@ -106,9 +106,7 @@ fn classify(incident: &mut Incident, fields: &Fields) {
     for technique in values("mitre_techniques", "id") {
         incident.attack(&technique, tactic.map(String::as_str));
     }
-    if incident.techniques.is_empty() {
-        values("mitre_tactics", "id").iter().for_each(|tactic| incident.attack(tactic, None));
-    }
+    values("mitre_tactics", "id").iter().for_each(|tactic| incident.attack(tactic, None));
 }
 
 /// Adds the names and addresses of a participant with its role. The API has only the id of a device, unless it is asked

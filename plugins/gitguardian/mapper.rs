@@ -1,12 +1,25 @@
 //! GitGuardian: secret incidents, public incidents and occurrences of the API, and events of custom webhooks.
 
-use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Outcome, State};
+use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Outcome, Severity, State};
+use hookmill_sdk::{has_objects, map_list};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
-const EXPECTED: &str = "an incident of GitGuardian with `detector` and `status`, alone or in `incident` of a webhook, or an \
-                        occurrence with `incident_id`";
+const EXPECTED: &str = "an incident of GitGuardian with `detector` and `status`, alone or in `incident` of a webhook, an \
+                        occurrence with `incident_id`, or an answer of Public Monitoring with `results`";
 /// The fields with observables of an occurrence.
 const OCCURRENCE: [(&str, &[&str]); 3] =
     [("mail", &["author_info", "actors.email"]), ("filename", &["filepath"]), ("url", &["url"])];
+/// Those of an incident of Public Monitoring.
+const PUBLIC: [(&str, &[&str]); 2] = [("mail", &["who.email"]), ("filename", &["file_path"])];
+/// The severities of Public Monitoring, which are numbers.
+const LEVELS: [(&str, Severity); 5] = [
+    ("10", Severity::Critical),
+    ("20", Severity::High),
+    ("30", Severity::Medium),
+    ("40", Severity::Low),
+    ("50", Severity::Informational),
+];
 /// Fields from which a secret could be found, or which are secrets themselves. They are not kept.
 const SECRET: [&str; 3] = ["secret_hash", "hmsl_hash", "share_url"];
 /// Credentials in files.
@@ -14,12 +27,26 @@ const TECHNIQUE: &str = "T1552.001";
 
 struct GitGuardian;
 
+/// An answer of Public Monitoring.
+#[derive(Deserialize)]
+struct Page<'a> {
+    #[serde(borrow)]
+    results: Option<&'a RawValue>,
+}
+
 impl Mapper for GitGuardian {
     fn describe() -> Description {
         hookmill_sdk::description!("GitGuardian", "Secrets that GitGuardian found")
     }
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
+        let page: Page = event.json(EXPECTED)?;
+        if let Some(list) = page.results.filter(|list| has_objects(list)) {
+            return map_list(list, EXPECTED, |item: &Fields, outcome| {
+                outcome.incidents.push(public_incident(item)?);
+                Ok(())
+            });
+        }
         let payload: Fields = event.json(EXPECTED)?;
         let has = |names: &[&str]| payload.iter().any(|(path, _)| names.iter().any(|name| path.starts_with(name)));
         let incident = if has(&["incident.detector", "incident.gitguardian_url", "incident.validity"]) {
@@ -28,6 +55,8 @@ impl Mapper for GitGuardian {
             incident(&payload, "", "occurrences.")?
         } else if has(&["incident_id"]) && has(&["filepath", "presence", "change_type"]) {
             occurrence(&payload)?
+        } else if has(&["nb_of_occurrences_still_on_github"]) {
+            public_incident(&payload)?
         } else if has(&["gitguardian_link"]) && has(&["break_url", "matches"]) {
             // It contains a secret in `matches`.
             return Ok(Outcome::skip("a test message of the webhook"));
@@ -69,6 +98,32 @@ fn incident(payload: &Fields, prefix: &str, occurrences: &str) -> Result<Inciden
         field(name);
     }
     incident.keep_unread(payload, prefix);
+    Ok(incident)
+}
+
+/// Maps an incident of Public Monitoring, whose API has other names.
+fn public_incident(payload: &Fields) -> Result<Incident, MappingError> {
+    if payload.first(&["nb_of_occurrences_still_on_github", "first_occurrence_date"]).is_none() {
+        return Err(MappingError::Unsupported(format!("expected {EXPECTED}")));
+    }
+    let mut incident = Incident::new(source_ref(payload.first(&["id"]), true)?);
+    incident.set_title(payload.first(&["display_name", "name"]));
+    incident.category = Some("leaked secret".into());
+    let severity = payload.first(&["severity"]);
+    incident.set_severity(severity);
+    let level = LEVELS.iter().find(|(number, _)| severity == Some(*number));
+    incident.severity = level.map(|(_, level)| *level).or(incident.severity);
+    incident.state = payload.first(&["status"]).and_then(state);
+    incident.occurred_at = payload.time(&["first_occurrence_date", "created_at"]);
+    incident.changed_at = payload.time(&["resolved_at", "last_occurrence_date", "created_at"]);
+    incident.external_link = payload.first(&["url"]).map(str::to_owned);
+    payload.all("tags.description").for_each(|tag| incident.tag(tag));
+    incident.attack(TECHNIQUE, Some("credential-access"));
+    incident.observe_fields(payload, &PUBLIC);
+    incident.detail("status", payload.first(&["status"]));
+    // Whoever has this link sees the secret.
+    payload.first(&["public_link"]);
+    incident.keep_unread(payload, "");
     Ok(incident)
 }
 

@@ -10,7 +10,7 @@ const EXPECTED: &str = "a log of Mimecast about a URL, an attachment or an imper
                         SIEM batch with `type` and `processingId`, or an answer with `clickLogs`, `attachmentLogs`, \
                         `impersonationLogs` or `dlpLogs`";
 /// The types of SIEM lines that are about every mail, unless a virus was found in it.
-const ROUTINE: [&str; 4] = ["delivery", "journal", "process", "receipt"];
+const ROUTINE: [&str; 5] = ["delivery", "journal", "mailflow", "process", "receipt"];
 /// The fields that only logs of Mimecast have.
 const MARKS: [&str; 8] = [
     "actionTriggered",
@@ -34,9 +34,9 @@ const IMPERSONATION: [&str; 6] = [
 const SENDER: [&str; 4] = ["fromUserEmailAddress", "senderAddress", "senderHeader", "senderEnvelope"];
 const USER: [&str; 3] = ["userEmailAddress", "recipientAddress", "recipients"];
 const TIME: [&str; 3] = ["date", "eventTime", "timestamp"];
-const ACTIONS: [&str; 3] = ["action", "actions", "actionTriggered"];
+const ACTIONS: [&str; 5] = ["action", "actions", "actionTriggered", "policiesApplied.action", "threatState"];
 const RESULT: [&str; 3] = ["scanResult", "result", "scanResults"];
-const CATEGORY: [&str; 5] = ["category", "urlCategory", "virusFound", "identifiers", "policy"];
+const CATEGORY: [&str; 6] = ["category", "urlCategory", "virusFound", "identifiers", "policy", "threatType"];
 const URL: &str = "url protect";
 const ATTACHMENT: &str = "attachment protect";
 const IMPERSONATION_PROTECT: &str = "impersonation protect";
@@ -136,7 +136,9 @@ fn kind_of(log: &Fields) -> Option<String> {
 fn is_clean(log: &Fields, kind: &str) -> bool {
     let is_harmless = log.first(&["taggedMalicious"]) == Some("false");
     let result = log.first(&RESULT).unwrap_or_default().to_ascii_lowercase();
-    (kind == IMPERSONATION_PROTECT && is_harmless) || matches!(result.as_str(), "clean" | "safe")
+    // Lines of the type `entities`, of a mailbox in the cloud, are about every mail too.
+    let is_undetected = log.first(&["threatType"]) == Some("NO_DETECTIONS");
+    (kind == IMPERSONATION_PROTECT && is_harmless) || is_undetected || matches!(result.as_str(), "clean" | "safe")
 }
 
 fn incident(log: &Fields, kind: &str) -> Result<Incident, MappingError> {
@@ -156,7 +158,7 @@ fn incident(log: &Fields, kind: &str) -> Result<Incident, MappingError> {
         log,
         &[
             ("url", &["url"]),
-            ("filename", &["fileName"]),
+            ("filename", &["fileName", "attachments"]),
             ("hash", &["sha256", "sha1", "md5", "fileHash"]),
             ("ip", &["sendingIp", "senderIpAddress", "senderIp"]),
         ],

@@ -29,6 +29,8 @@ const EVIDENCE: [&str; 4] = [
     "panel_evidence_summary.evidence.url",
     "panel_evidence_summary.phishing_verdicts.url",
 ];
+/// The sites of an alert about malicious sites.
+const ATTACKERS: [&str; 2] = ["panel_status.attackers", "panel_evidence_summary.attackers.attacker"];
 /// The evidence of an exposed identity. The host and its user are the victim's.
 const EXPOSED: [(&str, &[&str]); 4] = [
     ("ip", &["panel_evidence_summary.infrastructure.ip"]),
@@ -37,9 +39,8 @@ const EXPOSED: [(&str, &[&str]); 4] = [
     ("user-account", &["panel_evidence_summary.compromised_host.os_username"]),
 ];
 
-/// The statuses of work that is not done. `no-action` says that nobody acted yet.
-const OPEN: [&str; 8] =
-    ["new", "pending", "inprogress", "in progress", "no-action", "unassigned", "assigned", "flag for tuning"];
+/// The statuses of work that is not done, as letters. `no-action` says that nobody acted yet.
+const OPEN: [&str; 7] = ["new", "pending", "inprogress", "noaction", "unassigned", "assigned", "flagfortuning"];
 const CLOSED: [&str; 2] = ["dismissed", "resolved"];
 /// The members that, apart from its rule, tell a classic alert.
 const CLASSIC: [&str; 5] =
@@ -192,8 +193,11 @@ fn playbook(id: &str, alert: &Fields) -> Incident {
     let is_imitation = label.is_some_and(|label| {
         label.eq_ignore_ascii_case("domain abuse") || label.eq_ignore_ascii_case("malicious sites")
     });
-    if let Some(seen) = observe_entity(&mut incident, status("entity_id"), "entity_id") {
-        seen.ioc |= is_imitation;
+    let attackers = ATTACKERS.iter().flat_map(|name| alert.all(name).map(move |entity| (*name, entity)));
+    for (name, entity) in status("entity_id").map(|entity| ("entity_id", entity)).into_iter().chain(attackers) {
+        if let Some(seen) = observe_entity(&mut incident, Some(entity), name) {
+            seen.ioc |= is_imitation;
+        }
     }
     incident.observe_user(alert.first(&["panel_evidence_summary.subject"]), "subject");
     incident.observe_cves(status("entity_name").unwrap_or_default(), "entity_name");
@@ -223,13 +227,14 @@ fn observe_entity<'i>(incident: &'i mut Incident, id: Option<&str>, message: &st
     incident.observe(data_type, Some(value), message)
 }
 
-/// Sets the state from a status. An alert with two of them is closed if either closes it.
+/// Sets the state from a status, which has other separators in each version of the API: `InProgress`, `In-Progress`. An
+/// alert with two of them is closed if either closes it.
 fn set_state(incident: &mut Incident, name: &str, status: Option<&str>) {
-    let is_one_of =
-        |known: &[&str]| status.is_some_and(|status| known.iter().any(|known| known.eq_ignore_ascii_case(status)));
-    if is_one_of(&CLOSED) {
+    let letters = status.unwrap_or_default().chars().filter(char::is_ascii_alphabetic);
+    let word: String = letters.map(|letter| letter.to_ascii_lowercase()).collect();
+    if CLOSED.contains(&word.as_str()) {
         incident.state = Some(State::Resolved);
-    } else if is_one_of(&OPEN) {
+    } else if OPEN.contains(&word.as_str()) {
         incident.state = incident.state.or(Some(State::Open));
     }
     incident.detail(name, status);

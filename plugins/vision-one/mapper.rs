@@ -165,13 +165,13 @@ fn first_matched(fields: &Fields) -> Option<String> {
 
 fn observe_entity(incident: &mut Incident, entity: &Fields) {
     let value = entity.first(&["entityValue", "entityValue.name"]);
-    let data_type = match entity.first(&["entityType"]).unwrap_or_default() {
-        "host" => "hostname",
-        "account" | "cloudIdentity" => "user-account",
-        "emailAddress" => "mail",
-        _ => "other",
+    match entity.first(&["entityType"]).unwrap_or_default() {
+        // `CORP\WS-12`
+        "host" => incident.observe("hostname", value.map(file_name), "impactScope"),
+        "account" | "cloudIdentity" => incident.observe_user(value, "impactScope"),
+        "emailAddress" => incident.observe("mail", value, "impactScope"),
+        _ => incident.observe("other", value, "impactScope"),
     };
-    incident.observe(data_type, value, "impactScope");
     for address in entity.all("entityValue.ips") {
         incident.observe("ip", Some(address), "impactScope");
     }

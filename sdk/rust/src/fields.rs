@@ -1,5 +1,6 @@
 //! A payload as a list of dotted paths.
 
+use crate::fault::check_digits;
 use crate::key::Key;
 use crate::present::present;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -155,6 +156,7 @@ impl<'de> Visitor<'de> for Flatten<'_, 'de> {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<(), E> {
+        check_digits(value);
         self.push(Cow::Owned(value.to_string()));
         Ok(())
     }
@@ -216,6 +218,24 @@ mod tests {
         assert_eq!(fields.all("host.ip").collect::<Vec<_>>(), ["10.0.0.2", "7"]);
         assert_eq!(fields.first(&["none", "threat.technique.id"]), Some("T1098"));
         assert!(serde_json::from_str::<Fields>("[]").is_err());
+    }
+
+    #[test]
+    fn large_integers_are_read_again_with_their_digits() {
+        struct Ids;
+        impl crate::Mapper for Ids {
+            fn describe() -> crate::Description {
+                crate::description!("Ids", "Ids")
+            }
+            fn map(event: &crate::Event) -> Result<crate::Outcome, crate::MappingError> {
+                let fields: Fields = event.json("an object")?;
+                Ok(crate::Incident::new(fields.first(&["id"]).unwrap_or_default()).into())
+            }
+        }
+        for id in ["123456789012345678901", "-9223372036854775809", "18446744073709551615"] {
+            let outcome = crate::map::<Ids>(&crate::Event::new(format!("{{\"id\": {id}}}"))).unwrap();
+            assert_eq!(outcome.incidents[0].source_ref, id);
+        }
     }
 
     #[test]

@@ -74,8 +74,8 @@ impl Incident {
     ///
     /// Returns none and adds nothing if the value is absent or meaningless: an `ip` that is not an address or is
     /// unspecified, loopback, link-local, multicast or broadcast; a `hash` that is not a hexadecimal digest or has only
-    /// zeros; a `user-account` that is built into Windows, such as `NT AUTHORITY\SYSTEM`. Hashes are stored in lower
-    /// case. An address given as `domain`, `fqdn` or `hostname` is an `ip`.
+    /// zeros; a `mac` of zeros; a `user-account` that is built into Windows, such as `NT AUTHORITY\SYSTEM`. Hashes are
+    /// stored in lower case. An address given as `domain`, `fqdn` or `hostname` is an `ip`.
     pub fn observe(&mut self, data_type: &str, value: Option<&str>, message: &str) -> Option<&mut Observable> {
         let value = present(value?)?;
         let is_name = matches!(data_type, "domain" | "fqdn" | "hostname");
@@ -84,6 +84,7 @@ impl Incident {
             "ip" if !is_meaningful_ip(value) => return None,
             "hash" if !is_meaningful_hash(value) => return None,
             "user-account" if !is_meaningful_user(value) => return None,
+            "mac" if !is_meaningful_mac(value) => return None,
             "hash" => Cow::Owned(value.to_ascii_lowercase()),
             _ => Cow::Borrowed(value),
         };
@@ -172,6 +173,10 @@ fn is_meaningful_hash(value: &str) -> bool {
     value.len() >= 32 && value.bytes().all(|byte| byte.is_ascii_hexdigit()) && value.bytes().any(|byte| byte != b'0')
 }
 
+fn is_meaningful_mac(value: &str) -> bool {
+    value.bytes().any(|sign| !b"0:-.".contains(&sign))
+}
+
 fn is_meaningful_user(value: &str) -> bool {
     let (domain, name) = value.rsplit_once('\\').unwrap_or(("", value));
     let built_in = ["", "SYSTEM", "LOCAL SERVICE", "NETWORK SERVICE"].iter().any(|own| own.eq_ignore_ascii_case(name));
@@ -248,6 +253,9 @@ mod tests {
         }
         for user in ["NT AUTHORITY\\SYSTEM", "system", "NT AUTHORITY\\NETWORK SERVICE", "CORP\\", "N/A", "CORP\\ann"] {
             incident.observe("user-account", Some(user), "");
+        }
+        for mac in ["00:00:00:00:00:00", "00-00-00-00-00-00", "0000.0000.0000"] {
+            incident.observe("mac", Some(mac), "");
         }
         incident.observe("domain", Some("198.51.100.4"), "");
         let values: Vec<&str> = incident.observables.iter().map(|observable| observable.value.as_str()).collect();

@@ -95,6 +95,7 @@ pub mod bindings;
 mod details;
 mod digest;
 mod export;
+mod fault;
 mod fields;
 mod incident;
 mod items;

@@ -1,7 +1,8 @@
 //! Methods of [`Event`], the argument of a mapper.
 
+use crate::fault::fault;
 use crate::object::ByName;
-use crate::reading::{fault, reason_of};
+use crate::reading::reason_of;
 use crate::{Event, Field, MappingError};
 use serde::Deserialize;
 

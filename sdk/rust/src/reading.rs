@@ -3,6 +3,7 @@
 //! The rule: a part of a payload that is wrong costs that part and is reported in the outcome's `problems`. It never
 //! costs the payload or another part.
 
+use crate::fault::{fault, forget_faults, has_fault};
 use crate::object::ByName;
 use crate::path::{excerpt, path_at};
 use crate::problems::{add_problem, are_too_many, bound, problem, take_problems};
@@ -17,8 +18,6 @@ const PARTS_MAX: usize = 2000;
 
 thread_local! {
     static IS_LENIENT: Cell<bool> = const { Cell::new(false) };
-    /// Whether the strict pass met a fault.
-    static HAS_FAULT: Cell<bool> = const { Cell::new(false) };
     /// The document of the second pass: its address, and a copy in which to find the path of a part.
     static DOCUMENT: RefCell<(usize, String)> = const { RefCell::new((0, String::new())) };
 }
@@ -30,11 +29,11 @@ thread_local! {
 /// Returns the mapper's error if it has one for every value of the payload.
 pub fn map<M: Mapper>(event: &Event) -> Result<Outcome, MappingError> {
     IS_LENIENT.set(false);
-    HAS_FAULT.set(false);
+    forget_faults();
     take_problems();
     details::reset();
     let strict = M::map(event);
-    if !HAS_FAULT.get() {
+    if !has_fault() {
         return strict.map(with_problems);
     }
     let documents = repair::documents(&event.body);
@@ -167,14 +166,9 @@ pub(crate) fn is_lenient() -> bool {
 /// too many wrong parts. The latter is a problem.
 fn is_pointless() -> bool {
     if !is_lenient() {
-        return HAS_FAULT.get();
+        return has_fault();
     }
     are_too_many()
-}
-
-/// Asks for the second pass.
-pub(crate) fn fault() {
-    HAS_FAULT.set(true);
 }
 
 /// Reads a part in the second pass; reports a problem and returns none if it has another shape.

@@ -1,5 +1,6 @@
 //! A scalar in any form that vendors use.
 
+use crate::fault::{check_digits, fault};
 use crate::present::present;
 use crate::problems;
 use crate::reading;
@@ -97,9 +98,6 @@ fn lenient(json: &str) -> Cow<'_, str> {
     serde_json::Deserializer::from_str(json).deserialize_any(TextVisitor).unwrap_or_default()
 }
 
-/// Numbers below are exact in 64-bit floating point.
-const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
-
 struct TextVisitor;
 
 impl<'de> Visitor<'de> for TextVisitor {
@@ -138,10 +136,7 @@ impl<'de> Visitor<'de> for TextVisitor {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
-        if value.abs() >= EXACT_MAX {
-            // The repaired payload has the digits of the integer.
-            reading::fault();
-        }
+        check_digits(value);
         Ok(Cow::Owned(value.to_string()))
     }
 
@@ -152,14 +147,14 @@ impl<'de> Visitor<'de> for TextVisitor {
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
         let first: Option<Text<'de>> = elements.next_element()?;
         while elements.next_element::<IgnoredAny>()?.is_some() {
-            reading::fault();
+            fault();
         }
         Ok(first.map_or(Cow::Borrowed(""), |text| text.0))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
         while entries.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
-            reading::fault();
+            fault();
         }
         Ok(Cow::Borrowed(""))
     }
