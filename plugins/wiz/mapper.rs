@@ -77,7 +77,8 @@ impl Kind {
         if ["tdrId", "tdrSource", "triggeringEvent", "ruleMatch."].into_iter().any(has) {
             return Some(Self::Detection);
         }
-        if has("threat.") {
+        // The fields `threat.indicator` and so on of other vendors are no threat of Wiz.
+        if has("threat.") && ["threat.id", "trigger."].into_iter().any(has) {
             return Some(Self::Threat);
         }
         if has("issue.") && ["control.", "resource.", "trigger."].into_iter().any(has) {

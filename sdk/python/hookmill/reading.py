@@ -204,7 +204,7 @@ class _Reader:
         end = line.start() + 1 if line else len(self.text)
         self.at = start
         try:
-            self._nested_text()
+            self._nested_text(end)
         except _Fault:
             self.at = end
         self.at = min(self.at, end)
@@ -212,7 +212,7 @@ class _Reader:
     def value(self, depth: int) -> Any:
         sign = self._peek()
         if sign in ("{", "[") and depth == DEPTH_MAX:
-            return self._nested_text()
+            return self._nested_text(len(self.text))
         if sign == "{":
             return self._object(depth)
         if sign == "[":
@@ -265,11 +265,12 @@ class _Reader:
         elif sign != close:
             raise self._fault()
 
-    def _nested_text(self) -> str:
-        """Returns the value at the position as the text of its JSON. Does not recurse, however deep the value is."""
+    def _nested_text(self, end: int) -> str:
+        """Returns the value at the position as the text of its JSON, which must end before `end`. Does not recurse, however
+        deep the value is."""
         start, depth = self.at, 0
         while True:
-            found = _NESTING_OR_TEXT.search(self.text, self.at)
+            found = _NESTING_OR_TEXT.search(self.text, self.at, end)
             if not found:
                 raise _Fault(_CUT_OFF)
             self.at = found.start()
