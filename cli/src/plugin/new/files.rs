@@ -43,6 +43,7 @@ pub(super) const RUST: &[ProjectFile] = files![
     "sdk/src/details.rs" "rust/src/details.rs"
     "sdk/src/digest.rs" "rust/src/digest.rs"
     "sdk/src/export.rs" "rust/src/export.rs"
+    "sdk/src/fault.rs" "rust/src/fault.rs"
     "sdk/src/fields.rs" "rust/src/fields.rs"
     "sdk/src/incident.rs" "rust/src/incident.rs"
     "sdk/src/items.rs" "rust/src/items.rs"
