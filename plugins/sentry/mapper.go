@@ -51,7 +51,8 @@ func (sentry) ToIncidents(event *hookmill.Event) (hookmill.Outcome, error) {
 	legacy := body.At("event").Unfold()
 	var incident *hookmill.Incident
 	switch {
-	case issue.IsObject():
+	// An answer of another vendor may have `data.issue` too.
+	case issue.IsObject() && action+issue.Text("shortId")+issue.Text("culprit")+issue.Text("level") != "":
 		incident = ofIssue(issue, action)
 	case seen.IsObject():
 		incident = ofEvent(seen)
