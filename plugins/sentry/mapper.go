@@ -52,7 +52,7 @@ func (sentry) ToIncidents(event *hookmill.Event) (hookmill.Outcome, error) {
 	var incident *hookmill.Incident
 	switch {
 	// An answer of another vendor may have `data.issue` too.
-	case issue.IsObject() && action+issue.Text("shortId")+issue.Text("culprit")+issue.Text("level") != "":
+	case issue.IsObject() && action+issue.Text("level")+issue.Text("project", "slug") != "":
 		incident = ofIssue(issue, action)
 	case seen.IsObject():
 		incident = ofEvent(seen)
