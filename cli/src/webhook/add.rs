@@ -8,6 +8,7 @@ use crate::vendors::way_text;
 use anyhow::{Result, anyhow};
 use clap::Args;
 use hookmill_host::api::shapes::{FileState, IssuedSource, NewSource, PluginNames, ShownPlugin, VendorWay};
+use hookmill_signatures::has_secret_in_url;
 use serde_json::{Map, Value, json};
 
 /// The arguments of `hookmill webhook add`.
@@ -77,9 +78,7 @@ fn registered(issued: &IssuedSource, way: Option<&VendorWay>, url: &str) -> Stri
              it again with --scheme {suggested}\n"
         )
     });
-    // The secret is a part of the URL only in these schemes.
-    let in_url = ["url-token", "azure-event-grid"].contains(&&*scheme);
-    let path = issued.secret.as_ref().filter(|_| in_url).map(|secret| format!("/{secret}"));
+    let path = issued.secret.as_ref().filter(|_| has_secret_in_url(&scheme)).map(|secret| format!("/{secret}"));
     let steps = way
         .map(|way| format!("\nits URL: {url}{}\n\n{}\n{}", path.unwrap_or_default(), clean(&way.title), way_text(way)));
     format!(
