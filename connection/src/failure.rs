@@ -72,7 +72,7 @@ pub struct Failure {
     pub code: Code,
     /// The problem and its remedy, without secrets.
     pub text: String,
-    /// How long a busy server asks to wait.
+    /// The time that a busy server asks to wait.
     pub asked_wait: Option<Duration>,
 }
 

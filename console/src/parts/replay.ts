@@ -11,7 +11,7 @@ interface ReplayOptions {
 
 export interface Replayed {
   text: string;
-  // Whether the event stays as it is.
+  // True if the event stays as it is.
   hasFailed: boolean;
 }
 

@@ -19,7 +19,7 @@ export interface Outcome {
   failed: number;
   // Results of incidents, failures first. Of many, those that changed are not named.
   results: Result[];
-  // Whether all incidents were reached.
+  // True if all incidents were reached.
   isComplete: boolean;
 }
 

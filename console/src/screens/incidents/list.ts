@@ -56,9 +56,9 @@ export class IncidentList {
   readonly active = signal(-1);
   // The numbers of the selected incidents, by id.
   readonly selected = signal<ReadonlyMap<string, string>>(new Map());
-  // Whether all incidents that match are selected, also those that were not read.
+  // True if all incidents that match are selected, also those that were not read.
   readonly isWhole = signal(false);
-  // How many incidents match, of how many.
+  // The counts of the incidents that match and of all.
   readonly totals = signal<Totals | null>(null);
   scrollTop = 0;
   readonly openedBy = session.value?.token;
@@ -150,7 +150,7 @@ export class IncidentList {
     }
   }
 
-  // What is older was not there when the list was read, or does not match.
+  // An older incident was not there when the list was read, or does not match.
   get #newSince(): string {
     const wanted = this.query.get("created_after") ?? "";
     return Date.parse(wanted) > Date.parse(this.#readAt) ? wanted : this.#readAt;
