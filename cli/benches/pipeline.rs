@@ -37,6 +37,8 @@ const LARGE: &str = include_str!("../../plugins/crowdstrike/payloads/large.json"
 /// The end of the detection's id, which a count makes another one.
 const SMALL_ID: &str = ":42";
 const LARGE_ID: &str = ":1288490194301";
+const PAYLOADS: [(&str, &str, &str, usize); 2] =
+    [("200-byte payload", SMALL, SMALL_ID, REQUESTS), ("6 KB payload", LARGE, LARGE_ID, LARGE_REQUESTS)];
 const ROUNDS: usize = 3;
 const REQUESTS: usize = 40_000;
 const LARGE_REQUESTS: usize = 20_000;
@@ -45,6 +47,7 @@ const RELOADS: u32 = 50;
 const PLUGINS: [&str; 5] = ["crowdstrike", "defender-office365", "elastic", "generic", "splunk"];
 
 /// `cargo bench --bench pipeline -- bare`, `-- mapped`, `-- durable` or `-- pulled` runs one stage alone, for a profiler.
+/// `-- against PROGRAM` compares with `hookmill` of another build.
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
@@ -52,6 +55,7 @@ fn main() {
         ["bare"] => stage(&bench("bare")),
         ["mapped"] => stage(&bench("mapped")),
         ["durable"] => stage(&Server::hookmill(folder())),
+        ["against", program] => against(program),
         ["stream"] => stream(),
         ["pulled"] => pulled(),
         _ => {
@@ -156,14 +160,25 @@ fn stage(server: &Server) {
     println!("{:.0} /s, {:.1} µs of CPU", rates[0].0, rates[0].1);
 }
 
+/// Compares the whole path with that of another build, in one run.
+fn against(program: &str) {
+    let (bare, other, this) = (bench("bare"), Server::build(program, folder()), Server::hookmill(folder()));
+    for (title, payload, id, count) in PAYLOADS {
+        println!("\n{title}, {} connections, {count} requests a round, best of {ROUNDS}", load::CONNECTIONS);
+        let rates = rates(&[&bare, &other, &this], payload, id, count);
+        for (name, (rate, cpu_us)) in ["bare handler", "the other build", "this build"].iter().zip(&rates) {
+            let of_other = cpu_us / rates[1].1;
+            println!("  {name:<34} {rate:>9.0} /s  {cpu_us:>6.1} µs of CPU  {of_other:>5.2} of the other build's CPU");
+        }
+    }
+}
+
 fn stages() {
     let (bare, mapped, whole) = (bench("bare"), bench("mapped"), Server::hookmill(folder()));
     let servers = [&bare, &mapped, &whole];
     let names = ["bare handler", "verify, map in a fresh instance", "… and commit durably (fsync)"];
     let goals = ["", "at least 0.55", "at least 0.35, goal 0.5"];
-    for (title, payload, id, count) in
-        [("200-byte payload", SMALL, SMALL_ID, REQUESTS), ("6 KB payload", LARGE, LARGE_ID, LARGE_REQUESTS)]
-    {
+    for (title, payload, id, count) in PAYLOADS {
         println!("\n{title}, {} connections, {count} requests a round, best of {ROUNDS}", load::CONNECTIONS);
         let rates = rates(&servers, payload, id, count);
         for ((name, (rate, cpu_us)), goal) in names.iter().zip(&rates).zip(goals) {

@@ -16,9 +16,14 @@ pub struct Server {
 }
 
 impl Server {
-    /// `hookmill serve` in a folder, ready.
+    /// `hookmill serve` of this build in a folder, ready.
     pub fn hookmill(folder: tempfile::TempDir) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hookmill"));
+        Self::build(env!("CARGO_BIN_EXE_hookmill"), folder)
+    }
+
+    /// `hookmill serve` of any build in a folder, ready.
+    pub fn build(program: &str, folder: tempfile::TempDir) -> Self {
+        let mut command = Command::new(program);
         command.arg("serve").arg("--config").arg(folder.path().join("hookmill.yaml"));
         let server = Self::start(command, folder);
         while !server.get("/readyz").contains(" 200 ") {
