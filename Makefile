@@ -32,7 +32,7 @@ OTHERS = cybereason falco google-workspace guardduty okta sentry
 FUZZ_S = 30
 
 .NOTPARALLEL:
-.PHONY: demo check test verify verify-rest soak lint payloads sdks outside console-test bench benches fuzz deny doc sbom mappers build setup deb package-tests
+.PHONY: demo check test verify verify-rest soak lint payloads sdks outside console-test bench fuzz deny doc sbom mappers build setup deb package-tests
 
 demo: mappers
 	$(HOOKMILL) demo
@@ -51,7 +51,7 @@ verify: test
 	$(MAKE) verify-rest
 
 # The part of `make verify` that `make test` does not run.
-verify-rest: deny doc build benches outside console-test fuzz sbom package-tests
+verify-rest: deny doc build outside console-test fuzz sbom package-tests
 
 # Hours: long fuzzing, many mutants of payloads, and a host that is killed under load over and over.
 soak: FUZZ_S = 600
@@ -59,6 +59,7 @@ soak: mappers fuzz
 	HOOKMILL_MUTATIONS=$(or $(HOOKMILL_MUTATIONS),2000) cargo test --release --workspace --test '*' conformance
 	HOOKMILL_KILLS=$(or $(HOOKMILL_KILLS),1000) cargo test --release --workspace --test '*' durability
 
+# Benchmarks are compiled here too.
 lint: setup
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
@@ -86,10 +87,6 @@ console-test: mappers
 
 bench: mappers
 	cargo bench --workspace
-
-# Compiles the benchmarks with the profile in which they are measured.
-benches:
-	cargo bench --workspace --no-run
 
 # Fuzzes from the corpus that is kept; inputs that are found on the way go to the target folder. The sanitizer is an
 # unstable option, which RUSTC_BOOTSTRAP enables in the stable compiler.
