@@ -7,6 +7,7 @@ mod copies;
 mod dump;
 mod memory;
 mod operation;
+mod quarantine;
 mod queue;
 mod random;
 mod retention;
@@ -255,6 +256,7 @@ impl Model {
         self.compare_audit().await;
         self.compare_repeats().await;
         let (store, place) = (self.store().clone(), self.place());
+        quarantine::compare(&self.memory, &store, &place).await;
         search::compare(&mut self.random, &self.memory, &store, &place).await;
     }
 

@@ -524,7 +524,7 @@ export interface paths {
         };
         /**
          * List the quarantine in groups, the one with the newest event first
-         * @description A group has the events that one plugin failed to map with one code and messages that differ only in words with digits. Of more than 10,000 different failures, the newest 10,000 are grouped.
+         * @description A group has the events that one plugin failed to map with one code and messages that differ only in words with digits.
          */
         get: operations["listQuarantine"];
         put?: never;
