@@ -3487,7 +3487,7 @@ export interface operations {
                  * @example true
                  */
                 newest_first?: boolean;
-                /** @description Only the entries with this `requestId`, each followed by the entry before it, from which its change is seen. Needs `newest_first=true`; there is one page. */
+                /** @description Only the entries with this `requestId`, each followed by the entry before it, from which its change is seen. Needs `newest_first=true`. */
                 caused_by?: string;
                 /** @description The number of items; more than 1000 is 1000. A page ends earlier when it reaches 8 MiB. */
                 limit?: components["parameters"]["limit"];
