@@ -2310,6 +2310,8 @@ export interface components {
             origin: "config" | "registered";
             /** @description The scheme; null for a source that the host pulls. */
             scheme: components["schemas"]["Scheme"] | null;
+            /** @description Whether payloads are posted to a URL that ends with the secret, after a slash. */
+            secret_in_url: boolean;
             plugin: components["schemas"]["PluginChoice"];
             auto_triage: boolean;
             playbook: components["schemas"]["MaybeText"];
