@@ -54,7 +54,8 @@ async fn the_command_line_changes_all_incidents_that_match() {
         (&["--matching", "limit=1", "--note", "n", "--yes"], "limit"),
         (&["--matching", "status=new"], "--status"),
         (&["--matching", "status=new", "--note", "n", &number], "cannot be used with"),
-        (&[&number, "--note", "n", "--yes"], "--matching"),
+        (&[&number, "--note", "n", "--yes"], "cannot be used with"),
+        (&["--note", "n", "--yes"], "--matching"),
         (&["--note", "n"], "NUMBER"),
     ] {
         let (done, output, errors) = run(arguments);

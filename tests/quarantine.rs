@@ -237,14 +237,13 @@ async fn large_groups_and_many_groups_are_listed_whole() {
     host.end().await;
     drop(host);
     let database = rusqlite::Connection::open(folder.path("data/hookmill.db")).unwrap();
-    // The copies have later keys, with ids to match: the first 48 bits are the time, which the key has too. The first of
-    // them have groups of their own.
+    // The copies have later keys, with ids to match: both begin with the time. The first of them have groups of their own.
     let columns =
         "source, status, received_at, attempts, code, tried, incidents, content_type, headers, context, digest, body";
     let sql = format!(
         "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < {GROUPS} + {COPIES}) \
          INSERT INTO events (key, id, message, failure_group, {columns}) \
-         SELECT key + n * 32768, randomblob(16), replace(message, 'copy 0', 'copy ' || n), \
+         SELECT key + n * 32768, unhex(printf('%012X', (key >> 15) + n) || substr(hex(id), 13)), replace(message, 'copy 0', 'copy ' || n), \
              iif(n > {GROUPS}, failure_group, 'group ' || n), {columns} FROM events, number"
     );
     database.execute(&sql, []).unwrap();

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 const STEP: usize = 200;
 
 #[derive(Debug, Args)]
-pub(super) struct Change {
+pub(crate) struct Change {
     /// The numbers of incidents, such as INC-2026-0001, or their ids
     #[arg(required_unless_present = "matching", value_name = "NUMBER")]
     incidents: Vec<String>,
@@ -24,7 +24,7 @@ pub(super) struct Change {
     #[arg(long, value_name = "NAME=VALUE", conflicts_with = "incidents", value_parser = filter)]
     matching: Vec<(String, String)>,
     /// Change the incidents that --matching finds
-    #[arg(long, requires = "matching")]
+    #[arg(long, requires = "matching", conflicts_with = "incidents")]
     yes: bool,
     #[command(flatten)]
     change: Values,
