@@ -80,10 +80,11 @@ outside: mappers
 	./setup outside
 	cd tests/outside && HOOKMILL=$(abspath $(HOOKMILL)) ../../target/outside/bin/python -B -m pytest -q -p no:cacheprovider
 
-# The console in a browser, against the host.
+# The console in a browser, against the host; then with 100,000 incidents, where 95 % of each interaction end within 200 ms.
 console-test: mappers
 	./setup browser
 	HOOKMILL=$(abspath $(HOOKMILL)) npm --prefix console test
+	HOOKMILL=$(abspath $(HOOKMILL)) npm --prefix console run measure
 
 bench: mappers
 	cargo bench --workspace

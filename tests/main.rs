@@ -34,6 +34,7 @@ mod event_stream;
 mod files;
 mod handshakes;
 mod inbound;
+mod incident_commands;
 mod incidents;
 mod issuers;
 mod journey;

@@ -224,32 +224,41 @@ async fn versions_that_are_not_live_are_run_and_compared() {
     assert!(status == 409 && gone["error"]["message"].as_str().unwrap().contains("is not kept"), "{gone}");
 }
 
-/// Grouping is bounded: of many different messages the newest are grouped, those with the same pattern together.
+/// However many events and groups there are, a list counts all, and a page reads only its own.
 #[tokio::test]
-async fn of_many_different_failures_the_newest_are_grouped() {
+async fn large_groups_and_many_groups_are_listed_whole() {
     const COPIES: u64 = 10_500;
-    const GROUPED: u64 = 10_000;
+    const GROUPS: u64 = 1_200;
     let folder = lab();
     let mut host = folder.start().await;
-    let answer = host.post("edr", returns(&json!({"malformed": "the first"}))).await;
-    let first = answer.body["event_id"].as_str().or(answer.body["error"]["event_id"].as_str()).unwrap().to_owned();
+    host.post("edr", returns(&json!({"malformed": "copy 0"}))).await;
+    let group = host.list("/api/quarantine").await[0]["id"].as_str().unwrap().to_owned();
     host.terminate();
     host.end().await;
     drop(host);
     let database = rusqlite::Connection::open(folder.path("data/hookmill.db")).unwrap();
-    // The copies have later keys, with ids to match: the first 48 bits are the time, which the key has too.
+    // The copies have later keys, with ids to match: both begin with the time. The first of them have groups of their own.
     let columns =
         "source, status, received_at, attempts, code, tried, incidents, content_type, headers, context, digest, body";
     let sql = format!(
-        "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < {COPIES}) \
-         INSERT INTO events (key, id, message, {columns}) \
-         SELECT key + n * 32768, randomblob(16), replace(message, 'the first', 'copy ' || n), {columns} FROM events, number"
+        "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < {GROUPS} + {COPIES}) \
+         INSERT INTO events (key, id, message, failure_group, {columns}) \
+         SELECT key + n * 32768, unhex(printf('%012X', (key >> 15) + n) || substr(hex(id), 13)), replace(message, 'copy 0', 'copy ' || n), \
+             iif(n > {GROUPS}, failure_group, 'group ' || n), {columns} FROM events, number"
     );
     database.execute(&sql, []).unwrap();
     drop(database);
     let host = folder.start().await;
-    let groups = host.list("/api/quarantine?limit=1").await;
-    assert_eq!(groups.len(), 1, "{groups:?}");
-    let message = groups[0]["message"].as_str().unwrap();
-    assert_eq!((message, groups[0]["count"].as_u64()), ("copy #", Some(GROUPED)), "without {first}");
+    let first = host.get("/api/quarantine?limit=1000").await;
+    let groups = first["data"].as_array().unwrap();
+    assert_eq!((&groups[0]["id"], &groups[0]["count"]), (&json!(group), &json!(COPIES + 1)), "{}", groups[0]);
+    assert_eq!((&groups[999]["id"], &groups[999]["message"]), (&json!("group 202"), &json!("copy #")));
+    let next = first["next_cursor"].as_str().unwrap();
+    let rest = host.get(&format!("/api/quarantine?limit=1000&cursor={next}")).await;
+    assert_eq!((rest["data"].as_array().unwrap().len(), &rest["next_cursor"]), (201, &Value::Null));
+
+    let discard = format!("/api/quarantine/{group}/discard");
+    assert_eq!(post(&host, &discard, "").await.1, json!({"discarded": 1000, "has_more": true}));
+    let left = host.get("/api/quarantine?limit=1").await["data"][0].clone();
+    assert_eq!((&left["id"], &left["count"]), (&json!(group), &json!(COPIES - 999)));
 }

@@ -1,13 +1,13 @@
 //! `hookmill incidents`.
 
-use super::client::{HostConnection, PageOptions, QueryParameters, each, print_shape, read};
+mod change;
+
+use super::client::{HostConnection, PageOptions, QueryParameters, each, print_shape};
 use super::text::{clean, stored_incident, table, unreadable_row, utc};
-use anyhow::{Result, ensure};
+use anyhow::Result;
+use change::Change;
 use clap::{Args, Subcommand};
-use hookmill_host::api::shapes::{
-    IncidentChangeResult, IncidentsChange, List, ListedItem, ShownIncident, ShownRelatedIncident, TriageOptions,
-};
-use hookmill_incident::{Number, Patch, Severity, Status};
+use hookmill_host::api::shapes::{List, ListedItem, ShownIncident, ShownRelatedIncident, TriageOptions};
 use serde_json::json;
 
 #[derive(Debug, Subcommand)]
@@ -31,7 +31,7 @@ pub(super) enum Incidents {
         #[command(flatten)]
         connection: HostConnection,
     },
-    /// Change one or several incidents
+    /// Change one or several incidents, or all that a filter finds
     Change(Change),
     /// Call a playbook for an incident, for the first time or again
     Triage {
@@ -95,41 +95,6 @@ pub(super) struct IncidentList {
     connection: HostConnection,
 }
 
-#[derive(Debug, Args)]
-pub(super) struct Change {
-    /// The numbers of incidents, such as INC-2026-0001, or their ids
-    #[arg(required = true, value_name = "NUMBER")]
-    incidents: Vec<String>,
-    #[command(flatten)]
-    change: Values,
-    #[command(flatten)]
-    connection: HostConnection,
-}
-
-/// The values that a change sets.
-#[derive(Debug, Args)]
-#[group(required = true, multiple = true)]
-struct Values {
-    /// new, triaged, in_progress, escalated, resolved, false_positive or closed
-    #[arg(long)]
-    status: Option<Status>,
-    /// informational, low, medium, high or critical
-    #[arg(long)]
-    severity: Option<Severity>,
-    /// The person who works on the incidents
-    #[arg(long, value_name = "NAME")]
-    assignee: Option<String>,
-    /// Keep everything that belongs to the incidents, whatever its age: retention removes nothing of it
-    #[arg(long)]
-    hold: bool,
-    /// End the hold
-    #[arg(long, conflicts_with = "hold")]
-    release: bool,
-    /// A note to add
-    #[arg(long, value_name = "TEXT")]
-    note: Option<String>,
-}
-
 impl Incidents {
     pub fn run(self) -> Result<()> {
         match self {
@@ -151,29 +116,6 @@ impl Incidents {
                 })
             }
         }
-    }
-}
-
-impl Change {
-    fn run(self) -> Result<()> {
-        let Values { status, severity, assignee, hold, release, note } = self.change;
-        let hold = (hold || release).then_some(hold);
-        let change = Patch { status, severity, assignee: assignee.map(Some), hold, note, ..Patch::default() };
-        let is_number = |which: &String| which.parse::<Number>().is_ok();
-        let (numbers, ids) = self.incidents.into_iter().partition(is_number);
-        let body = json!(IncidentsChange { ids, numbers, change });
-        let answer = self.connection.open()?.patch_json(&["incidents"], &body)?;
-        let results: List<IncidentChangeResult> = read(&answer)?;
-        let failed = results.data.iter().filter(|result| result.error.is_some()).count();
-        print_shape(self.connection.json, &answer, |results: List<IncidentChangeResult>| {
-            let rows = results.data.into_iter().map(|IncidentChangeResult { incident, revision, error }| {
-                let error = error.map(|error| clean(&error.message)).unwrap_or_default();
-                [clean(&incident), revision.map(|revision| revision.to_string()).unwrap_or_default(), error]
-            });
-            table(["INCIDENT", "REVISION", "ERROR"], rows.collect())
-        })?;
-        ensure!(failed == 0, "{failed} of {} incidents were not changed", results.data.len());
-        Ok(())
     }
 }
 

@@ -8,11 +8,14 @@ import { Host } from "./host.mjs";
 
 const FIRST_LOAD_BYTES_MAX = 60_000;
 const BYTES_MAX = 150_000;
+// A page that handles a payload of 10 MB character by character takes minutes.
+const LARGE_MS_MAX = 30_000;
 const CONFIG = `
 sources:
   lab: { scheme: none, plugin: none }
   late: { scheme: none, plugin: absent }
   edr: { scheme: none, plugin: crowdstrike }
+  large: { scheme: none, plugin: crowdstrike, payload_mib: 11 }
 destinations: { kept: { type: file, path: kept.ndjson } }
 notifications:
   - { name: payloads, trigger: event_received, notify: [{ to: kept }] }
@@ -158,6 +161,10 @@ test("a hostile payload is shown as the text that it is", async () => {
   await page.getByText("kept: ✓ delivered, event, attempts: 1").click();
   await page.getByRole("cell", { name: /^\d+ ms$/ }).waitFor();
   await assertAccessible(page);
+  await page.getByRole("link", { name: "Open in the bench" }).click();
+  await page.getByText("As received, with its headers and context.", { exact: false }).waitFor();
+  const edited = await page.getByRole("textbox", { name: "Payload", exact: true }).inputValue();
+  assert.ok(edited.includes('"a\\u202eb\\u2066c"') && edited.includes('"\\u009b1m\\u0000"'), edited);
   assertClean(page);
 });
 
@@ -170,6 +177,29 @@ test("a payload beyond 256 KiB is folded", async () => {
   assert.equal((await body.textContent()).length, 256 * 1024);
   await page.getByRole("button", { name: "Show more (44 KiB are folded)" }).click();
   await page.waitForFunction((length) => document.querySelector("pre").textContent.length === length, 300 * 1024);
+  assertClean(page);
+});
+
+test("10 MB of hostile text hold up neither the journey nor the bench", async () => {
+  const piece = `${JSON.stringify("<img src=x onerror=alert(1)>\u202e https://evil.example/ \ud800")}, 10000000000000000000,\n`;
+  const body = `[${piece.repeat(Math.ceil(10_000_000 / piece.length))}0]`;
+  const id = await host.post("large", body);
+  const page = await signedIn();
+  const started = performance.now();
+  await page.locator(`a[href$="${id}"]`).click();
+  const shown = page.getByRole("region", { name: "Body" });
+  await shown.waitFor();
+  assert.ok((await shown.textContent()).startsWith('[\n  "<img src=x onerror=alert(1)>'));
+  await page.getByRole("button", { name: /^Show more/ }).click();
+  await page.getByLabel("As received").check();
+  await page.getByRole("link", { name: "Open in the bench" }).click();
+  await page.getByRole("button", { name: "Run" }).click();
+  await page.getByRole("heading", { name: "Limits used" }).waitFor();
+  await page.getByText("A payload of more than 1 MiB is run as it was received").waitFor();
+  const ms = performance.now() - started;
+  assert.ok(ms < LARGE_MS_MAX, `${Math.round(ms)} ms`);
+  await page.keyboard.press("e");
+  assert.equal(await page.locator("#main img").count(), 0);
   assertClean(page);
 });
 

@@ -131,7 +131,7 @@ test("Monday morning: 300 new incidents are triaged by keyboard alone", async ()
   // The key stays on the last row that is loaded until the next page is there.
   const end = page.locator('tr[aria-rowindex="298"] a:focus');
   for (let presses = 0; presses < 5_000 && (await end.count()) === 0; presses += 1) await page.keyboard.press("j");
-  await page.getByText("297 incidents", { exact: true }).waitFor();
+  await page.getByText("All 297 incidents loaded", { exact: true }).waitFor();
   await end.waitFor();
   assert.ok(await isInView(end));
   assert.ok((await rows(page).count()) < 70);
@@ -322,6 +322,22 @@ test("a long timeline begins with the newest change, and older ones follow on re
   assertClean(page);
 });
 
+test("payloads that change nothing are one line of the timeline, and the newest events are shown first", async () => {
+  const { number } = await make("often");
+  for (let count = 1; count <= 12; count += 1) await host.post("edr", JSON.stringify({ count, ...JSON.parse(detection("often")) }));
+  const page = await open(`incidents/${number}`);
+  const idle = page.getByText(/12 payloads arrived and changed nothing, the first of them at /);
+  await idle.waitFor();
+  const events = page.getByRole("region", { name: "Table of events" }).locator("tbody tr");
+  assert.equal(await events.count(), 10);
+  await page.getByRole("button", { name: "Show all 13 events" }).press("Enter");
+  await events.nth(12).waitFor();
+  await idle.click();
+  await page.getByText("A payload arrived and changed nothing").nth(11).waitFor();
+  await assertAccessible(page);
+  assertClean(page);
+});
+
 test("an incident shows its observables, relations, events and timeline", async () => {
   const fields = { ComputerName: "FIN-7", IOCType: "domain", IOCValue: "bad.example", Technique: "PowerShell", Tactic: "Execution" };
   const first = await make("whole-1", { ...fields, Counter: 0, DetectDescription: "Seen on a laptop." });
@@ -364,10 +380,10 @@ test("many related incidents are shown on request", async () => {
   const related = page.getByRole("region", { name: "Table of related incidents" }).locator("tbody tr");
   await related.first().waitFor();
   assert.equal(await related.count(), 10);
-  await page.getByRole("button", { name: "Show all 12" }).press("Enter");
+  await page.getByRole("button", { name: "Show all 12 related incidents" }).press("Enter");
   await related.nth(11).waitFor();
   assert.equal(await related.count(), 12);
-  await page.getByRole("button", { name: "Show the first 10" }).press("Enter");
+  await page.getByRole("button", { name: "Show the first 10 related incidents" }).press("Enter");
   await related.nth(10).waitFor({ state: "detached" });
   await page.setViewportSize({ width: 320, height: 640 });
   const top = (name) => page.getByRole("heading", { name, exact: true }).evaluate((heading) => heading.getBoundingClientRect().top);

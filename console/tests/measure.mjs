@@ -1,5 +1,5 @@
-// Measures the list of incidents and the screen of one with many incidents in the store. Run by hand, best with a release
-// build: `npm run measure`. `HOOKMILL_INCIDENTS` is the number of incidents.
+// Measures the list of incidents and the screen of one with many incidents in the store: `npm run measure`, with a release
+// build. `HOOKMILL_INCIDENTS` is the number of incidents.
 
 import { Browser } from "./browser.mjs";
 import { Host } from "./host.mjs";
@@ -7,6 +7,8 @@ import { Host } from "./host.mjs";
 const INCIDENTS = Number(process.env.HOOKMILL_INCIDENTS ?? 100_000);
 const PAYLOAD = 500;
 const TIMES = 20;
+// An interaction of which one in twenty takes longer is too slow: the measurement fails.
+const P95_MS_MAX = 200;
 const CONFIG = `
 limits: { deadline_ms: 60000, requests_per_second: 1000 }
 sources:
@@ -64,6 +66,7 @@ const fill = (name, value) =>
 const MEASURED = [
   ["open the list", (time) => ({ path: "events", act: press("i"), isDone: NEW_ROWS, time })],
   ["filter by severity", (time) => ({ path: "incidents", act: `document.querySelectorAll("[name=severity]")[${time % 5}].click()`, isDone: NEW_ROWS })],
+  ["filter by severity, and count all that match", (time) => ({ path: "incidents", act: `document.querySelectorAll("[name=severity]")[${time % 5}].click()`, isDone: "document.querySelector('.total').textContent.includes('match')" })],
   ["filter by observable", (time) => ({ path: "incidents", act: fill("observable", `WS-${time * 7}`), isDone: NEW_ROWS })],
   ["search for words", (time) => ({ path: "incidents", act: fill("q", `detection ${time * 11} kind`), isDone: NEW_ROWS })],
   ["sort by severity", () => ({ path: "incidents", act: heading("Severity"), isDone: NEW_ROWS })],
@@ -72,6 +75,8 @@ const MEASURED = [
   ["open an incident", () => ({ path: "incidents", act: `document.querySelector(".incidents tbody a").click()`, isDone: "document.querySelector('#summary') !== null" })],
   ["open an incident, with its timeline", () => ({ path: "incidents", act: `document.querySelector(".incidents tbody a").click()`, isDone: "document.querySelector('.timeline li') !== null" })],
 ];
+
+const WIDTH = Math.max(...MEASURED.map(([name]) => name.length));
 
 async function ready(page, host, path) {
   await page.goto(`${host.url}/console/${path}`);
@@ -86,7 +91,7 @@ try {
   const started = performance.now();
   await ready(page, host, "incidents");
   console.log(`from an empty page to the first row: ${Math.round(performance.now() - started)} ms\n`);
-  console.log(`${"interaction".padEnd(40)} ${"p50".padStart(8)} ${"p95".padStart(8)} ${"max".padStart(8)}`);
+  console.log(`${"interaction".padEnd(WIDTH)} ${"p50".padStart(8)} ${"p95".padStart(8)} ${"max".padStart(8)}`);
   for (const [name, of] of MEASURED) {
     const times = [];
     if (!of(0).path) await ready(page, host, "incidents");
@@ -96,8 +101,10 @@ try {
       times.push(await page.evaluate(timed, { act, isDone }).catch((error) => { throw new Error(`${name}: ${error.message}`); }));
     }
     times.sort((one, other) => one - other);
-    const at = (share) => `${Math.round(times[Math.ceil(times.length * share) - 1])} ms`.padStart(8);
-    console.log(`${name.padEnd(40)} ${at(0.5)} ${at(0.95)} ${at(1)}`);
+    const at = (share) => Math.round(times[Math.ceil(times.length * share) - 1]);
+    const shown = [at(0.5), at(0.95), at(1)].map((ms) => `${ms} ms`.padStart(8));
+    console.log(`${name.padEnd(WIDTH)} ${shown.join(" ")}`);
+    if (at(0.95) >= P95_MS_MAX) process.exitCode = 1;
   }
   console.log(`\nrows in the page: ${await page.evaluate(() => document.querySelectorAll("tbody tr").length)}`);
 } finally {

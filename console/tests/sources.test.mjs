@@ -269,6 +269,33 @@ test("a source that the host reads is waited for, past the failure of its first 
   }
 });
 
+test("what was typed for a new source stays while vendors are compared", async () => {
+  const page = await signedIn(fresh);
+  await page.goto(`${fresh.url}/console/sources/new?vendor=guardduty`);
+  const vendor = page.getByRole("combobox", { name: "Vendor" });
+  const name = page.getByLabel("Name, which is a part of the URL");
+  const secret = page.getByLabel("Secret, if the vendor makes it");
+  await page.getByLabel("TOPIC_ARN").fill("arn:aws:sns:eu-central-1:123456789012:alerts");
+  await vendor.selectOption("crowdstrike");
+  assert.equal(await name.inputValue(), "crowdstrike", "the name that was not typed is that of the vendor");
+  await name.fill("typed");
+  await secret.fill("a secret of the vendor");
+  await vendor.selectOption("opencti");
+  assert.equal(await page.getByLabel("Name of the source in the file").inputValue(), "typed");
+  await vendor.selectOption("other");
+  assert.deepEqual([await name.inputValue(), await secret.inputValue()], ["typed", "a secret of the vendor"]);
+  await page.getByLabel("Scheme, by which").selectOption("static-header");
+  await page.getByLabel("Header with the secret").fill("X-Own");
+  await page.getByLabel("Plugin, which reads the payloads").selectOption("none");
+  await vendor.selectOption("guardduty");
+  assert.equal(await page.getByLabel("TOPIC_ARN").inputValue(), "arn:aws:sns:eu-central-1:123456789012:alerts");
+  assert.equal(await name.inputValue(), "typed");
+  await vendor.selectOption("other");
+  await page.getByRole("button", { name: "Register the source" }).click();
+  await page.getByText("The source typed is registered with the scheme static-header.").waitFor();
+  assertClean(page);
+});
+
 test("what was typed for a new source is not left without a question", async () => {
   const page = await signedIn(fresh);
   await page.goto(`${fresh.url}/console/sources/new?vendor=crowdstrike`);

@@ -83,11 +83,6 @@ pub fn scheme_names() -> impl Iterator<Item = &'static str> {
     PRESETS.iter().map(|preset| preset.name)
 }
 
-/// Returns whether the URL of a source with the scheme of this name ends with the secret.
-pub fn has_secret_in_url(scheme: &str) -> bool {
-    PRESETS.iter().any(|preset| preset.name == scheme && preset.family == Family::UrlToken)
-}
-
 const fn generic(
     name: &'static str,
     family: Family,

@@ -7,6 +7,7 @@ mod copies;
 mod dump;
 mod memory;
 mod operation;
+mod quarantine;
 mod queue;
 mod random;
 mod retention;
@@ -255,6 +256,7 @@ impl Model {
         self.compare_audit().await;
         self.compare_repeats().await;
         let (store, place) = (self.store().clone(), self.place());
+        quarantine::compare(&self.memory, &store, &place).await;
         search::compare(&mut self.random, &self.memory, &store, &place).await;
     }
 
@@ -311,8 +313,16 @@ impl Model {
             *of == request || expected.get(index + 1).is_some_and(|(_, _, of, _)| *of == request)
         };
         let caused: Vec<_> = expected.iter().enumerate().filter(is_wanted).map(|(_, entry)| entry.clone()).collect();
-        let page = self.store().audit_of_request(which, request, 1000).await.expect("a trail").expect("an incident");
-        let mut found: Vec<_> = read(page).collect();
+        let (mut found, mut before) = (Vec::new(), None);
+        loop {
+            let page = self.store().audit_of_request(which, request.clone(), before, 2).await;
+            let page = page.expect("a trail").expect("an incident");
+            before = page.next;
+            found.extend(read(page));
+            if before.is_none() {
+                break;
+            }
+        }
         found.reverse();
         assert_eq!(found, caused, "{}: the changes of {} by a request", self.place(), row.number);
     }

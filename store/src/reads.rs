@@ -65,6 +65,7 @@ pub(crate) trait Reads {
         &self,
         which: IncidentKey,
         request_id: String,
+        before: Option<i64>,
         limit: usize,
     ) -> impl Read<Option<Page<Listed<AuditEntry>>>>;
     fn newest_audit(&self, which: IncidentKey) -> impl Read<Option<AuditEntry>>;

@@ -8,7 +8,6 @@ use crate::vendors::way_text;
 use anyhow::{Result, anyhow};
 use clap::Args;
 use hookmill_host::api::shapes::{FileState, IssuedSource, NewSource, PluginNames, ShownPlugin, VendorWay};
-use hookmill_signatures::has_secret_in_url;
 use serde_json::{Map, Value, json};
 
 /// The arguments of `hookmill webhook add`.
@@ -78,7 +77,7 @@ fn registered(issued: &IssuedSource, way: Option<&VendorWay>, url: &str) -> Stri
              it again with --scheme {suggested}\n"
         )
     });
-    let path = issued.secret.as_ref().filter(|_| has_secret_in_url(&scheme)).map(|secret| format!("/{secret}"));
+    let path = issued.secret.as_ref().filter(|_| issued.source.secret_in_url).map(|secret| format!("/{secret}"));
     let steps = way
         .map(|way| format!("\nits URL: {url}{}\n\n{}\n{}", path.unwrap_or_default(), clean(&way.title), way_text(way)));
     format!(

@@ -524,7 +524,7 @@ export interface paths {
         };
         /**
          * List the quarantine in groups, the one with the newest event first
-         * @description A group has the events that one plugin failed to map with one code and messages that differ only in words with digits. Of more than 10,000 different failures, the newest 10,000 are grouped.
+         * @description A group has the events that one plugin failed to map with one code and messages that differ only in words with digits.
          */
         get: operations["listQuarantine"];
         put?: never;
@@ -2310,6 +2310,8 @@ export interface components {
             origin: "config" | "registered";
             /** @description The scheme; null for a source that the host pulls. */
             scheme: components["schemas"]["Scheme"] | null;
+            /** @description Whether payloads are posted to a URL that ends with the secret, after a slash. */
+            secret_in_url: boolean;
             plugin: components["schemas"]["PluginChoice"];
             auto_triage: boolean;
             playbook: components["schemas"]["MaybeText"];
@@ -3487,7 +3489,7 @@ export interface operations {
                  * @example true
                  */
                 newest_first?: boolean;
-                /** @description Only the entries with this `requestId`, each followed by the entry before it, from which its change is seen. Needs `newest_first=true`; there is one page. */
+                /** @description Only the entries with this `requestId`, each followed by the entry before it, from which its change is seen. Needs `newest_first=true`. */
                 caused_by?: string;
                 /** @description The number of items; more than 1000 is 1000. A page ends earlier when it reaches 8 MiB. */
                 limit?: components["parameters"]["limit"];

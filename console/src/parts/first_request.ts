@@ -1,5 +1,7 @@
 // A command that sends a first event, in the form that the mapper `generic` reads.
 
+import type { Source } from "../api/client";
+
 const BODY = '{"event_type":"test","data":{"alert_id":"first","title":"The first event","severity":"low","source_ip":"203.0.113.9"}}';
 
 interface Target {
@@ -10,13 +12,9 @@ interface Target {
   secret: string;
 }
 
-// Schemes whose secret is a part of the URL.
-const SECRET_IN_URL = ["url-token", "azure-event-grid"];
-
 // Returns the URL that a source has at the URL of the host.
-export function webhookUrl(host: string, source: string, scheme: unknown, secret: string): string {
-  const path = typeof scheme === "string" && SECRET_IN_URL.includes(scheme) ? `/${secret}` : "";
-  return `${host}/api/webhooks/${source}${path}`;
+export function webhookUrl(host: string, source: Pick<Source, "name" | "secret_in_url">, secret: string): string {
+  return `${host}/api/webhooks/${source.name}${source.secret_in_url ? `/${secret}` : ""}`;
 }
 
 // Returns null for a scheme whose requests only the vendor makes.

@@ -31,6 +31,15 @@ export function LongText({ text, label }: { text: string; label: string }) {
   );
 }
 
+// Returns JSON in which such characters are escaped, as JSON allows in its texts.
+export function escapedHidden(json: string): string {
+  const escaped = (part: string) => part.replace(/[^]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return json
+    .split(HIDDEN)
+    .map((part, index) => (index % 2 === 0 ? part : escaped(part)))
+    .join("");
+}
+
 function numbers(characters: string): string {
   const number = (character: string) => character.codePointAt(0)?.toString(16).toUpperCase().padStart(4, "0");
   return [...characters].map((character) => `\\u{${number(character)}}`).join("");

@@ -4,6 +4,7 @@ import "./bench.css";
 import { useEffect } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import { call, type Plugin, type PluginWithVersions, type ReadOptions } from "../api/client";
+import { LongText } from "../parts/plain_text";
 import { prettyJson } from "../parts/pretty_json";
 import { Question } from "../parts/question";
 import { usePoll } from "../parts/poll";
@@ -13,7 +14,7 @@ import { callable, isLive, versionLabel } from "../parts/versions";
 import { place as location, replaceQuery, useUnsaved } from "../router";
 import { isAdmin } from "../session";
 import { PayloadEditor } from "./bench/payload_editor";
-import { readEvent, readSample, runInput, type PayloadOrigin } from "./bench/payload_origin";
+import { editable, isLarge, readEvent, readSample, runInput, type PayloadOrigin } from "./bench/payload_origin";
 import type { Place } from "./bench/payload_place";
 import { Difference, Result, type Run } from "./bench/result";
 import { Traffic } from "./bench/traffic";
@@ -65,9 +66,7 @@ export function Bench() {
     if (event) origin.value = await readEvent(event);
     else if (sample && from) origin.value = await readSample(from, sample);
     else return;
-    const text = origin.value.body?.encoding === "utf-8" ? origin.value.body.data : "";
-    original.value = prettyJson(text) ?? text;
-    payload.value = original.value;
+    original.value = payload.value = editable(origin.value);
     if (!from && origin.value.mapper) set({ plugin: origin.value.mapper });
   };
   const isTyped = payload.value !== original.value;
@@ -105,7 +104,8 @@ export function Bench() {
       const input = runInput(origin.value, payload.value, isTyped, query.get("source"));
       const body = { ...input, version, ...(against === "" ? {} : { against }) };
       const answer = await call("post", "/api/plugins/{name}/run", { id: name, body, isExact: true, signal });
-      const incidents = JSON.stringify(answer.incidents ?? []);
+      // A stored incident may have a hundred ids of events, which say nothing of the mapper.
+      const incidents = JSON.stringify(answer.incidents ?? [], (key, value: unknown) => (key === "event_ids" ? undefined : value));
       run.value = { answer, incidents: prettyJson(incidents) ?? incidents, payload: payload.value };
     });
   const choosePlugin = (chosen: string) => {
@@ -212,7 +212,11 @@ export function Bench() {
       )}
       <div class="bench">
         <section aria-label="Payload">
-          <PayloadEditor text={payload.value} onInput={edit} onRun={() => void start()} place={shownPlace.value} />
+          {origin.value && isLarge(origin.value) ? (
+            <LongText key={origin.value.body?.data} text={origin.value.body?.data ?? ""} label="Payload as received" />
+          ) : (
+            <PayloadEditor text={payload.value} onInput={edit} onRun={() => void start()} place={shownPlace.value} />
+          )}
           {origin.value && <Origin origin={origin.value} isEdited={isTyped} />}
         </section>
         <section aria-labelledby="result">
@@ -247,6 +251,7 @@ function Origin({ origin, isEdited }: { origin: PayloadOrigin; isEdited: boolean
   if (origin.body.encoding === "base64") {
     return <p>The payload is not UTF-8 and cannot be shown here. {origin.event !== null && "It is run as it was received."}</p>;
   }
+  if (isLarge(origin)) return <p>A payload of more than 1 MiB is run as it was received, and not edited here.</p>;
   if (isEdited) return <p role="status">Changed. It is run with the headers, the context and the source that it came with.</p>;
   return (
     <p role="status">

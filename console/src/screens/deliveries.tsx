@@ -160,6 +160,11 @@ function Rows({ rows }: { rows: Delivery[] }) {
   );
 }
 
+function Subject({ of: { operation, incident_id, event_id } }: { of: Delivery }) {
+  if (incident_id !== null) return <Link to={`incidents/${incident_id}`}>{operation}</Link>;
+  return event_id === null ? <>the host</> : <Link to={`events/${event_id}`}>event</Link>;
+}
+
 function Row({ row }: { row: Delivery }) {
   const last = row.attempts.at(-1);
   return (
@@ -171,7 +176,9 @@ function Row({ row }: { row: Delivery }) {
       </td>
       <td>{row.destination}</td>
       <td>{row.notification ?? "every change"}</td>
-      <td>{row.operation ?? (row.event_id === null ? "the host" : "event")}</td>
+      <td>
+        <Subject of={row} />
+      </td>
       <td>
         <Status status={row.status} />
       </td>

@@ -89,7 +89,7 @@ function state(list: IncidentList): string {
   const count = list.rows.value.length;
   if (list.error.value !== "") return `Not current: ${list.error.value}`;
   if (list.next.value === undefined) return "Loading…";
-  return list.next.value === null ? quantity(count, "incident") : `${quantity(count, "incident")} loaded, there are more`;
+  return list.next.value === null ? `All ${quantity(count, "incident")} loaded` : `${quantity(count, "incident")} loaded, there are more`;
 }
 
 function Empty({ query }: { query: URLSearchParams }) {

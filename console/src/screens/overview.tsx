@@ -4,6 +4,7 @@ import type { ComponentChildren } from "preact";
 import { call, type Destination, type Overview as Waiting, type Plugin, type ReadOptions, type Stats } from "../api/client";
 import { Chart } from "../parts/chart";
 import { charts } from "../parts/counts";
+import { useFirstRows } from "../parts/first_rows";
 import { notCurrent, useLiveValue } from "../parts/live_value";
 import { Table } from "../parts/table";
 import { Time } from "../parts/time";
@@ -24,9 +25,9 @@ const WINDOWS = [
 ] as const;
 // The ages of incidents: the member of the answer, and the limits of the age.
 const AGES = [
-  { name: "within_hour", label: "Last hour", from: 0, to: HOUR_MS },
-  { name: "within_day", label: "Last day", from: HOUR_MS, to: DAY_MS },
-  { name: "within_week", label: "Last 7 days", from: DAY_MS, to: 7 * DAY_MS },
+  { name: "within_hour", label: "Up to 1 h", from: 0, to: HOUR_MS },
+  { name: "within_day", label: "1 h to 1 day", from: HOUR_MS, to: DAY_MS },
+  { name: "within_week", label: "1 to 7 days", from: DAY_MS, to: 7 * DAY_MS },
   { name: "older", label: "Older", from: 7 * DAY_MS, to: null },
 ] as const;
 
@@ -275,6 +276,7 @@ function Sources({ stats, window }: { stats: Stats; window: Window }) {
   const rows = names
     .map((name) => ({ name, received: total(name, "received") }))
     .sort((one, other) => other.received - one.received);
+  const { shown, more } = useFirstRows(rows, "sources");
   if (rows.length === 0) {
     return (
       <p>
@@ -284,28 +286,31 @@ function Sources({ stats, window }: { stats: Stats; window: Window }) {
     );
   }
   return (
-    <Table
-      label="Payloads by source"
-      caption={`Payloads by source in ${window.label}`}
-      columns={["Source", "A minute", "Received", "Quarantined", "Refused"]}
-    >
-      {rows.map(({ name, received }) => (
-        <tr key={name}>
-          <th scope="row">
-            <Link to={`sources/${name}`}>{name}</Link>
-          </th>
-          <td>{((received * MINUTE_MS) / window.ms).toFixed(2)}</td>
-          <td>
-            <Link to={`events?source=${encodeURIComponent(name)}`}>{received}</Link>
-          </td>
-          <td>
-            <Link to={`events?source=${encodeURIComponent(name)}&status=quarantined`}>{total(name, "quarantined")}</Link>
-          </td>
-          <td>
-            <Link to={`sources/${name}`}>{total(name, "refused")}</Link>
-          </td>
-        </tr>
-      ))}
-    </Table>
+    <>
+      <Table
+        label="Payloads by source"
+        caption={`Payloads by source in ${window.label}`}
+        columns={["Source", "A minute", "Received", "Quarantined", "Refused"]}
+      >
+        {shown.map(({ name, received }) => (
+          <tr key={name}>
+            <th scope="row">
+              <Link to={`sources/${name}`}>{name}</Link>
+            </th>
+            <td>{((received * MINUTE_MS) / window.ms).toFixed(2)}</td>
+            <td>
+              <Link to={`events?source=${encodeURIComponent(name)}`}>{received}</Link>
+            </td>
+            <td>
+              <Link to={`events?source=${encodeURIComponent(name)}&status=quarantined`}>{total(name, "quarantined")}</Link>
+            </td>
+            <td>
+              <Link to={`sources/${name}`}>{total(name, "refused")}</Link>
+            </td>
+          </tr>
+        ))}
+      </Table>
+      {more}
+    </>
   );
 }

@@ -266,7 +266,7 @@ function Settings({ source }: { source: Source }) {
     <Section title="Settings">
       <dl>
         {source.kind === "webhook" && host && (
-          <Fact name="URL">{webhookUrl(host.url, source.name, source.scheme, "SECRET")}</Fact>
+          <Fact name="URL">{webhookUrl(host.url, source, "SECRET")}</Fact>
         )}
         <Fact name={source.scheme === null ? "Kind" : "Scheme"}>{scheme(source)}</Fact>
         <Fact name="Plugin">{listed(plugins(source.plugin))}</Fact>

@@ -165,11 +165,10 @@ pub(super) async fn audit(
     parameters.end()?;
     let key = incident_key(&which)?;
     let found = match caused_by {
-        Some(_) if cursor.is_some() || !is_newest_first => {
-            let text = "`caused_by` needs `newest_first=true`, and its list has no `cursor`";
-            return Err(HttpError::InvalidRequest(text.into()));
+        Some(_) if !is_newest_first => {
+            return Err(HttpError::InvalidRequest("`caused_by` needs `newest_first=true`".into()));
         }
-        Some(request_id) => host.store.audit_of_request(key, request_id, limit).await?,
+        Some(request_id) => host.store.audit_of_request(key, request_id, cursor, limit).await?,
         None if is_newest_first => host.store.audit_backwards(key, cursor, limit).await?,
         None => host.store.audit(key, cursor, limit).await?,
     };

@@ -27,10 +27,9 @@ impl<T: Tx> Ledger<'_, T> {
         // An event without a tried plugin waits for a plugin, not for another attempt.
         let was_tried = !mapped.tried.is_empty();
         self.changed.queued |= state.status == EventStatus::Queued && was_tried;
-        let event = &mapped.event;
         let (attempts, stored_at) = (u32::from(was_tried), self.clock.now_ms());
-        self.rows.put_event(&NewEvent { event, state: &state, attempts, stored_at, encoded })?;
-        self.events.push(event.id);
+        self.rows.put_event(&NewEvent { mapped, state: &state, attempts, stored_at, encoded })?;
+        self.events.push(state.id);
         Ok(Recorded { state, duplicate: false })
     }
 

@@ -6,9 +6,7 @@ use crate::rows::{
     SessionRow, SourceRow, Tally, TriageJob, VersionState,
 };
 use anyhow::Result;
-use hookmill_incident::{
-    Details, Difference, Event, EventState, EventStatus, Mapped, Number, Operation, PluginVersion,
-};
+use hookmill_incident::{Details, Difference, EventState, EventStatus, Mapped, Number, Operation, PluginVersion};
 use hookmill_notify::Trigger;
 use serde::Serialize;
 use std::sync::Arc;
@@ -204,7 +202,7 @@ pub(crate) struct KnownEvent {
 
 /// An event to add.
 pub(crate) struct NewEvent<'a> {
-    pub event: &'a Event,
+    pub mapped: &'a Mapped,
     pub state: &'a EventState,
     pub attempts: u32,
     /// When the event is written, in milliseconds since the Unix epoch.

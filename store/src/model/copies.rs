@@ -22,8 +22,8 @@ pub(super) struct EventCopy {
 impl EventCopy {
     /// Returns the row of a new event.
     pub fn of(new: &NewEvent) -> Result<Self> {
-        let NewEvent { event, state, attempts, stored_at, encoded } = *new;
-        let (event, state, tried) = (event.clone(), state.clone(), serde_json::from_str(&encoded.tried)?);
+        let NewEvent { mapped, state, attempts, stored_at, encoded } = *new;
+        let (event, state, tried) = (mapped.event.clone(), state.clone(), serde_json::from_str(&encoded.tried)?);
         let mut journey: Journey = serde_json::from_str(encoded.journey.as_deref().unwrap_or("{}"))?;
         journey.log = encoded.log.as_deref().map(serde_json::from_str).transpose()?.unwrap_or_default();
         let (body_removed_at, discard_reason) = (None, None);

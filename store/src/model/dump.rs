@@ -1,6 +1,7 @@
 //! The rows in memory as text, in the order of the columns in the database.
 
 use super::memory::Memory;
+use crate::rows::QuarantineCause;
 use crate::sqlite::Dump;
 use hookmill_incident::id::row_key;
 use hookmill_incident::{FailureCode, Number, RepeatKey};
@@ -182,6 +183,7 @@ impl Memory {
             row.stored_at,
             json(&row.journey),
             (!row.journey.log.is_empty()).then(|| json(&row.journey.log)),
+            QuarantineCause::group_of(state, &row.tried),
         ]
     }
 

@@ -111,7 +111,7 @@ impl Tx for Memory {
 
     fn put_event(&mut self, new: &NewEvent) -> Result<()> {
         let row = EventCopy::of(new)?;
-        ensure!(self.events.insert(row_key(new.event.id), row).is_none(), "the event is there already");
+        ensure!(self.events.insert(row_key(new.state.id), row).is_none(), "the event is there already");
         Ok(())
     }
 

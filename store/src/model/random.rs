@@ -189,7 +189,10 @@ impl Random {
 
     fn verdict(&mut self, now: i64) -> Verdict {
         match self.rng.random_range(0..100) {
-            0..6 => Verdict::Failed(MappingFailure { code: FailureCode::Trapped, message: "trapped".into() }),
+            0..6 => Verdict::Failed(MappingFailure {
+                code: self.one_of(&[FailureCode::Trapped, FailureCode::Malformed]),
+                message: self.name(&["mapper 1.0: record 7: no id", "mapper 2.0: record 12: no id", "no title"]),
+            }),
             6..12 => Verdict::Wait("no plugin is loaded".into()),
             12..15 => Verdict::NotMapped("no mapper".into()),
             _ => {

@@ -1,6 +1,6 @@
 //! The quarantine in groups: events that failed with the same cause.
 
-use hookmill_incident::{FailureCode, failure_pattern};
+use hookmill_incident::{EventState, EventStatus, FailureCode, failure_pattern};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use uuid::Uuid;
@@ -11,6 +11,8 @@ const ID_BYTES: usize = 12;
 /// Events in quarantine with the same cause.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuarantineGroup {
+    /// The id of the group.
+    pub id: String,
     /// The cause.
     pub cause: QuarantineCause,
     /// The number of events.
@@ -45,8 +47,14 @@ impl QuarantineCause {
         Self { plugin, code, pattern: failure_pattern(if named.is_some() { text } else { message }) }
     }
 
+    /// Returns the id of the group of an event with a state, if the event is in quarantine.
+    pub(crate) fn group_of(state: &EventState, tried: &[String]) -> Option<String> {
+        let code = state.code.filter(|_| state.status == EventStatus::Quarantined)?;
+        Some(Self::new(code, tried, state.message.as_deref().unwrap_or_default()).group_id())
+    }
+
     /// Returns the id of the group with this cause, which is the same on every host.
-    pub fn group_id(&self) -> String {
+    pub(crate) fn group_id(&self) -> String {
         let mut digest = Sha256::new();
         for part in [&*self.plugin, self.code.as_str(), &*self.pattern] {
             digest.update(part);

@@ -207,21 +207,27 @@ pub(super) fn trail_backwards(
     backwards(connection, &rows.collect::<Result<Vec<_>, _>>()?, limit).map(Some)
 }
 
-/// Returns the audit entries of an incident that a request caused, each followed by the entry before it, the newest first.
+/// Returns the audit entries of an incident that a request caused, each followed by the entry before it, the newest first:
+/// those before a key.
 pub(super) fn of_request(
     connection: &Connection,
     which: IncidentKey,
     request_id: &str,
+    before: Option<i64>,
     limit: usize,
 ) -> Result<Option<Page<Listed<AuditEntry>>>> {
     let Some(newest) = incidents::newest_audit(connection, which)? else { return Ok(None) };
+    // The walk begins with the last entry of the page before: the request may have caused it, and the entry before it
+    // follows then.
     let sql = "WITH RECURSIVE trail(key, id, previous, is_caused, is_before) AS (
-                   SELECT key, id, previous, request_id = ?2, FALSE FROM audit WHERE key = ?1
-                   UNION ALL SELECT audit.key, audit.id, audit.previous, audit.request_id = ?2, trail.is_caused
+                   SELECT key, id, previous, request_id = ?3, FALSE FROM audit
+                   WHERE key = coalesce(?2, ?1) AND incident = (SELECT incident FROM audit WHERE key = ?1)
+                   UNION ALL SELECT audit.key, audit.id, audit.previous, audit.request_id = ?3, trail.is_caused
                    FROM audit JOIN trail ON audit.key = trail.previous
-               ) SELECT key, id FROM trail WHERE is_caused OR is_before LIMIT ?3";
+               ) SELECT key, id FROM trail WHERE (is_caused OR is_before) AND key IS NOT ?2 LIMIT ?4";
     let mut query = connection.prepare_cached(sql)?;
-    let rows = query.query_map(params![newest, request_id, limit as u64], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let values = params![newest, before, request_id, limit as u64 + 1];
+    let rows = query.query_map(values, |row| Ok((row.get(0)?, row.get(1)?)))?;
     backwards(connection, &rows.collect::<Result<Vec<_>, _>>()?, limit).map(Some)
 }
 

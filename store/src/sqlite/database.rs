@@ -2,6 +2,7 @@
 
 use super::check::{check_files, check_pages};
 use super::index_rows;
+use super::quarantine;
 use super::storage::INCREMENTAL;
 use super::wal_file::wal_path;
 use crate::mark::{Mark, how_to_accept};
@@ -16,7 +17,7 @@ use std::time::Duration;
 use tracing::info;
 
 /// The migrations, each from the version before. A released migration is never edited.
-pub(super) const SCHEMA: [&str; 17] = [
+pub(super) const SCHEMA: [&str; 18] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
@@ -34,9 +35,12 @@ pub(super) const SCHEMA: [&str; 17] = [
     include_str!("schema/15.sql"),
     include_str!("schema/16.sql"),
     include_str!("schema/17.sql"),
+    include_str!("schema/18.sql"),
 ];
 /// The version from which on incidents are found by indexes: its migration changes each incident.
 const WITH_SEARCH: usize = 13;
+/// The version from which on events in quarantine have the id of their group.
+const WITH_FAILURE_GROUPS: usize = 18;
 /// Another process, such as `hookmill token create`, may hold the database for a moment. A sender waits for no longer lock:
 /// it tries again.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -152,6 +156,9 @@ fn prepare(connection: &Connection) -> Result<()> {
         if step + 1 == WITH_SEARCH {
             index_rows::run(&transaction)?;
         }
+        if step + 1 == WITH_FAILURE_GROUPS {
+            quarantine::add_groups(&transaction)?;
+        }
         transaction.pragma_update(None, "user_version", step + 1)?;
         transaction.commit()?;
     }
@@ -191,4 +198,37 @@ fn largest_key(connection: &Connection, tables: &[&str]) -> Result<i64> {
         last = last.max(key.unwrap_or(0));
     }
     Ok(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SCHEMA, WITH_FAILURE_GROUPS, prepare};
+    use crate::sqlite::quarantine;
+    use rusqlite::Connection;
+
+    #[test]
+    fn events_that_are_in_quarantine_get_their_group_by_a_migration() {
+        let connection = Connection::open_in_memory().unwrap();
+        let before = WITH_FAILURE_GROUPS - 1;
+        SCHEMA[..before].iter().for_each(|sql| connection.execute_batch(sql).unwrap());
+        connection.pragma_update(None, "user_version", before).unwrap();
+        let add = "INSERT INTO events (key, id, source, status, received_at, attempts, code, message, tried, incidents, \
+                   headers, context, digest, body) \
+                   VALUES (?1, randomblob(16), 'lab', ?2, 0, 1, 'malformed', ?3, ?4, '[]', '[]', '[]', randomblob(32), x'')";
+        for (key, (status, message, tried)) in (1..).zip([
+            ("quarantined", "edr 1.0: record 1: no id", r#"["edr@aa"]"#),
+            ("quarantined", "edr 1.1: record 22: no id", r#"["edr@bb"]"#),
+            ("quarantined", "edr 1.1: no title", r#"["edr@bb"]"#),
+            ("quarantined", "damaged", "["),
+            ("discarded", "edr 1.0: record 1: no id", r#"["edr@aa"]"#),
+        ]) {
+            connection.execute(add, (key, status, message, tried)).unwrap();
+        }
+        prepare(&connection).unwrap();
+        let groups = quarantine::groups(&connection, None, 10).unwrap().rows;
+        let found: Vec<_> = groups.iter().map(|group| (group.cause.pattern.as_str(), group.count)).collect();
+        assert_eq!(found, [("no title", 1), ("record #: no id", 2)]);
+        let members = quarantine::members(&connection, &groups[1].id, &(0..=9), 10).unwrap();
+        assert_eq!((members.rows.len(), members.rows[0]), (2, groups[1].oldest.0));
+    }
 }

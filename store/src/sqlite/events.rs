@@ -6,7 +6,7 @@ use super::pages::{Filling, listed, size};
 use super::stored_days;
 use super::walk::{Class, Walk};
 use crate::ledger::{EncodedEvent, NewEvent};
-use crate::rows::{BoundedCount, EventFilter, EventRow, Listed, Order, Page, SortValue, StoredKind};
+use crate::rows::{BoundedCount, EventFilter, EventRow, Listed, Order, Page, QuarantineCause, SortValue, StoredKind};
 use anyhow::Result;
 use hookmill_incident::id::{row_key, row_key_at};
 use hookmill_incident::{
@@ -142,10 +142,11 @@ pub(super) fn traceparent(connection: &Connection, request_id: &str) -> Result<O
 }
 
 pub(super) fn put(connection: &Connection, new: &NewEvent) -> Result<()> {
-    let NewEvent { event, state, attempts, stored_at, encoded } = new;
+    let NewEvent { mapped, state, attempts, stored_at, encoded } = new;
+    let event = &mapped.event;
     let sql = "INSERT INTO events (key, id, source, status, received_at, attempts, code, message, tried, incidents, \
-               content_type, headers, context, signed_at, digest, body, traceparent, stored_at, journey, log) \
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+               content_type, headers, context, signed_at, digest, body, traceparent, stored_at, journey, log, \
+               failure_group) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let signed_at = match event.repeat_key {
         RepeatKey::SignedAt(ms) => Some(ms),
         RepeatKey::UnsignedDeliveryId { signed_at, .. } => signed_at,
@@ -172,13 +173,14 @@ pub(super) fn put(connection: &Connection, new: &NewEvent) -> Result<()> {
         stored_at,
         encoded.journey,
         encoded.log,
+        QuarantineCause::group_of(state, &mapped.tried),
     ])?;
     Ok(())
 }
 
 pub(super) fn update(connection: &Connection, state: &EventState, attempts: u32, mapped: &Mapped) -> Result<()> {
     let sql = "UPDATE events SET status = ?, attempts = ?, code = ?, message = ?, tried = ?, incidents = ?, journey = ?, \
-               log = ? WHERE key = ?";
+               log = ?, failure_group = ? WHERE key = ?";
     let EncodedEvent { tried, journey, log, .. } = EncodedEvent::of(mapped);
     connection.prepare_cached(sql)?.execute(params![
         state.status.as_str(),
@@ -189,13 +191,14 @@ pub(super) fn update(connection: &Connection, state: &EventState, attempts: u32,
         json(&state.incidents),
         journey,
         log,
+        QuarantineCause::group_of(state, &mapped.tried),
         row_key(state.id),
     ])?;
     Ok(())
 }
 
 pub(super) fn discard(connection: &Connection, id: Uuid, reason: Option<&str>) -> Result<()> {
-    let sql = "UPDATE events SET status = ?, discard_reason = ? WHERE key = ?";
+    let sql = "UPDATE events SET status = ?, discard_reason = ?, failure_group = NULL WHERE key = ?";
     connection.prepare_cached(sql)?.execute(params![EventStatus::Discarded.as_str(), reason, row_key(id)])?;
     Ok(())
 }

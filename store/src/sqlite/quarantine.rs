@@ -1,57 +1,51 @@
-//! The events in quarantine by the causes of their failures, which are read from one index, without the rows.
+//! The events in quarantine by the causes of their failures. One index has the group of each event, so that groups are
+//! counted without the rows, and the events of a group are one range of it.
 
-use super::columns::Id;
+use super::columns::{Id, Json};
 use crate::rows::{Page, QuarantineCause, QuarantineGroup};
 use anyhow::Result;
-use rusqlite::{Connection, Row};
-use std::collections::{BTreeMap, BTreeSet};
+use rusqlite::{Connection, Row, params};
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use uuid::Uuid;
 
-/// The different failures that are grouped, the newest ones: so many are read in a fraction of a second.
-const FAILURES_MAX: i64 = 10_000;
+/// The events whose group is found together by the migration.
+const TOGETHER: usize = 1000;
 
-/// A group while the index is read. Keys stand for events.
-struct Collected {
+/// The events of all groups. The status is part of the text, so that the partial index is used.
+const GROUPED: &str = "events INDEXED BY events_failure_group WHERE status = 'quarantined' AND failure_group";
+
+/// A group as the index has it.
+struct Counted {
+    id: String,
     count: u64,
-    sources: BTreeSet<String>,
     keys: RangeInclusive<i64>,
+    sources: BTreeSet<String>,
 }
 
-/// Returns the groups whose newest event has a key below `before`, the one with the newest event first. The database counts
-/// the events with equal failures. Of different failures the newest [`FAILURES_MAX`] are grouped.
+/// Returns the groups whose newest event has a key below `before`, the one with the newest event first.
 pub(super) fn groups(connection: &Connection, before: Option<i64>, limit: usize) -> Result<Page<QuarantineGroup>> {
-    // The status is part of the text, so that the partial index is used.
-    let sql = "SELECT code, tried, message, source, count(*), min(key), max(key) \
-               FROM events INDEXED BY events_failures WHERE status = 'quarantined' \
-               GROUP BY code, tried, source, message ORDER BY max(key) DESC LIMIT ?";
-    let mut query = connection.prepare_cached(sql)?;
-    let mut rows = query.query([FAILURES_MAX])?;
-    let mut found: BTreeMap<QuarantineCause, Collected> = BTreeMap::new();
-    while let Some(row) = rows.next()? {
-        // An event of another version of Hookmill, or a damaged one, has no cause. The list of events shows it.
-        let Some(cause) = cause(failure(row)?) else { continue };
-        let (source, count): (String, u64) = (row.get(3)?, row.get(4)?);
-        let (oldest, newest): (i64, i64) = (row.get(5)?, row.get(6)?);
-        let group = found.entry(cause).or_insert_with(|| Collected {
-            count: 0,
-            sources: BTreeSet::new(),
-            keys: oldest..=newest,
-        });
-        group.count += count;
-        group.keys = oldest.min(*group.keys.start())..=newest.max(*group.keys.end());
-        group.sources.insert(source);
+    let sql = format!(
+        "SELECT failure_group, count(*), min(key), max(key), json_group_array(DISTINCT source) FROM {GROUPED} NOTNULL \
+         GROUP BY failure_group HAVING max(key) < ? ORDER BY max(key) DESC LIMIT ?"
+    );
+    let mut query = connection.prepare_cached(&sql)?;
+    let counted = query.query_map(params![before.unwrap_or(i64::MAX), limit.saturating_add(1) as u64], |row| {
+        let Json(sources) = row.get(4)?;
+        Ok(Counted { id: row.get(0)?, count: row.get(1)?, keys: row.get(2)?..=row.get(3)?, sources })
+    })?;
+    let mut counted = counted.collect::<Result<Vec<_>, _>>()?;
+    let next = (counted.len() > limit).then(|| *counted[limit - 1].keys.end());
+    counted.truncate(limit);
+    let mut rows = Vec::with_capacity(counted.len());
+    for Counted { id, count, keys, sources } in counted {
+        // A group of damaged events only has no cause. The list of events shows these.
+        if let Some(cause) = cause_of_group(connection, &id)? {
+            let (oldest, newest) = (event(connection, *keys.start())?, event(connection, *keys.end())?);
+            rows.push(QuarantineGroup { id, cause, count, sources, oldest, newest });
+        }
     }
-    let is_after = |collected: &Collected| before.is_none_or(|before| *collected.keys.end() < before);
-    let mut listed: Vec<_> = found.into_iter().filter(|(_, collected)| is_after(collected)).collect();
-    listed.sort_by_key(|(_, collected)| std::cmp::Reverse(*collected.keys.end()));
-    let next = (listed.len() > limit).then(|| *listed[limit - 1].1.keys.end());
-    listed.truncate(limit);
-    let rows = listed.into_iter().map(|(cause, Collected { count, sources, keys })| {
-        let (oldest, newest) = (event(connection, *keys.start())?, event(connection, *keys.end())?);
-        Ok(QuarantineGroup { cause, count, sources, oldest, newest })
-    });
-    Ok(Page { rows: rows.collect::<Result<_>>()?, next })
+    Ok(Page { rows, next })
 }
 
 /// Returns the ids of the events of a group with keys in a range, the oldest first.
@@ -61,53 +55,53 @@ pub(super) fn members(
     keys: &RangeInclusive<i64>,
     limit: usize,
 ) -> Result<Page<Uuid>> {
-    let mut found = Vec::new();
-    let mut is_member: BTreeMap<QuarantineCause, bool> = BTreeMap::new();
-    each_event(connection, |key, cause| {
-        if !keys.contains(&key) {
-            return;
-        }
-        let known = is_member.get(cause).copied();
-        if known.unwrap_or_else(|| *is_member.entry(cause.clone()).or_insert_with(|| cause.group_id() == group)) {
-            found.push(key);
-        }
-    })?;
-    found.sort_unstable();
+    let sql = format!("SELECT key FROM {GROUPED} = ? AND key BETWEEN ? AND ? ORDER BY key LIMIT ?");
+    let mut query = connection.prepare_cached(&sql)?;
+    let range = params![group, keys.start(), keys.end(), limit.saturating_add(1) as u64];
+    let mut found = query.query_map(range, |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
     let next = (found.len() > limit).then(|| found[limit - 1]);
     found.truncate(limit);
     let rows = found.into_iter().map(|key| event(connection, key).map(|(id, _)| id));
     Ok(Page { rows: rows.collect::<Result<_>>()?, next })
 }
 
-/// Calls `add` with the key and the cause of each event in quarantine. The index has events with the same message one after
-/// the other, so that a cause is found once for all of them.
-fn each_event(connection: &Connection, mut add: impl FnMut(i64, &QuarantineCause)) -> Result<()> {
-    let sql = "SELECT code, tried, message, key FROM events INDEXED BY events_failures WHERE status = 'quarantined'";
-    let mut query = connection.prepare_cached(sql)?;
-    let mut rows = query.query([])?;
-    let mut last: Option<([Option<String>; 3], Option<QuarantineCause>)> = None;
-    while let Some(row) = rows.next()? {
-        let failure = failure(row)?;
-        let is_same = last.as_ref().is_some_and(|(known, _)| known.each_ref().map(Option::as_deref) == failure);
-        if !is_same {
-            last = Some((failure.map(|text| text.map(str::to_owned)), cause(failure)));
-        }
-        if let Some((_, Some(cause))) = &last {
-            add(row.get(3)?, cause);
+/// Stores the group of each event in quarantine, inside the transaction of the migration.
+pub(super) fn add_groups(connection: &Connection) -> Result<()> {
+    let sql = format!(
+        "SELECT code, tried, message, key FROM events WHERE status = 'quarantined' AND key > ? ORDER BY key LIMIT {TOGETHER}"
+    );
+    let mut select = connection.prepare(&sql)?;
+    let mut update = connection.prepare("UPDATE events SET failure_group = ? WHERE key = ?")?;
+    let mut after = 0;
+    loop {
+        let read = |row: &Row| Ok((row.get(3)?, cause(row)?));
+        let events: Vec<(i64, Option<QuarantineCause>)> = select.query_map([after], read)?.collect::<Result<_, _>>()?;
+        let Some((last, _)) = events.last() else { return Ok(()) };
+        after = *last;
+        for (key, cause) in events {
+            update.execute((cause.map(|cause| cause.group_id()), key))?;
         }
     }
-    Ok(())
 }
 
-/// Returns the first three columns: the code, the tried versions in JSON, and the message.
-fn failure<'r>(row: &'r Row) -> Result<[Option<&'r str>; 3]> {
-    Ok([row.get_ref(0)?.as_str_or_null()?, row.get_ref(1)?.as_str_or_null()?, row.get_ref(2)?.as_str_or_null()?])
+/// Returns the cause of the newest event of a group that is readable.
+fn cause_of_group(connection: &Connection, group: &str) -> Result<Option<QuarantineCause>> {
+    let sql = format!("SELECT code, tried, message FROM {GROUPED} = ? ORDER BY key DESC");
+    let mut query = connection.prepare_cached(&sql)?;
+    let mut causes = query.query_map([group], cause)?;
+    Ok(causes.find_map(Result::transpose).transpose()?)
 }
 
-/// Returns the cause of a failure with this code, these tried versions in JSON, and this message.
-fn cause([code, tried, message]: [Option<&str>; 3]) -> Option<QuarantineCause> {
-    let tried: Vec<String> = serde_json::from_str(tried?).ok()?;
-    Some(QuarantineCause::new(code?.parse().ok()?, &tried, message.unwrap_or_default()))
+/// Returns the cause of the failure of an event, from the code, the tried versions in JSON, and the message. An event of
+/// another version of Hookmill, or a damaged one, has none.
+fn cause(row: &Row) -> rusqlite::Result<Option<QuarantineCause>> {
+    let [code, tried, message] =
+        [row.get_ref(0)?, row.get_ref(1)?, row.get_ref(2)?].map(|value| value.as_str_or_null());
+    let known = || {
+        let tried: Vec<String> = serde_json::from_str(tried.ok()??).ok()?;
+        Some(QuarantineCause::new(code.ok()??.parse().ok()?, &tried, message.ok()?.unwrap_or_default()))
+    };
+    Ok(known())
 }
 
 fn event(connection: &Connection, key: i64) -> Result<(Uuid, i64)> {

@@ -121,9 +121,10 @@ impl Reads for Readers {
         &self,
         which: IncidentKey,
         request_id: String,
+        before: Option<i64>,
         limit: usize,
     ) -> Result<Option<Page<Listed<AuditEntry>>>> {
-        self.scan(move |connection| audit::of_request(connection, which, &request_id, limit)).await
+        self.scan(move |connection| audit::of_request(connection, which, &request_id, before, limit)).await
     }
 
     async fn newest_audit(&self, which: IncidentKey) -> Result<Option<AuditEntry>> {

@@ -18,7 +18,7 @@ columns! {
 }
 
 /// Everything of an event except the body, the logs, which may quote it, and the trace, which only mapping the body again needs.
-const KEPT_COLUMNS: [&str; 18] = [
+const KEPT_COLUMNS: [&str; 19] = [
     "key",
     "id",
     "source",
@@ -37,6 +37,7 @@ const KEPT_COLUMNS: [&str; 18] = [
     "discard_reason",
     "stored_at",
     "journey",
+    "failure_group",
 ];
 
 /// Returns a number for LIMIT.

@@ -101,11 +101,11 @@ impl Tx for SqliteTx<'_> {
         events::status(self.connection, id)
     }
 
-    fn put_event(&mut self, event: &NewEvent) -> Result<()> {
-        let key = row_key(event.event.id);
+    fn put_event(&mut self, new: &NewEvent) -> Result<()> {
+        let key = row_key(new.state.id);
         self.stored.add(StoredKind::Events, key, 1, 0);
-        self.stored.add(StoredKind::Payloads, key, 1, event.event.body.len() as i64);
-        events::put(self.connection, event)
+        self.stored.add(StoredKind::Payloads, key, 1, new.mapped.event.body.len() as i64);
+        events::put(self.connection, new)
     }
 
     fn update_event(&mut self, state: &EventState, attempts: u32, mapped: &Mapped) -> Result<()> {

@@ -110,10 +110,7 @@ impl Store {
         self.database.reads().quarantine_groups(before, limit).await
     }
 
-    /// Returns the ids of events in quarantine of one group, the oldest first: those with keys in a range. The group is
-    /// that of [`QuarantineCause::group_id`].
-    ///
-    /// [`QuarantineCause::group_id`]: crate::QuarantineCause::group_id
+    /// Returns the ids of events in quarantine of one group, the oldest first: those with keys in a range.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.

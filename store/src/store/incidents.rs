@@ -119,7 +119,7 @@ impl Store {
     }
 
     /// Returns the audit entries of an incident that a request caused, each followed by the entry before it, the newest
-    /// first.
+    /// first: those before a key.
     ///
     /// # Errors
     /// Returns an error if they cannot be read.
@@ -127,9 +127,10 @@ impl Store {
         &self,
         which: IncidentKey,
         request_id: String,
+        before: Option<i64>,
         limit: usize,
     ) -> Result<Option<Page<Listed<AuditEntry>>>> {
-        self.database.reads().audit_of_request(which, request_id, limit).await
+        self.database.reads().audit_of_request(which, request_id, before, limit).await
     }
 
     /// Returns the newest audit entry of an incident; also of an incident that was deleted.

@@ -1,6 +1,11 @@
 // The origin of a payload in the bench: a stored event or a sample of the plugin, with what belongs to the payload.
 
 import { call, type StoredEvent } from "../../api/client";
+import { escapedHidden } from "../../parts/plain_text";
+import { prettyJson } from "../../parts/pretty_json";
+
+// The editor of a browser takes many seconds for a text of 10 MB. Payloads that hosts take by default can be edited.
+const EDITED_CHARS_MAX = 1024 * 1024;
 
 export interface PayloadOrigin {
   // The id of the event; null for a sample.
@@ -12,6 +17,18 @@ export interface PayloadOrigin {
   headers: StoredEvent["headers"];
   context: StoredEvent["context"];
   body: StoredEvent["body"];
+}
+
+// Returns the text of a payload as the editor shows it. JSON has line breaks, and escapes for characters that cannot be seen.
+// A large payload is not edited.
+export function editable(origin: PayloadOrigin): string {
+  if (origin.body?.encoding !== "utf-8" || isLarge(origin)) return "";
+  const pretty = prettyJson(origin.body.data);
+  return pretty === null ? origin.body.data : escapedHidden(pretty);
+}
+
+export function isLarge({ body }: PayloadOrigin): boolean {
+  return body !== null && body.data.length > EDITED_CHARS_MAX;
 }
 
 export async function readEvent(id: string): Promise<PayloadOrigin> {

@@ -45,6 +45,6 @@ export function NoEvents() {
 
 function commandFor(host: string, source: AnySource): string | null {
   if (!("scheme" in source) || typeof source.scheme !== "string") return null;
-  const url = webhookUrl(host, source.name, source.scheme, SECRET);
+  const url = webhookUrl(host, source, SECRET);
   return firstRequest({ url, scheme: source.scheme, header: "HEADER", secret: SECRET });
 }

@@ -1,8 +1,8 @@
 // The facts of an incident.
 
 import type { ComponentChildren } from "preact";
-import { useSignal } from "@preact/signals";
 import type { Incident } from "../../api/client";
+import { useFirstRows } from "../../parts/first_rows";
 import { LongText, PlainText } from "../../parts/plain_text";
 import { prettyJson } from "../../parts/pretty_json";
 import { quantity } from "../../parts/quantity";
@@ -13,9 +13,6 @@ import { Time } from "../../parts/time";
 import { Link } from "../../router";
 import { others } from "./markdown";
 import { PAGE_ROWS, type IncidentRecord } from "./record";
-
-// So many related incidents are shown until the user asks for all.
-const RELATED_FIRST = 10;
 
 export function Summary({ incident }: { incident: Incident }) {
   const text = (value: string | null) => value !== null && <PlainText text={value} />;
@@ -134,14 +131,14 @@ export function Details({ incident }: { incident: Incident }) {
 
 export function Events({ record }: { record: IncidentRecord }) {
   const page = record.events.value;
+  const events = page?.rows ?? [];
+  const { shown, more } = useFirstRows(events, "events");
   if (!page) return <p>Loading…</p>;
-  const events = page.rows;
   if (events.length === 0) return <p>The events of this incident were removed by retention.</p>;
   return (
     <>
-      {page.next !== null && <p>The newest {events.length} are shown. “Older changes” in the timeline reads further ones.</p>}
       <Table label="Table of events" columns={["Received", "Source", "Status", "Message"]}>
-        {events.map((event) =>
+        {shown.map((event) =>
           "source" in event ? (
             <tr key={event.id}>
               <th scope="row">
@@ -167,19 +164,20 @@ export function Events({ record }: { record: IncidentRecord }) {
           ),
         )}
       </Table>
+      {more}
+      {page.next !== null && <p>These are the newest {events.length}. “Older changes” in the timeline reads further ones.</p>}
     </>
   );
 }
 
 export function Related({ record }: { record: IncidentRecord }) {
-  const isWhole = useSignal(false);
   const related = record.related.value;
+  const readable = (related ?? []).flatMap((incident) => ("number" in incident ? [incident] : []));
+  const { shown, more } = useFirstRows(readable, "related incidents");
   if (!related) return <p>Loading…</p>;
-  const readable = related.flatMap((incident) => ("number" in incident ? [incident] : []));
   if (readable.length === 0) {
     return <p>No other incident shares an observable with it. Local addresses, and values that more than 50 incidents have, do not count.</p>;
   }
-  const shown = isWhole.value ? readable : readable.slice(0, RELATED_FIRST);
   return (
     <>
       {related.length === PAGE_ROWS && <p>At most {PAGE_ROWS} are listed.</p>}
@@ -210,13 +208,7 @@ export function Related({ record }: { record: IncidentRecord }) {
           </tr>
         ))}
       </Table>
-      {readable.length > RELATED_FIRST && (
-        <p>
-          <button type="button" aria-expanded={isWhole.value} onClick={() => (isWhole.value = !isWhole.value)}>
-            {isWhole.value ? `Show the first ${RELATED_FIRST}` : `Show all ${readable.length}`}
-          </button>
-        </p>
-      )}
+      {more}
     </>
   );
 }

@@ -1,6 +1,6 @@
 // The history of an incident, newest first: payloads, changes by people and playbooks, deliveries.
 
-import type { ComponentChildren } from "preact";
+import { Fragment, type ComponentChildren } from "preact";
 import type { AuditEntry, Delivery, Event } from "../../api/client";
 import { idTime } from "../../parts/id_time";
 import { changesBetween, type IncidentChange } from "../../parts/incident_changes";
@@ -17,6 +17,8 @@ interface Moment {
   ms: number;
   what: ComponentChildren;
   changes: IncidentChange[];
+  // Whether it is a payload that changed nothing.
+  isIdle?: boolean;
 }
 
 export function Timeline({ record }: { record: IncidentRecord }) {
@@ -46,11 +48,8 @@ export function Timeline({ record }: { record: IncidentRecord }) {
     <>
       {unreadable > 0 && <p>{unreadable} changes cannot be read by this version of Hookmill and are left out.</p>}
       <ol class="timeline">
-        {moments.map((moment) => (
-          <li key={moment.key}>
-            <Time at={new Date(moment.ms).toISOString()} /> <span>{moment.what}</span>
-            <IncidentChanges changes={moment.changes} />
-          </li>
+        {folded(moments).map((together) => (
+          <li key={together.at(-1)?.key}>{together.length === 1 ? together.map(shown) : <Idle moments={together} />}</li>
         ))}
       </ol>
       {horizon > -Infinity && (
@@ -60,6 +59,47 @@ export function Timeline({ record }: { record: IncidentRecord }) {
       )}
     </>
   );
+}
+
+// Puts payloads together that changed nothing and came one after the other.
+function folded(moments: Moment[]): Moment[][] {
+  const groups: Moment[][] = [];
+  for (const moment of moments) {
+    const last = groups.at(-1);
+    if (moment.isIdle && last?.[0]?.isIdle) last.push(moment);
+    else groups.push([moment]);
+  }
+  return groups;
+}
+
+function shown({ key, ms, what, changes }: Moment) {
+  return (
+    <Fragment key={key}>
+      <At ms={ms} /> <span>{what}</span>
+      <IncidentChanges changes={changes} />
+    </Fragment>
+  );
+}
+
+function Idle({ moments }: { moments: Moment[] }) {
+  const [newest, oldest] = [moments.at(0), moments.at(-1)];
+  return (
+    <details>
+      <summary>
+        {newest && <At ms={newest.ms} />} {moments.length} payloads arrived and changed nothing, the first of them at{" "}
+        {oldest && <At ms={oldest.ms} />}
+      </summary>
+      <ol>
+        {moments.map((moment) => (
+          <li key={moment.key}>{shown(moment)}</li>
+        ))}
+      </ol>
+    </details>
+  );
+}
+
+function At({ ms }: { ms: number }) {
+  return <Time at={new Date(ms).toISOString()} />;
 }
 
 function ofEntry(entry: AuditEntry, before: AuditEntry | undefined, payloads: Map<string, Event>, record: IncidentRecord): Moment {
@@ -87,7 +127,7 @@ function ofPayload(event: Event): Moment {
       <Link to={`events/${event.id}`}>A payload</Link> arrived and changed nothing
     </>
   );
-  return { key: event.id, ms: Date.parse(event.received_at), what, changes: [] };
+  return { key: event.id, ms: Date.parse(event.received_at), what, changes: [], isIdle: true };
 }
 
 function ofDelivery(delivery: Delivery): Moment {

@@ -6,7 +6,7 @@ import { TYPED_INTO } from "../../parts/keys";
 import { PlainText } from "../../parts/plain_text";
 import { SeverityWord } from "../../parts/severity";
 import { Status } from "../../parts/status";
-import { Age, Time } from "../../parts/time";
+import { Age } from "../../parts/time";
 import { Link, navigate, replaceQuery } from "../../router";
 import { isRow, type IncidentList, type ListedRow, type Row } from "./list";
 import { sorted, sortings } from "./query";
@@ -210,7 +210,7 @@ function Cells({ row }: { row: Row }) {
       </td>
       <td>{row.occurrences}</td>
       <td>
-        <Time at={row.updated_at} />
+        <Age at={row.updated_at} />
       </td>
     </>
   );

@@ -15,20 +15,32 @@ interface Caused {
   isCreation: boolean;
 }
 
-// A replay may change the incident once more. Of many, these are the newest.
-const ENTRIES_MAX = 20;
+type Row = AuditEntry | Unreadable;
 
-async function readCaused(event: string, incident: string, signal: AbortSignal): Promise<Caused[]> {
+// The rows that were read, and the cursor of the next ones.
+interface Read {
+  rows: Row[];
+  next: string | null;
+}
+
+// A replay may change the incident once more. So many rows are read together.
+const ROWS = 20;
+
+async function readRows(event: string, incident: string, before: Read | null, signal: AbortSignal): Promise<Read> {
   const answer = await call("get", "/api/incidents/{id}/audit", {
     id: incident,
-    query: { newest_first: true, caused_by: event, limit: ENTRIES_MAX },
+    query: { newest_first: true, caused_by: event, limit: ROWS, ...(before?.next && { cursor: before.next }) },
     isExact: true,
     signal,
   });
-  const rows: (AuditEntry | Unreadable)[] = answer.data;
+  return { rows: [...(before?.rows ?? []), ...(answer.data as Row[])], next: answer.next_cursor };
+}
+
+// Each change is followed by the entry before it. That of the last row may be among the rows that are not read yet.
+function causedBy(event: string, { rows, next }: Read): Caused[] {
   return rows.flatMap((row, index): Caused[] => {
-    if (!("operation" in row) || row.requestId !== event) return [];
     const before = rows[index + 1];
+    if (!("operation" in row) || row.requestId !== event || (before === undefined && next !== null)) return [];
     const isCreation = row.operation === "Creation";
     const changes = before && "operation" in before ? changesBetween(before.object, row.object) : null;
     return [{ at: row.startDate, changes: isCreation ? [] : changes, isCreation }];
@@ -38,22 +50,21 @@ async function readCaused(event: string, incident: string, signal: AbortSignal):
 type IncidentOfEvent = StoredEvent["incidents"][number];
 
 export function CausedChanges({ event, of, isOpen }: { event: string; of: IncidentOfEvent; isOpen: boolean }) {
-  const caused = useSignal<Caused[] | null>(null);
+  const read = useSignal<Read | null>(null);
   const task = useTask();
+  const readMore = () => task.run(async (signal) => void (read.value = await readRows(event, of.id, read.value, signal)));
   const open = (toggle: Event) => {
-    if (!(toggle.currentTarget as HTMLDetailsElement).open || caused.value) return;
-    void task.run(async (signal) => {
-      caused.value = await readCaused(event, of.id, signal);
-    });
+    if ((toggle.currentTarget as HTMLDetailsElement).open && !read.value) void readMore();
   };
+  const caused = read.value && causedBy(event, read.value);
   return (
     <>
       <Link to={`incidents/${of.id}`}>{of.number}</Link> ({of.created ? "created" : "changed"})
       <details open={isOpen} onToggle={open}>
         <summary>Changes of {of.number}</summary>
       {task.error.value !== "" && <p role="alert">{task.error.value}</p>}
-      {caused.value?.length === 0 && <p>The event changed no field of it, or retention has removed the record of the change.</p>}
-      {caused.value?.map(({ at, changes, isCreation }) => (
+      {caused?.length === 0 && <p>The event changed no field of it, or retention has removed the record of the change.</p>}
+      {caused?.map(({ at, changes, isCreation }) => (
         <div key={at}>
           <p>
             <Time at={new Date(at).toISOString()} />:{" "}
@@ -62,6 +73,11 @@ export function CausedChanges({ event, of, isOpen }: { event: string; of: Incide
           {changes && <IncidentChanges changes={changes} />}
         </div>
       ))}
+      {read.value && read.value.next !== null && (
+        <button type="button" disabled={task.isBusy.value} onClick={() => void readMore()}>
+          Older changes
+        </button>
+      )}
       </details>
     </>
   );

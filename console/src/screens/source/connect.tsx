@@ -21,7 +21,7 @@ export function Connect({ issued, given, header, hasArrived }: Props) {
   const host = useHostUrl();
   const secret = issued.secret ?? given;
   const scheme = String(issued.scheme);
-  const url = webhookUrl(host?.url ?? "", issued.name, scheme, secret);
+  const url = webhookUrl(host?.url ?? "", issued, secret);
   const readsGeneric = plugins(issued.plugin).some((plugin) => ["generic", "auto", "none"].includes(plugin));
   const request = readsGeneric ? firstRequest({ url, scheme, header, secret }) : null;
   return (

@@ -1,7 +1,7 @@
 // The way of a new source: vendor, URL and secret, the vendor's own steps, the first event, and its incident.
 
 import { useEffect } from "preact/hooks";
-import { useSignal } from "@preact/signals";
+import { useSignal, type Signal } from "@preact/signals";
 import { call, type IssuedSource, type Plugin, type Vendor, type VendorWay } from "../../api/client";
 import { Copyable } from "../../parts/copy";
 import { FirstEvent } from "../../parts/first_event";
@@ -23,6 +23,21 @@ const NAME_PATTERN = "(?!new$)[A-Za-z0-9][A-Za-z0-9._\\-]{0,63}";
 // The name of the source that this screen registered, in the query.
 const REGISTERED = "registered";
 const STATIC_HEADER = "static-header";
+
+// What was typed, by the field. It stays while vendors are compared.
+type Typed = Signal<Record<string, string>>;
+
+// The properties of a field that keeps what was typed. Fields with the same key have the same text.
+function field(typed: Typed, id: string, initial = "", key = id) {
+  return {
+    id,
+    name: id,
+    value: typed.value[key] ?? initial,
+    onInput: ({ currentTarget }: { currentTarget: HTMLInputElement | HTMLSelectElement }) => {
+      typed.value = { ...typed.value, [key]: currentTarget.value };
+    },
+  };
+}
 
 interface Known {
   vendors: Vendor[];
@@ -89,6 +104,7 @@ interface Chosen {
 }
 
 function Choose({ known, done }: { known: Known; done: (made: Registered) => void }) {
+  const typed: Typed = useSignal({});
   const { query } = place.value;
   const chosen = query.get("vendor") ?? "";
   const vendor = known.vendors.find(({ name }) => name === chosen);
@@ -136,13 +152,13 @@ function Choose({ known, done }: { known: Known; done: (made: Registered) => voi
             </fieldset>
           )}
           {way.kind === "webhook" ? (
-            <Form key={way.title} known={known} chosen={{ vendor, way }} done={done} />
+            <Form key={`${vendor.name} ${way.title}`} known={known} chosen={{ vendor, way }} typed={typed} done={done} />
           ) : (
-            <Pulled vendor={vendor} way={way} />
+            <Pulled key={vendor.name} vendor={vendor} way={way} typed={typed} />
           )}
         </>
       )}
-      {chosen === OTHER && <Form known={known} chosen={null} done={done} />}
+      {chosen === OTHER && <Form known={known} chosen={null} typed={typed} done={done} />}
     </>
   );
 }
@@ -151,8 +167,9 @@ function byProduct(vendors: Vendor[]): Vendor[] {
   return [...vendors].sort((one, other) => one.product.localeCompare(other.product));
 }
 
-function Pulled({ vendor, way }: Chosen) {
-  const name = useSignal(vendor.name);
+function Pulled({ vendor, way, typed }: Chosen & { typed: Typed }) {
+  const text = field(typed, "name", vendor.name);
+  const name = useSignal(text.value.trim());
   return (
     <>
       <VendorSteps vendor={vendor} way={way} />
@@ -176,7 +193,7 @@ function Pulled({ vendor, way }: Chosen) {
         <p>
           <label>
             Name of the source in the file{" "}
-            <input value={name.value} pattern={NAME_PATTERN} autocomplete="off" onChange={(event) => (name.value = event.currentTarget.value.trim())} />
+            <input {...text} pattern={NAME_PATTERN} autocomplete="off" onChange={(event) => (name.value = event.currentTarget.value.trim())} />
           </label>
         </p>
         {name.value !== "" && <FirstPoll key={name.value} source={name.value} checks={vendor.checks} hasFacts />}
@@ -185,23 +202,25 @@ function Pulled({ vendor, way }: Chosen) {
   );
 }
 
+interface FormProps {
+  known: Known;
+  chosen: Chosen | null;
+  typed: Typed;
+  done: (made: Registered) => void;
+}
+
 // The form of a vendor's way, or of any other sender.
-function Form({ known, chosen, done }: { known: Known; chosen: Chosen | null; done: (made: Registered) => void }) {
+function Form({ known, chosen, typed, done }: FormProps) {
   const task = useTask();
-  const scheme = useSignal("hookmill");
-  const isTyped = useSignal(false);
-  useUnsaved(isTyped.value, "The source is not registered, and what you typed is not kept.");
-  const typed = () => {
-    task.error.value = "";
-    isTyped.value = true;
-  };
+  const scheme = field(typed, "scheme", "hookmill");
+  useUnsaved(Object.keys(typed.value).length > 0, "The source is not registered, and what you typed is not kept.");
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     const fields = new FormData(event.currentTarget as HTMLFormElement);
     const text = (name: string) => String(fields.get(name) ?? "").trim();
     const secret = text("secret");
     void task.run(async () => {
-      const keys = chosen ? ofVendor(chosen, text) : { plugin: text("plugin"), scheme: ofScheme(scheme.value, text("header")) };
+      const keys = chosen ? ofVendor(chosen, text) : { plugin: text("plugin"), scheme: ofScheme(text("scheme"), text("header")) };
       const body = { source: text("name"), ...keys, ...(secret === "" ? {} : { secret }) };
       const issued = await call("post", "/api/webhooks", { body });
       done({ issued, given: secret, header: headerOf(keys.scheme), chosen });
@@ -210,7 +229,7 @@ function Form({ known, chosen, done }: { known: Known; chosen: Chosen | null; do
   const plugin = chosen?.vendor.name;
   const hasSecret = chosen ? chosen.way.yaml.includes("\n    secret: ") : scheme.value !== "none";
   return (
-    <form class="new-source" onSubmit={submit} onInput={typed}>
+    <form class="new-source" onSubmit={submit} onInput={() => (task.error.value = "")}>
       {plugin !== undefined && !known.loaded.includes(plugin) && (
         <p>
           ✗ The plugin <code>{plugin}</code> is not loaded. Payloads wait until <code>{plugin}.wasm</code> is in the plugins folder of the host.
@@ -218,18 +237,16 @@ function Form({ known, chosen, done }: { known: Known; chosen: Chosen | null; do
       )}
       <label for="name">Name, which is a part of the URL</label>
       <input
-        id="name"
-        name="name"
+        {...field(typed, "name", plugin)}
         required
         pattern={NAME_PATTERN}
         title="Letters, digits, dots, hyphens and underscores; the first is a letter or a digit; not `new`"
-        defaultValue={plugin ?? ""}
         autocomplete="off"
       />
       {!chosen && (
         <>
           <label for="scheme">Scheme, by which the sender proves its identity</label>
-          <select id="scheme" value={scheme.value} onChange={(event) => (scheme.value = event.currentTarget.value)}>
+          <select {...scheme}>
             {SCHEMES.map((name) => (
               <option key={name}>{name}</option>
             ))}
@@ -237,11 +254,11 @@ function Form({ known, chosen, done }: { known: Known; chosen: Chosen | null; do
           {scheme.value === STATIC_HEADER && (
             <>
               <label for="header">Header with the secret</label>
-              <input id="header" name="header" required autocomplete="off" />
+              <input {...field(typed, "header")} required autocomplete="off" />
             </>
           )}
           <label for="plugin">Plugin, which reads the payloads</label>
-          <select id="plugin" name="plugin">
+          <select {...field(typed, "plugin", "auto")}>
             <option value="auto">auto: the first that fits</option>
             {known.loaded.map((name) => (
               <option key={name}>{name}</option>
@@ -255,13 +272,13 @@ function Form({ known, chosen, done }: { known: Known; chosen: Chosen | null; do
           <label for={name}>
             {name}: {meaning}
           </label>
-          <input id={name} name={name} required autocomplete="off" />
+          <input {...field(typed, name, "", `${chosen.vendor.name} ${name}`)} required autocomplete="off" />
         </>
       ))}
       {hasSecret && (
         <>
           <label for="secret">Secret, if the vendor makes it. Left empty, the host makes one</label>
-          <input id="secret" name="secret" type="password" autocomplete="off" />
+          <input {...field(typed, "secret")} type="password" autocomplete="off" />
         </>
       )}
       <p>

@@ -89,7 +89,7 @@ pub struct DiscardedGroup {
 impl From<QuarantineGroup> for ShownQuarantineGroup {
     fn from(group: QuarantineGroup) -> Self {
         Self {
-            id: group.cause.group_id(),
+            id: group.id,
             plugin: group.cause.plugin,
             code: group.cause.code,
             message: group.cause.pattern,

@@ -33,6 +33,8 @@ pub struct UsableSource {
     pub created_at: Option<Timestamp>,
     /// The name of the scheme that the source signs with; null for a source that the host reads.
     pub scheme: Option<String>,
+    /// Whether payloads are posted to a URL that ends with the secret.
+    pub secret_in_url: bool,
     /// The secrets of a registered source, the newest last.
     pub secrets: Vec<SourceSecret>,
     /// The choice of the mapper.
