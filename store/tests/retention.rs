@@ -20,11 +20,8 @@ fn open(folder: &Path, clock: &Clock) -> Store {
 
 /// Records an incident that is resolved.
 async fn record(store: &Store, clock: &Clock, reference: i64) {
-    let observation = Observation {
-        source_ref: format!("ref-{reference}"),
-        state: Some(State::Resolved),
-        ..Observation::default()
-    };
+    let observation =
+        Observation { source_ref: format!("ref-{reference}"), state: Some(State::Resolved), ..Observation::default() };
     let plugin = PluginVersion { name: "test".into(), version: "1.0".into(), sha256: "0".repeat(64) };
     let reading = Reading { observations: vec![observation], skipped: Vec::new(), problems: Vec::new() };
     let body = reference.to_string();

@@ -150,7 +150,9 @@ fn prepare(connection: &Connection) -> Result<()> {
     for (step, sql) in SCHEMA.iter().enumerate().skip(version) {
         let next = step + 1;
         migrate(connection, next, sql).with_context(|| {
-            format!("cannot migrate it to version {next}; nothing is lost, and the next start continues from version {step}")
+            format!(
+                "cannot migrate it to version {next}; nothing is lost, and the next start continues from version {step}"
+            )
         })?;
         if is_older {
             info!("migrating the database: version {next} of {known} is done");
