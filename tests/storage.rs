@@ -109,7 +109,8 @@ async fn the_rows_around_damaged_pages_are_saved() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/save_readable.py");
     let mut save = Command::new("python3");
     save.arg(script).args(["data.damaged/hookmill.db", DATABASE]).current_dir(folder.path(""));
-    assert!(save.status().unwrap().success());
+    let saved = save.output().unwrap();
+    assert!(saved.status.success(), "{}", String::from_utf8_lossy(&saved.stderr));
     std::fs::set_permissions(folder.path(DATABASE), std::fs::Permissions::from_mode(0o600)).unwrap();
     let host = folder.start().await;
     let events = host.list("/api/events?limit=1000").await.len();
