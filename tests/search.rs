@@ -415,6 +415,7 @@ async fn incidents_of_an_older_database_are_found_and_unchanged() {
     let long = bytes();
     let host = folder.start().await;
     host.logs(&format!("migrating the database from version {}", WITH_SEARCH - 1)).await;
+    host.logs(&format!("migrating the database: version {WITH_SEARCH} of")).await;
     assert_eq!(host.list("/api/incidents").await, before);
     assert_eq!(host.list(&format!("/api/incidents/{often}/audit")).await, trail);
     assert_eq!(host.list(&events).await.len(), 104);

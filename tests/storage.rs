@@ -7,7 +7,9 @@ use reqwest::Method;
 use rusqlite::Connection;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 const STORES: &str = "sources: { lab: { scheme: none, plugin: none } }";
@@ -54,6 +56,12 @@ async fn killed(events: usize) -> Folder {
     folder
 }
 
+/// Copies everything from the log into the database.
+fn empty_log(folder: &Folder) {
+    let disk = Connection::open(folder.path(DATABASE)).unwrap();
+    disk.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+}
+
 #[tokio::test]
 async fn a_database_that_disappeared_is_not_made_anew() {
     let folder = killed(3).await;
@@ -71,11 +79,7 @@ async fn a_database_that_disappeared_is_not_made_anew() {
 #[tokio::test]
 async fn a_database_that_was_cut_off_or_overwritten_is_refused() {
     let folder = killed(200).await;
-    {
-        // Everything into the database.
-        let disk = Connection::open(folder.path(DATABASE)).unwrap();
-        disk.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
-    }
+    empty_log(&folder);
     let whole = std::fs::read(folder.path(DATABASE)).unwrap();
     change(&folder.path(DATABASE), |bytes| bytes.truncate(bytes.len() / 2));
     is_refused(&folder, "is cut off", false).await;
@@ -86,6 +90,32 @@ async fn a_database_that_was_cut_off_or_overwritten_is_refused() {
     is_refused(&folder, "is not a database of SQLite", false).await;
     std::fs::write(folder.path(DATABASE), &whole).unwrap();
     folder.start().await;
+}
+
+#[tokio::test]
+async fn the_rows_around_damaged_pages_are_saved() {
+    let folder = killed(200).await;
+    empty_log(&folder);
+    change(&folder.path(DATABASE), |bytes| {
+        for place in [bytes.len() / 4, bytes.len() / 2, bytes.len() * 3 / 4] {
+            bytes[place..place + 8_192].fill(0xa5);
+        }
+    });
+    is_refused(&folder, "docs/BACKUP.md", false).await;
+    // As docs/BACKUP.md says.
+    std::fs::rename(folder.path("data"), folder.path("data.damaged")).unwrap();
+    std::fs::create_dir(folder.path("data")).unwrap();
+    std::fs::set_permissions(folder.path("data"), std::fs::Permissions::from_mode(0o700)).unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/save_readable.py");
+    let mut save = Command::new("python3");
+    save.arg(script).args(["data.damaged/hookmill.db", DATABASE]).current_dir(folder.path(""));
+    let saved = save.output().unwrap();
+    assert!(saved.status.success(), "{}", String::from_utf8_lossy(&saved.stderr));
+    std::fs::set_permissions(folder.path(DATABASE), std::fs::Permissions::from_mode(0o600)).unwrap();
+    let host = folder.start().await;
+    let events = host.list("/api/events?limit=1000").await.len();
+    assert!((180..200).contains(&events), "{events} events");
+    post(&host, 1).await;
 }
 
 #[tokio::test]
@@ -164,7 +194,7 @@ async fn a_full_disk_is_answered_with_503_and_logged_once_in_a_while() {
     let folder = Folder::new(STORES);
     // A file that may not grow is like a full disk, if the signal is ignored.
     let program = folder.hookmill(&["serve"]);
-    let mut shell = std::process::Command::new("/bin/sh");
+    let mut shell = Command::new("/bin/sh");
     shell.args(["-c", "trap '' XFSZ; exec \"$0\" serve"]).arg(program.get_program());
     shell.current_dir(folder.path("")).env_clear().env("NO_COLOR", "1");
     let host = folder.start_listening_by(&mut shell).await;

@@ -12,6 +12,7 @@ use prost::Message;
 use reqwest::Method;
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
@@ -248,7 +249,7 @@ async fn a_collector_that_fails_delays_nothing_and_its_spans_are_counted() {
     // The spans of 20 payloads, and more than the queue of a host can hold.
     for (collector, dropped) in [(&*refusing.url, 100.0), ("http://127.0.0.1:1", 100.0), (&*silent.url, 1.0)] {
         let folder = folder(&format!("{{ otlp: \"{collector}\" }}"), &soc, "");
-        let host = folder.start().await;
+        let mut host = folder.start().await;
         eventually("dropped spans are counted", async || {
             for _ in 0..20 {
                 let answer = host.post("lab", incident(json!({"source-ref": "a-1"}))).await;
@@ -259,6 +260,11 @@ async fn a_collector_that_fails_delays_nothing_and_its_spans_are_counted() {
         .await;
         let lines = host.log().matches("the collector does not take traces").count();
         assert!(lines <= 3, "{}", host.log());
+        // Less than the time in which a request to the collector fails.
+        let stopping = Instant::now();
+        host.terminate();
+        host.end().await;
+        assert!(stopping.elapsed() < Duration::from_secs(8), "{collector}: {:?}", stopping.elapsed());
     }
 }
 

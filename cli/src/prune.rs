@@ -44,7 +44,8 @@ impl Prune {
         if let Some(age) = self.older_than {
             (retention.payloads, retention.events) = (Some(age), Some(age));
         }
-        if retention == Retention::default() && !self.vacuum {
+        let keeps_everything = retention == Retention::default();
+        if keeps_everything && !self.vacuum {
             bail!("the configuration keeps everything; set `retention` there, or give --older-than");
         }
         let policy = Policy { dedup: settings.limits.dedup, reopen_within: settings.reopen_within };
@@ -52,7 +53,9 @@ impl Prune {
         let before = pruner.storage()?;
         pruner.counts_back_from().into_iter().for_each(warn_of_clock);
         let removed = self.remove(&mut pruner, &retention)?;
-        println!("{}", report(&removed, &retention, &before, self.dry_run));
+        if !keeps_everything {
+            println!("{}", report(&removed, &retention, &before, self.dry_run));
+        }
         if !self.dry_run {
             let mut progress = ProgressLine::new();
             while pruner.release_pages().context(FULL)? {
@@ -131,14 +134,17 @@ fn report(removed: &Removed, retention: &Retention, before: &StorageUse, is_dry_
     if removed.0.is_empty() {
         return "nothing is old enough".to_owned();
     }
+    let mut all = 0;
     let row = |(kind, count): (&StoredKind, &RowCount)| {
         let row_bytes = before.kinds.get(kind).map_or(0.0, |found| found.row_bytes);
         let content = if *kind == StoredKind::Payloads { count.bytes as f64 } else { count.rows as f64 * row_bytes };
         let age = retention.age(*kind).map(whole_units).unwrap_or_default();
+        all += content as u64;
         [kind.to_string(), count.rows.to_string(), bytes(content as u64), age]
     };
     let verb = if is_dry_run { "WOULD GO" } else { "REMOVED" };
-    table(["KIND", verb, "ABOUT", "OLDER THAN"], removed.0.iter().map(row).collect())
+    let rows = table(["KIND", verb, "ABOUT", "OLDER THAN"], removed.0.iter().map(row).collect());
+    if is_dry_run { format!("{rows}\n\nthis would free about {} of the database", bytes(all)) } else { rows }
 }
 
 fn space(before: &StorageUse, after: &StorageUse) -> String {

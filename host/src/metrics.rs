@@ -60,6 +60,7 @@ pub struct Metrics {
     stream_pages: Counter,
     retention_removed: Family<KindLabel, Counter>,
     retention_passes: Family<ResultLabel, Counter>,
+    retention_last_done: Gauge,
     storage: StorageMetrics,
     commit_batch_size: Histogram,
     commit_duration: Histogram,
@@ -92,6 +93,7 @@ impl Default for Metrics {
             stream_pages: Counter::default(),
             retention_removed: Family::default(),
             retention_passes: Family::default(),
+            retention_last_done: Gauge::default(),
             storage: StorageMetrics::default(),
             commit_batch_size: Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0]),
             commit_duration: Histogram::new([1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1, 0.5, 2.5]),
@@ -135,6 +137,11 @@ impl Default for Metrics {
         );
         registry.register("retention_removed_rows", "Rows that retention removed", metrics.retention_removed.clone());
         registry.register("retention_passes", "Looks for rows to remove", metrics.retention_passes.clone());
+        registry.register(
+            "retention_last_done_timestamp_seconds",
+            "End of the newest look that removed all that was old enough; 0 without one",
+            metrics.retention_last_done.clone(),
+        );
         metrics.storage.register(registry);
         registry.register("store_commit_batch_size", "Writes per commit", metrics.commit_batch_size.clone());
         registry.register(
@@ -245,6 +252,11 @@ impl Metrics {
     /// wrong.
     pub fn retention_pass(&self, result: &str) {
         self.retention_passes.get_or_create(&ResultLabel { result: result.to_owned() }).inc();
+    }
+
+    /// Records when a pass removed everything that was old enough.
+    pub fn retention_done(&self, unix_s: i64) {
+        self.retention_last_done.set(unix_s);
     }
 
     /// Sets the space that the store uses.

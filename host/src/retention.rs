@@ -3,7 +3,9 @@
 use crate::host::Host;
 use crate::tasks::{paced, pause};
 use anyhow::Result;
+use hookmill_incident::STEADY_FOR;
 use hookmill_store::{Lease, LeaseName, Leases, Removed, Retention, Store, StoreError, StoredKind};
+use std::mem::replace;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -13,11 +15,12 @@ use tracing::{info, warn};
 const PASS_EVERY: Duration = Duration::from_secs(60 * 60);
 const RETRY_AFTER: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+const STEADY_MINUTES: u64 = STEADY_FOR.as_secs() / 60;
 
 /// Removes what is older than its retention, and counts that are no longer shown, until the host stops.
 pub async fn remove_old_rows(host: Arc<Host>, retention: Retention, mut stopped: watch::Receiver<bool>) {
     let store = &host.store;
-    let mut due_ms = i64::MIN;
+    let (mut due_ms, mut is_waiting) = (i64::MIN, false);
     loop {
         let now_ms = store.clock().now_ms();
         // A clock that went back must not put the next pass off.
@@ -25,8 +28,17 @@ pub async fn remove_old_rows(host: Arc<Host>, retention: Retention, mut stopped:
             let lease = store.acquire(LeaseName::Purge).await;
             let work = Pass { store, lease: &lease, stopped: &stopped };
             let (result, next) = match work.run(&host, &retention).await {
-                Ok(true) => ("done", PASS_EVERY),
-                Ok(false) => ("clock", RETRY_AFTER),
+                Ok(true) => {
+                    is_waiting = false;
+                    host.metrics.retention_done(store.clock().now_ms() / 1000);
+                    ("done", PASS_EVERY)
+                }
+                Ok(false) => {
+                    if !replace(&mut is_waiting, true) {
+                        info!("retention removes nothing until the clock has kept pace for {STEADY_MINUTES} minutes");
+                    }
+                    ("clock", RETRY_AFTER)
+                }
                 Err(error) => {
                     warn!("old rows cannot be removed, will try again: {error:#}");
                     ("failed", RETRY_AFTER)

@@ -96,6 +96,7 @@ impl Opened {
         let file = database::prepare_file(data_dir, accepts_loss)?;
         // A lock on a file of its own does not keep others out after that file was removed.
         ensure!(file.try_lock().is_ok(), in_use(data_dir));
+        compact::remove_copy(data_dir)?;
         let connection = database::open_checked(data_dir, accepts_loss)?;
         let mut found = database::mark(&connection)?;
         match Mark::read(data_dir) {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::warn;
 
 /// The number of spans that may wait; each has a few hundred bytes.
@@ -27,6 +27,8 @@ const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
 const ASKED_WAIT_MAX: Duration = Duration::from_secs(60);
 /// The time between two lines in the log about a collector that fails.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
+/// A stopping host waits so long for the collector.
+const STOP_WAIT: Duration = Duration::from_secs(2);
 
 /// The entrance of the queue.
 #[derive(Debug)]
@@ -80,10 +82,12 @@ impl SpanProcessor for SpanQueue {
 }
 
 impl ExportTask {
-    /// Sends the spans that wait, and ends.
-    pub async fn stop(self) {
+    /// Sends the spans that wait, as far as the collector takes them in time, and ends.
+    pub async fn stop(mut self) {
         self.stop.send_replace(true);
-        let _ = self.task.await;
+        if timeout(STOP_WAIT, &mut self.task).await.is_err() {
+            self.task.abort();
+        }
     }
 }
 

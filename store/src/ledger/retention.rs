@@ -12,6 +12,8 @@ use hookmill_incident::id::row_key_at;
 
 /// The rows that one batch removes.
 const ROWS_PER_BATCH: usize = 50;
+/// An incident counts as so many rows, because its words and values go from the indexes of the search too.
+const ROWS_PER_INCIDENT: usize = 10;
 
 impl<T: RetentionTx> Ledger<'_, T> {
     /// Removes one batch of rows of a kind that are older than the key `before`. A dry run removes nothing.
@@ -185,7 +187,7 @@ impl<T: RetentionTx> Ledger<'_, T> {
             self.rows.remove_entries(&entries)?;
         }
         if kind == StoredKind::Incidents && *room > 0 {
-            *room -= 1;
+            *room = room.saturating_sub(ROWS_PER_INCIDENT);
             removed.add(StoredKind::Audit, 1, 0);
             removed.add(StoredKind::Incidents, 1, 0);
             if !is_dry_run {

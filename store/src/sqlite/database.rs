@@ -147,22 +147,36 @@ fn prepare(connection: &Connection) -> Result<()> {
         version <= known,
         "its schema has version {version}, but this hookmill supports at most {known}; use the hookmill that wrote it"
     );
-    if (1..known).contains(&version) {
+    let is_older = (1..known).contains(&version);
+    if is_older {
         info!("migrating the database from version {version} to {known}; with many rows this takes a while");
     }
     for (step, sql) in SCHEMA.iter().enumerate().skip(version) {
-        let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
-        transaction.execute_batch(sql)?;
-        if step + 1 == WITH_SEARCH {
-            index_rows::run(&transaction)?;
+        let next = step + 1;
+        migrate(connection, next, sql).with_context(|| {
+            format!(
+                "cannot migrate it to version {next}; nothing is lost, and the next start continues from version {step}"
+            )
+        })?;
+        if is_older {
+            info!("migrating the database: version {next} of {known} is done");
         }
-        if step + 1 == WITH_FAILURE_GROUPS {
-            quarantine::add_groups(&transaction)?;
-        }
-        transaction.pragma_update(None, "user_version", step + 1)?;
-        transaction.commit()?;
     }
     Ok(())
+}
+
+/// Migrates the database to the next version, in one transaction.
+fn migrate(connection: &Connection, next: usize, sql: &str) -> Result<()> {
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    transaction.execute_batch(sql)?;
+    if next == WITH_SEARCH {
+        index_rows::run(&transaction)?;
+    }
+    if next == WITH_FAILURE_GROUPS {
+        quarantine::add_groups(&transaction)?;
+    }
+    transaction.pragma_update(None, "user_version", next)?;
+    Ok(transaction.commit()?)
 }
 
 /// Returns the version of the schema.

@@ -12,11 +12,13 @@ use super::incidents;
 use super::key_lists::{KeyList, Scan};
 use super::pages::{Filling, listed};
 use super::search_conditions::{
-    Check, Condition, Lists, all, between, class_lists, conditions, keys_of_times, of_creation,
+    Check, Condition, Lists, all, between, changed_after, class_lists, conditions, keys_of_times, of_creation,
 };
 use super::walk::{Class, Walk};
-use crate::rows::{BoundedCount, IncidentFilter, IncidentRow, Listed, Order, Page, Position};
+use crate::rows::{BoundedCount, IncidentFilter, IncidentRow, Listed, Order, Page, Position, SortKey, SortValue};
 use anyhow::Result;
+use hookmill_incident::id::row_key_at;
+use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
 use std::ops::RangeInclusive;
@@ -43,6 +45,9 @@ pub(super) fn list(
         by_creation = lists_by_creation(connection, &mut conditions, &range)?;
     } else {
         keys = intersect(connection, &mut conditions, &range)?;
+        if let (Some(keys), Some(after)) = (&mut keys, after) {
+            drop_passed(connection, order, after, keys)?;
+        }
     }
     let times_descend = order.by_update().unwrap_or_default();
     let scan = Scan { keys: range, keys_descend: order.is_newest_first(), times_descend };
@@ -125,6 +130,24 @@ fn intersect(
     }
     *conditions = left;
     Ok(passing)
+}
+
+/// Drops keys of incidents before a position in an order by the time of update. Others are found when they are sorted.
+fn drop_passed(connection: &Connection, order: &Order, after: &Position, keys: &mut Vec<i64>) -> Result<()> {
+    let (Some(descends), [SortValue::Number(time), ..]) = (order.by_update(), after.values()) else { return Ok(()) };
+    if order.leading() > 0 || order.first_time() != SortKey::UpdatedAt || keys.len() <= FEW {
+        return Ok(());
+    }
+    // No incident was updated before it was created.
+    if descends {
+        let created_before = Some(Timestamp::from_nanosecond(i128::from(*time) + 1)?);
+        let range = keys_of_times(connection, &IncidentFilter { created_before, ..IncidentFilter::default() })?;
+        keys.retain(|key| range.contains(key));
+    } else if let Some(changed) = changed_after(connection, time.saturating_sub(1))? {
+        let first = row_key_at(time.div_euclid(1_000_000));
+        keys.retain(|key| *key >= first || changed.binary_search(key).is_ok());
+    }
+    Ok(())
 }
 
 /// Takes the condition whose lists are read instead of checking it: one with the dearest check. Returns its lists.

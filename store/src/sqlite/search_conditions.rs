@@ -311,20 +311,25 @@ pub(super) fn class_lists(
     Ok(lists)
 }
 
-/// An incident was updated after a time if it was created after it, or changed.
-fn of_update(connection: &Connection, after: Timestamp) -> Result<Condition> {
-    let (first, after) = (row_key_at(after.as_millisecond()), nanoseconds(after));
+/// Returns the keys of the incidents that were changed after a time, sorted; none of more than [`COLLECTED_MAX`].
+pub(super) fn changed_after(connection: &Connection, after_ns: i64) -> Result<Option<Vec<i64>>> {
     let sql = "SELECT key FROM incidents INDEXED BY incidents_changed \
                WHERE deleted = 0 AND updated_at > created_at AND updated_at > ? LIMIT ?";
     let mut query = connection.prepare_cached(sql)?;
-    let changed = query.query_map(params![after, COLLECTED_MAX as i64 + 1], |row| row.get(0))?;
+    let changed = query.query_map(params![after_ns, COLLECTED_MAX as i64 + 1], |row| row.get(0))?;
     let mut changed = changed.collect::<Result<Vec<i64>, _>>()?;
-    let check = Check::Sql("updated_at > ?".to_owned(), vec![Value::Integer(after)]);
-    if changed.len() > COLLECTED_MAX {
-        return Ok(Condition { lists: Lists::Missing, check });
-    }
-    changed.retain(|key| *key < first);
     changed.sort_unstable();
+    Ok((changed.len() <= COLLECTED_MAX).then_some(changed))
+}
+
+/// An incident was updated after a time if it was created after it, or changed.
+fn of_update(connection: &Connection, after: Timestamp) -> Result<Condition> {
+    let (first, after) = (row_key_at(after.as_millisecond()), nanoseconds(after));
+    let check = Check::Sql("updated_at > ?".to_owned(), vec![Value::Integer(after)]);
+    let Some(mut changed) = changed_after(connection, after)? else {
+        return Ok(Condition { lists: Lists::Missing, check });
+    };
+    changed.retain(|key| *key < first);
     let created = IndexRange {
         table: "incidents NOT INDEXED",
         condition: "deleted = 0 AND key >= ? AND updated_at > ?",
