@@ -5,6 +5,7 @@ use crate::guest::project;
 use crate::host::Folder;
 use hookmill_host::source::SourceKind;
 use hookmill_host::vendors::{Vendor, VendorWay, bundled};
+use hookmill_signatures::has_secret_in_url;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -74,11 +75,17 @@ fn way_section(name: &str, number: usize, way: &VendorWay) -> String {
         writeln!(text, "{}. {step}", index + 1).unwrap();
     }
     if *kind == SourceKind::Webhook {
-        let way = if number > 1 { format!(" --way {number}") } else { String::new() };
+        let number = if number > 1 { format!(" --way {number}") } else { String::new() };
         let given: String = values.iter().map(|value| format!(" --value {}=…", value.name)).collect();
+        let scheme = way.source["scheme"]["type"].as_str().or(way.source["scheme"].as_str()).unwrap();
+        let printed = match yaml.contains("\n    secret: ") {
+            true if has_secret_in_url(scheme) => "its URL, whose last part is the secret",
+            true => "its URL and its secret",
+            false => "its URL. It has no secret",
+        };
         write!(
             text,
-            "\n`hookmill webhook add {name} --vendor {name}{way}{given}` registers the source and prints its URL and secret. In \
+            "\n`hookmill webhook add {name} --vendor {name}{number}{given}` registers the source and prints {printed}. In \
              the configuration file it is:\n"
         )
         .unwrap();
@@ -145,6 +152,9 @@ async fn a_source_is_added_as_its_vendor_needs_it() {
     let (success, text, _) = add(&["siem", "--vendor", "splunk"]);
     let secret = text.split_once("shown this once: ").unwrap().1.lines().next().unwrap();
     assert!(success && text.contains(&format!("/api/webhooks/siem/{secret}\n")), "{text}");
+    assert!(text.contains("its vendor posts to /api/webhooks/siem/SECRET\n"), "{text}");
+    let (success, text, _) = add(&["given", "--vendor", "splunk", "--secret", "a-secret-of-the-operator"]);
+    assert!(success && text.contains("/api/webhooks/given/SECRET\n") && !text.contains("a-secret-of"), "{text}");
     assert_eq!(host.post(&format!("siem/{secret}"), "{}").await.status, 202);
 
     let topic = "TOPIC_ARN=arn:aws:sns:eu-central-1:123456789012:alerts";

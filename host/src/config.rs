@@ -180,8 +180,9 @@ impl Config {
     /// names.
     pub fn files(&self, path: &Path) -> Vec<PathBuf> {
         let of_destinations = self.outbound.destinations.iter().flat_map(Destination::files);
-        let of_sources = self.pulls.values().flat_map(|pull| pull.endpoint.files());
-        let outbound = of_destinations.chain(of_sources).map(PathBuf::as_path);
+        let of_pulls = self.pulls.values().flat_map(|pull| pull.endpoint.files());
+        let of_sources = self.sources.iter().flat_map(|source| source.settings.files());
+        let outbound = of_destinations.chain(of_pulls).map(PathBuf::as_path).chain(of_sources);
         std::iter::once(path).chain(self.settings.files()).chain(outbound).map(Path::to_owned).collect()
     }
 }

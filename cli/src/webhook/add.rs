@@ -11,6 +11,9 @@ use hookmill_host::api::shapes::{FileState, IssuedSource, NewSource, PluginNames
 use hookmill_signatures::has_secret_in_url;
 use serde_json::{Map, Value, json};
 
+/// The place of a secret in a URL.
+const SECRET: &str = "SECRET";
+
 /// The arguments of `hookmill webhook add`.
 #[derive(Debug, Args)]
 pub(crate) struct Add {
@@ -78,11 +81,13 @@ fn registered(issued: &IssuedSource, way: Option<&VendorWay>, url: &str) -> Stri
              it again with --scheme {suggested}\n"
         )
     });
-    let path = issued.secret.as_ref().filter(|_| has_secret_in_url(&scheme)).map(|secret| format!("/{secret}"));
-    let steps = way
-        .map(|way| format!("\nits URL: {url}{}\n\n{}\n{}", path.unwrap_or_default(), clean(&way.title), way_text(way)));
+    // A secret that the operator gave is not repeated.
+    let end = |secret: &str| if has_secret_in_url(&scheme) { format!("/{secret}") } else { String::new() };
+    let path = end(issued.secret.as_deref().unwrap_or(SECRET));
+    let steps = way.map(|way| format!("\nits URL: {url}{path}\n\n{}\n{}", clean(&way.title), way_text(way)));
     format!(
-        "{name} is registered with scheme {scheme}; its vendor posts to /api/webhooks/{name}\n{}{}{}",
+        "{name} is registered with scheme {scheme}; its vendor posts to /api/webhooks/{name}{}\n{}{}{}",
+        end(SECRET),
         hint.unwrap_or_default(),
         created_secret(issued),
         steps.unwrap_or_default()
