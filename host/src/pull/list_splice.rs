@@ -18,7 +18,7 @@ pub(super) fn joined(document: &[u8], at: &Pointer, further: &[u8]) -> Result<Ve
     // The list is a part of the document.
     let end = first.as_ptr().addr() - document.as_ptr().addr() + first.len() - 1;
     let separator = if is_empty(first) || is_empty(more) { "" } else { "," };
-    Ok([&document[..end], separator.as_bytes(), more[1..more.len() - 1].as_bytes(), &document[end..]].concat())
+    Ok([&document[..end], separator.as_bytes(), &more.as_bytes()[1..more.len() - 1], &document[end..]].concat())
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ mod tests {
     /// After an outage, the windows follow each other up to the present.
     #[test]
     fn windows_leave_no_gap() {
-        let hours = |hours| Duration::from_secs(hours * 60 * 60);
+        let hours = |hours: u64| Duration::from_secs(hours * 60 * 60);
         let window = PollWindow { overlap: hours(1) / 6, longest: Some(hours(1)), history: Some(hours(8)) };
         let now = 100 * HOUR_MS;
         let times = |at_ms| window.times(&PollPosition { at_ms, cursor: None }, now);
