@@ -340,6 +340,10 @@ fn unusable_pull_sources_are_refused_at_start() {
             "kind: http-poll, url: \"https://soc.example/?to=THIS_POLL_TIME\", window: 1h, start: 0",
             "`start: 0` with a `window`",
         ),
+        (
+            "kind: http-poll, url: \"https://soc.example/?to=THIS_POLL_TIME\", window: 1h, next: /a, keep_next: true",
+            "`window` is for requests by time",
+        ),
         (&format!("{poll}, more: has_more"), "is not a position in a document"),
         (&format!("{poll}, body: '{{\"a\": NEXT_PAGE}}', keep_next: true"), "remove it"),
         (&format!("{poll}, operations: {{ first: a, next: b, again: c }}"), "values of the placeholder NEXT_OPERATION"),

@@ -334,8 +334,17 @@ async fn a_poll_without_any_details_is_an_error() {
     let list = || Page::json(&json!(["a", "b"]));
     let gone = || Page::status(404, "");
     let server = Server::start([list(), gone(), gone(), list(), Page::json(&json!({"id": "a"})), gone()]).await;
-    let folder = folder(&poll_of("items", &server, "/ids", &from_start(", detail: { url: /wrong/ITEM_ID }")));
+    let of_files = Server::start([Page::json(&json!({"files": ["/gone", "/gone-too"], "next": "c"})), gone()]).await;
+    let keys = from_start(
+        ", interval: 1h, retries: 0, items: /files, next: /next, next_parameter: cursor, keep_next: true, files: {}",
+    );
+    let folder = folder(
+        &(poll_of("items", &server, "/ids", &from_start(", detail: { url: /wrong/ITEM_ID }"))
+            + &poll_of("files", &of_files, "/list", &keys)),
+    );
     let host = folder.start().await;
+    let source = source_when(&host, "files", |source| message(source).starts_with("the server has none of")).await;
+    assert_eq!(source["position"], START, "{source}");
     let source = source_when(&host, "items", |source| message(source).starts_with("the server has none of")).await;
     assert_eq!((&source["last_error"]["code"], &source["position"]), (&json!("answer"), &json!(START)), "{source}");
     source_when(&host, "items", |source| source["accepted"] == 1 && source["position"] != START).await;

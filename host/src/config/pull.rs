@@ -190,6 +190,12 @@ impl SourceDeclaration {
             "`keep_next` keeps what the server names as its next page, which this request does not use; remove it"
         );
         let window = self.take_window(ignore_duplicates, &query)?;
+        let is_by_time = !keep_next && !matches!(&query, PollQuery::Rest { paging: Paging::Operations(_), .. });
+        ensure!(
+            window.longest.is_none() || is_by_time,
+            "`window` is for requests by time, and `keep_next` and `operations` continue at a position of the server; remove \
+             one of the two"
+        );
         Ok(Poll {
             interval,
             window,

@@ -134,13 +134,17 @@ pub(super) async fn read_files(
     for url in files {
         let shown = format!("{}{}", url.host_str().unwrap_or_default(), url.path());
         let (page, span) = read_page(run, run.file_request(url), intake, source).await?;
-        if page.missing.is_some() {
-            intake.record_missing_file(source, &shown, "is gone");
-            continue;
+        match page.missing {
+            Some(Missing::Gone) => intake.record_missing_file(source, &shown, "is gone"),
+            Some(Missing::Refused(failure)) => {
+                intake.record_missing_file(source, &shown, &format!("is left out: {}", failure.text))
+            }
+            None => {
+                followed.found += 1;
+                let mut lines = run.lines(page.document);
+                store_lines(run, &mut lines, &shown, &span.trace(), intake, source).await?;
+            }
         }
-        followed.found += 1;
-        let mut lines = run.lines(page.document);
-        store_lines(run, &mut lines, &shown, &span.trace(), intake, source).await?;
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use super::operations::Operation;
 use super::pointer::Pointer;
 use super::poll::{Follow, Poll, PollQuery};
 use super::poll_window::PollTimes;
-use super::polled_page::{PollRequest, PolledPage, Purpose};
+use super::polled_page::{Missing, PollRequest, PolledPage, Purpose};
 use super::position::PollPosition;
 use super::read_error::ReadError;
 use super::request_text::{RequestValues, text_of};
@@ -103,6 +103,7 @@ impl PollRun<'_> {
     /// Begins again at the time of the last poll, because the server does not know the position that it named.
     pub fn forget_cursor(&mut self) {
         self.position.cursor = None;
+        self.times = self.poll.window.times(&self.position, self.began);
         self.pages.clear();
     }
 
@@ -123,6 +124,10 @@ impl PollRun<'_> {
         let Some(pages) = &detail.pages else { return Ok(None) };
         let Some(cursor) = cursor_at(&pages.next, document)? else { return Ok(None) };
         let url = with_parameter(&request.request.url, &pages.next_parameter, &text_of(&cursor));
+        // A server that names the same page again has no further one.
+        if url == request.request.url {
+            return Ok(None);
+        }
         Ok(Some(PollRequest { request: Request { url, ..request.request.clone() }, purpose: Purpose::Detail }))
     }
 
@@ -193,9 +198,13 @@ impl PollRun<'_> {
                 let document = if detail.pages.is_some() { document } else { Vec::new() };
                 Ok(PolledPage { document, ..page })
             }
-            (_, Purpose::File) => {
-                Ok(PolledPage { document: self.endpoint.page(response).await?, ..PolledPage::default() })
-            }
+            (_, Purpose::File) => match self.endpoint.page(response).await {
+                // Another attempt would find the same file.
+                Err(failure) if failure.code == Code::Answer => {
+                    Ok(PolledPage { missing: Some(Missing::Refused(failure)), ..PolledPage::default() })
+                }
+                read => Ok(PolledPage { document: read?, ..PolledPage::default() }),
+            },
             _ => {
                 let took = asked.elapsed();
                 self.reached = self.reached.min(server_time(&response, took, self.began).unwrap_or(self.began));

@@ -32,8 +32,9 @@ impl PollWindow {
         let oldest = self.history.map_or(0, |history| now.saturating_sub(ms(history)).max(0));
         let since = last.saturating_sub(ms(self.overlap)).max(oldest);
         let until = self.longest.map_or(now, |longest| since.saturating_add(ms(longest)).min(now));
-        // A source that begins with everything misses nothing.
-        PollTimes { since, until, lost_since: Some(last).filter(|last| *last > 0 && *last < oldest) }
+        // A source that begins with everything, or goes on where the server says, misses nothing.
+        let is_by_time = last > 0 && position.cursor.is_none();
+        PollTimes { since, until, lost_since: Some(last).filter(|last| is_by_time && *last < oldest) }
     }
 }
 
@@ -64,6 +65,8 @@ mod tests {
         assert_eq!(times(0), PollTimes { since: oldest, until: first, lost_since: None });
         let lost = now - 9 * HOUR_MS;
         assert_eq!(times(lost), PollTimes { since: oldest, until: first, lost_since: Some(lost) });
+        let kept = PollPosition { at_ms: lost, cursor: Some("c".into()) };
+        assert_eq!(window.times(&kept, now).lost_since, None);
         assert_eq!(times(now + HOUR_MS), PollTimes { since: now - HOUR_MS / 6, until: now, lost_since: None });
     }
 }

@@ -29,8 +29,8 @@ pub(super) async fn read_poll(
     let position = store.cursor(source.name.clone(), pull.start.position(clock.now_ms())).await?;
     let mut run = poll.begin(&pull.endpoint, source.settings.payload_bytes_max, &position, clock);
     let mut followed = Followed::default();
-    let mut first = Some(read_first_page(&mut run, intake, source).await?);
-    while let Some((page, span)) = first.take() {
+    let mut current = Some(read_first_page(&mut run, intake, source).await?);
+    while let Some((page, span)) = current.take() {
         refuse_oversized(&page, intake, source);
         if page.without_file > 0 {
             intake.record_without_file(source, page.without_file);
@@ -44,10 +44,10 @@ pub(super) async fn read_poll(
             None => {}
         }
         let is_last = page.next.is_none() && page.next_failure.is_none();
-        if is_last {
+        let position = run.position_after(is_last).filter(|_| page.next_failure.is_none());
+        if position.is_some() {
             std::mem::take(&mut followed).check()?;
         }
-        let position = run.position_after(is_last).filter(|_| page.next_failure.is_none());
         let position = position.map(|position| pull.start.reached(position));
         intake.accept(source, page.items, CONCURRENCY, position, &span.trace()).await?;
         page.next_failure.map_or(Ok(()), Err)?;
@@ -55,7 +55,7 @@ pub(super) async fn read_poll(
             operations.set_stored(true);
         }
         if let Some(next) = page.next {
-            first = Some(read_page(&mut run, next, intake, source).await?);
+            current = Some(read_page(&mut run, next, intake, source).await?);
         }
     }
     if let Some(lost_since) = run.times.lost_since {
