@@ -92,6 +92,24 @@ async fn a_position_of_the_server_is_kept_over_polls_and_restarts() {
     assert!(asked[7].ends_with("&cursor=d1"), "{asked:?}");
 }
 
+/// The position may be the URL of a page. One of a server that the source left is not requested.
+#[tokio::test]
+async fn a_page_whose_url_is_the_position_is_requested_first() {
+    let page = |item: u32, next: &str| Page::json(&json!({"items": [{"id": item}], "next": next, "more": false}));
+    let (first, second) = (Server::start([page(1, "/events?page=a")]).await, Server::start([page(3, "?page=c")]).await);
+    let keys = from_start(", interval: 1s, items: /items, next: /next, keep_next: true, more: /more");
+    let folder = folder(&poll_of("events", &first, "/events?since=LAST_POLL_TIME", &keys));
+    let host = folder.start().await;
+    assert_eq!(lines(&first.asked(2).await)[1], "GET /events?page=a");
+    let moved = |url: &str| format!("{url}/events?page=b");
+    first.answer_next([page(2, &moved(&first.url))]);
+    source_when(&host, "events", |source| source["position"].as_str().unwrap().ends_with("page=b\"")).await;
+    folder.configure(&format!("sources:\n{}", poll_of("events", &second, "/events?since=LAST_POLL_TIME", &keys)));
+    let asked = lines(&second.asked(2).await);
+    assert!(asked[0].starts_with("GET /events?since=") && asked[1] == "GET /events?page=c", "{asked:?}");
+    stored(&host, "events", &[r#"{"id":1}"#, r#"{"id":2}"#, r#"{"id":3}"#]).await;
+}
+
 /// A request that may have moved the server's position is never sent again as it was.
 #[tokio::test]
 async fn a_position_that_the_server_keeps_loses_nothing() {

@@ -23,6 +23,7 @@ mod position;
 mod puller;
 mod read;
 mod read_error;
+mod read_page;
 mod request_body;
 mod request_text;
 mod rest_request;

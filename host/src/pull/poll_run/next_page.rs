@@ -23,17 +23,20 @@ impl PollRun<'_> {
     /// Returns the request for the first page: the one after the position that the server named, if the source continues
     /// there.
     pub fn first_request(&mut self) -> Result<PollRequest, Failure> {
-        match self.position.cursor.clone().filter(|_| self.continues()) {
-            Some(cursor) => {
+        if let Some(cursor) = self.position.cursor.clone().filter(|_| self.continues()) {
+            let url = match &self.poll.query {
+                PollQuery::Graphql(_) => self.endpoint.url().clone(),
+                PollQuery::Rest { request, .. } => request.url(self.endpoint.url(), &self.values(None))?,
+            };
+            let request = self.page_request(&cursor, &url)?;
+            if request.request.url.origin() == url.origin() {
                 self.pages.insert(digest(&text_of(&cursor)));
-                let url = match &self.poll.query {
-                    PollQuery::Graphql(_) => self.endpoint.url().clone(),
-                    PollQuery::Rest { request, .. } => request.url(self.endpoint.url(), &self.values(None))?,
-                };
-                self.page_request(&cursor, &url)
+                return Ok(request);
             }
-            None => self.counted_request(),
+            // The source is read from another server since then.
+            self.forget_cursor();
         }
+        self.counted_request()
     }
 
     pub(super) fn values<'v>(&self, cursor: Option<&'v Value>) -> RequestValues<'v> {
