@@ -40,7 +40,7 @@ async fn delivery(host: &Host<'_>, destination: &str, status: &str) -> Value {
 }
 
 /// Makes the TLS configuration of a receiver with this certificate, and the authority of its clients' certificates.
-fn server(
+pub fn server(
     signed: &Signed,
     clients: Option<&Authority>,
     versions: &[&'static SupportedProtocolVersion],

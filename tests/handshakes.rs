@@ -1,6 +1,6 @@
 //! Requests with which vendors check an endpoint before they post.
 
-use crate::host::{Folder, SECRET, send};
+use crate::host::{Folder, SECRET, eventually, send};
 use crate::schemes::{now_ms, request, scheme};
 use crate::server::{Page, Server};
 use reqwest::{Method, RequestBuilder};
@@ -162,4 +162,26 @@ async fn subscriptions_of_event_grid_and_cloud_events_are_validated() {
     }
     assert_eq!(callback.asked(0).await.len(), 0, "no URL of a request may be requested");
     assert!(!host.log().contains(SECRET), "{}", host.log());
+}
+
+/// Strangers can send handshakes without a signature, so that they count in the limit of the host.
+#[tokio::test]
+async fn handshakes_count_in_the_limit_of_the_host() {
+    let folder = Folder::new(&format!(
+        "limits: {{ requests_per_second: 1 }}\nsources:\n  sso: {{ scheme: okta, secret: {SECRET}, plugin: none }}\n  \
+         grid: {{ scheme: azure-event-grid, secret: {SECRET}, plugin: none }}\n"
+    ));
+    let host = folder.start().await;
+    for (method, path, name, value) in [
+        (Method::GET, "sso".to_owned(), "x-okta-verification-challenge", "a-challenge"),
+        (Method::OPTIONS, format!("grid/{SECRET}"), "webhook-request-origin", "eventgrid.azure.net"),
+        (Method::OPTIONS, "nobody".to_owned(), "webhook-request-origin", "eventgrid.azure.net"),
+    ] {
+        let limited = eventually("an answer 429", async || {
+            let request = host.client.request(method.clone(), format!("{}/api/webhooks/{path}", host.url));
+            let answer = request.header(name, value).send().await.unwrap();
+            (answer.status() == 429).then_some(answer)
+        });
+        assert!(limited.await.headers().contains_key("retry-after"), "{path}");
+    }
 }

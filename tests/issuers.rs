@@ -1,9 +1,11 @@
 //! Sources whose senders have a token of an issuer: a stand-in for the issuer's keys, with its faults, and Google Pub/Sub.
 
+use crate::destinations::server as tls_server;
 use crate::guest::guest;
 use crate::host::{ADMIN_TOKEN, Answer, Folder, Host, client, eventually, send, unix_s};
 use crate::outcome::returns;
 use crate::server::{Page, Server};
+use crate::tls::Authority;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hookmill_incident::Clock;
@@ -351,4 +353,32 @@ async fn sources_with_tokens_are_registered_by_command_and_api() {
         let message = answer.body["error"]["message"].as_str().unwrap_or_default();
         assert!(answer.status == 400 && message.contains(words), "{body}: {answer:?}");
     }
+}
+
+/// An authority of the operator's own is trusted for keys, and another content of its file takes effect.
+#[tokio::test]
+async fn keys_are_fetched_from_a_server_of_a_private_authority() {
+    let (authority, other, key) = (Authority::new(), Authority::new(), Key::new(1));
+    let config = tls_server(&authority.sign("127.0.0.1"), None, rustls::ALL_VERSIONS);
+    let server = Server::start_tls(config, [keys(&[&key])]).await;
+    let with_ca = |name: &str| {
+        format!(
+            "  {name}: {{ scheme: {}, allow_networks: [127.0.0.0/8], ca: {name}.pem, plugin: none }}\n",
+            scheme(&server)
+        )
+    };
+    let folder =
+        Folder::new(&format!("sources:\n{}{}  none: {}\n", with_ca("good"), with_ca("wrong"), source(&server)));
+    std::fs::write(folder.path("good.pem"), authority.0.pem()).unwrap();
+    std::fs::write(folder.path("wrong.pem"), other.0.pem()).unwrap();
+    let host = folder.start().await;
+    let token = key.token(now(), &json!({}));
+    for (name, status) in [("good", 202), ("wrong", 503), ("none", 503)] {
+        assert_eq!(post(&host, name, &token, &format!("{{\"to\": \"{name}\"}}")).await.status, status, "{name}");
+    }
+    std::fs::write(folder.path("wrong.pem"), authority.0.pem()).unwrap();
+    eventually("the new authority", async || {
+        (post(&host, "wrong", &token, "{\"to\": \"another\"}").await.status == 202).then_some(())
+    })
+    .await;
 }

@@ -54,6 +54,7 @@ mod pressure;
 mod pull;
 mod pull_auth;
 mod pull_requests;
+mod pull_ways;
 mod refusals;
 mod releases;
 mod reload;

@@ -5,25 +5,32 @@ use crate::host::eventually;
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, split};
+use tokio::net::TcpListener;
 use tokio::sync::Notify;
+use tokio_rustls::TlsAcceptor;
 
 /// The answer to one request.
 #[derive(Clone, Debug)]
 pub struct Page {
     status: u16,
     headers: Vec<(&'static str, String)>,
-    body: String,
+    body: Vec<u8>,
     /// Whether the connection stays open after the body.
     stays: bool,
     /// The answer waits for this.
     gate: Option<Arc<Notify>>,
+    delay: Duration,
 }
 
 impl Page {
     pub fn json(body: &Value) -> Self {
         Self::of(200, "application/json", body.to_string())
+    }
+
+    pub fn bytes(body: Vec<u8>) -> Self {
+        Self { body, ..Self::of(200, "application/octet-stream", String::new()) }
     }
 
     pub fn status(status: u16, body: &str) -> Self {
@@ -50,8 +57,14 @@ impl Page {
         Self { gate: Some(gate.clone()), ..self }
     }
 
+    /// Answers as late as a slow server.
+    pub fn late(self, delay: Duration) -> Self {
+        Self { delay, ..self }
+    }
+
     fn of(status: u16, content_type: &str, body: String) -> Self {
-        Self { status, headers: vec![("content-type", content_type.to_owned())], body, stays: false, gate: None }
+        let headers = vec![("content-type", content_type.to_owned())];
+        Self { status, headers, body: body.into_bytes(), stays: false, gate: None, delay: Duration::ZERO }
     }
 }
 
@@ -88,15 +101,30 @@ pub struct Server {
 impl Server {
     /// Starts a server that gives these answers in order and repeats the last one.
     pub async fn start(pages: impl IntoIterator<Item = Page>) -> Self {
+        Self::serve(pages, "http", None).await
+    }
+
+    /// Starts such a server over TLS.
+    pub async fn start_tls(config: rustls::ServerConfig, pages: impl IntoIterator<Item = Page>) -> Self {
+        Self::serve(pages, "https", Some(Arc::new(config).into())).await
+    }
+
+    async fn serve(pages: impl IntoIterator<Item = Page>, scheme: &str, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let url = format!("{scheme}://{}", listener.local_addr().unwrap());
         let server = Self { url, script: Arc::default() };
         server.answer_next(pages);
         let script = server.script.clone();
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                tokio::spawn(answer(stream, script.clone()));
+                let (script, tls) = (script.clone(), tls.clone());
+                tokio::spawn(async move {
+                    match tls {
+                        None => answer(stream, script).await,
+                        Some(tls) => answer(tls.accept(stream).await.ok()?, script).await,
+                    }
+                });
             }
         });
         server
@@ -117,8 +145,8 @@ impl Server {
 }
 
 /// Reads one request, answers it and closes the connection.
-async fn answer(mut stream: TcpStream, script: Arc<Script>) -> Option<()> {
-    let (read, mut write) = stream.split();
+async fn answer(stream: impl AsyncRead + AsyncWrite, script: Arc<Script>) -> Option<()> {
+    let (read, mut write) = split(stream);
     let mut read = BufReader::new(read);
     let mut line = String::new();
     read.read_line(&mut line).await.ok()?;
@@ -147,10 +175,11 @@ async fn answer(mut stream: TcpStream, script: Arc<Script>) -> Option<()> {
     }
     let headers: String = page.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let head = format!("HTTP/1.1 {} X\r\n{headers}connection: close\r\n\r\n", page.status);
-    write.write_all(format!("{head}{}", page.body).as_bytes()).await.ok()?;
+    tokio::time::sleep(page.delay).await;
+    write.write_all(&[head.as_bytes(), &page.body].concat()).await.ok()?;
     if page.stays {
         // Until the client closes the connection.
         while read.read_u8().await.is_ok() {}
     }
-    Some(())
+    write.shutdown().await.ok()
 }

@@ -5,6 +5,7 @@ use crate::guest::project;
 use crate::host::Folder;
 use hookmill_host::source::SourceKind;
 use hookmill_host::vendors::{Vendor, VendorWay, bundled};
+use hookmill_signatures::{has_secret_in_url, has_secret_of_vendor};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -34,6 +35,21 @@ fn every_mapper_has_its_vendor_and_an_up_to_date_page() {
         assert!(written == text, "{} is out of date: run this test with UPDATE_EXPECTED=1", file.display());
     }
     assert_eq!(fs::read_dir(&docs).unwrap().count(), vendors.len(), "docs/vendors has a page without a vendor");
+}
+
+/// Mappers in languages with a runtime contain it, so that the package names its license.
+#[test]
+fn the_copyright_of_the_package_names_every_mapper_with_a_runtime() {
+    let copyright = fs::read_to_string(project("packaging/debian/copyright")).unwrap();
+    let sections: Vec<&str> = copyright.split("\n\n").collect();
+    for (code, license) in [("mapper.go", "BSD-3-Clause"), ("mapper.ts", "MPL-2.0"), ("mapper.py", "PSF-2.0")] {
+        for name in folders_with(code) {
+            let file = format!("usr/lib/hookmill/plugins/{name}.wasm");
+            let section = sections.iter().find(|section| section.lines().any(|line| line.ends_with(&file)));
+            assert!(section.is_some_and(|section| section.contains(license)), "{file} and {license}");
+        }
+        assert!(sections.iter().any(|section| section.starts_with(&format!("License: {license}\n"))), "{license}");
+    }
 }
 
 fn page(vendor: &Vendor) -> String {
@@ -74,12 +90,21 @@ fn way_section(name: &str, number: usize, way: &VendorWay) -> String {
         writeln!(text, "{}. {step}", index + 1).unwrap();
     }
     if *kind == SourceKind::Webhook {
-        let way = if number > 1 { format!(" --way {number}") } else { String::new() };
+        let number = if number > 1 { format!(" --way {number}") } else { String::new() };
         let given: String = values.iter().map(|value| format!(" --value {}=…", value.name)).collect();
+        let scheme = way.source["scheme"]["type"].as_str().or(way.source["scheme"].as_str()).unwrap();
+        let (secret, printed) = match yaml.contains("\n    secret: ") {
+            true if has_secret_of_vendor(scheme) => {
+                (" --secret -", "its URL; it reads the secret, which the vendor shows")
+            }
+            true if has_secret_in_url(scheme) => ("", "its URL, whose last part is the secret"),
+            true => ("", "its URL and its secret"),
+            false => ("", "its URL; this scheme has no secret"),
+        };
         write!(
             text,
-            "\n`hookmill webhook add {name} --vendor {name}{way}{given}` registers the source and prints its URL and secret. In \
-             the configuration file it is:\n"
+            "\n`hookmill webhook add {name} --vendor {name}{number}{given}{secret}` registers the source and prints {printed}. In \
+             the configuration file the source is:\n"
         )
         .unwrap();
     } else {
@@ -145,7 +170,15 @@ async fn a_source_is_added_as_its_vendor_needs_it() {
     let (success, text, _) = add(&["siem", "--vendor", "splunk"]);
     let secret = text.split_once("shown this once: ").unwrap().1.lines().next().unwrap();
     assert!(success && text.contains(&format!("/api/webhooks/siem/{secret}\n")), "{text}");
+    assert!(text.contains("its vendor posts to /api/webhooks/siem/SECRET\n"), "{text}");
+    let (success, text, _) = add(&["given", "--vendor", "splunk", "--secret", "a-secret-of-the-operator"]);
+    assert!(success && text.contains("/api/webhooks/given/SECRET\n") && !text.contains("a-secret-of"), "{text}");
     assert_eq!(host.post(&format!("siem/{secret}"), "{}").await.status, 202);
+
+    let (success, text, _) = add(&["errors", "--vendor", "sentry"]);
+    assert!(success && text.contains("its vendor makes the secret of this scheme"), "{text}");
+    let (success, text, _) = add(&["given-by-sentry", "--vendor", "sentry", "--secret", "a-secret-of-the-vendor"]);
+    assert!(success && !text.contains("its vendor makes the secret"), "{text}");
 
     let topic = "TOPIC_ARN=arn:aws:sns:eu-central-1:123456789012:alerts";
     for (arguments, expected) in [

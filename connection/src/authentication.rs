@@ -16,6 +16,7 @@ use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// The proof that requests carry, and the secrets to redact. The default proves nothing.
 #[derive(Clone, Default, PartialEq)]
@@ -144,25 +145,27 @@ impl Authentication {
     }
 
     /// Sends a request with the proof, which replaces headers of the same names, and returns the answer, with any status.
-    /// A token that the server refuses is requested again once, over the same connection. `now_ms` is the host's time in
-    /// milliseconds since the Unix epoch.
+    /// A token that the server refuses is requested again once, over the same connection. All requests together, the answer
+    /// included, take no longer than the connection's limit for an attempt. `now_ms` is the host's time in milliseconds
+    /// since the Unix epoch.
     ///
     /// # Errors
     /// Returns an error if the guard refuses a host, no answer arrives, or there is no token.
     pub async fn send(&self, connection: &Connection, mut request: Request, now_ms: i64) -> Result<Response, Failure> {
+        let end = Instant::now() + connection.timeout();
         match &self.proof {
             Proof::None => {}
             Proof::Header(name, value) => {
                 request.headers.insert(name, value.clone());
             }
             Proof::Token(cache) => {
-                let token = cache.token(connection, None, now_ms).await?;
+                let token = cache.token(connection, None, end, now_ms).await?;
                 request.headers.insert(&token.name, token.value.clone());
-                let response = connection.send(request.clone()).await?;
+                let response = connection.send_until(request.clone(), end).await?;
                 if !cache.issuer.is_refusal(response.status()) {
                     return Ok(response);
                 }
-                let token = cache.token(connection, Some(&token), now_ms).await?;
+                let token = cache.token(connection, Some(&token), end, now_ms).await?;
                 request.headers.insert(&token.name, token.value.clone());
             }
             Proof::Signature(signature) => {
@@ -171,7 +174,7 @@ impl Authentication {
                 }
             }
         }
-        connection.send(request).await
+        connection.send_until(request, end).await
     }
 }
 

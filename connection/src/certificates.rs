@@ -18,7 +18,7 @@ const PEM: &[u8] = b"-----BEGIN";
 const JKS: [u8; 4] = [0xfe, 0xed, 0xfe, 0xed];
 
 /// A certificate file, with the password if the file is PKCS#12.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CertificateFile {
     /// The path of the file.
     pub path: PathBuf,

@@ -11,7 +11,7 @@ use reqwest::{Certificate, Client, ClientBuilder, Method, Proxy, Response, Statu
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The default limit for one attempt.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -71,6 +71,7 @@ pub struct Connection {
     is_proxied: bool,
     connect_timeout: Duration,
     timeout: Duration,
+    is_stream: bool,
     files: Vec<PathBuf>,
 }
 
@@ -88,8 +89,7 @@ impl ConnectionOptions {
              raise `timeout`"
         );
         let guard = Arc::new(AddressGuard::new(self.allow_networks));
-        let builder = guarded(&guard).connect_timeout(connect_timeout);
-        let mut builder = if self.is_stream { builder } else { builder.timeout(timeout) };
+        let mut builder = guarded(&guard).connect_timeout(connect_timeout);
         let is_proxied = self.proxy.is_some();
         if let Some(url) = self.proxy {
             require_http(&url, "proxy")?;
@@ -108,7 +108,7 @@ impl ConnectionOptions {
             files.extend([client.certificate.path].into_iter().chain(client.key));
         }
         let client = builder.build().context("cannot set up an HTTP client")?;
-        Ok(Connection { guard, client, is_proxied, connect_timeout, timeout, files })
+        Ok(Connection { guard, client, is_proxied, connect_timeout, timeout, is_stream: self.is_stream, files })
     }
 }
 
@@ -128,12 +128,19 @@ impl Connection {
     /// # Errors
     /// Returns an error if the guard refuses the host of the URL, or no answer arrives.
     pub async fn send(&self, request: Request) -> Result<Response, Failure> {
+        self.send_until(request, Instant::now() + self.timeout).await
+    }
+
+    /// Sends a request of an attempt with several requests, which all end at the same time.
+    pub(crate) async fn send_until(&self, request: Request, end: Instant) -> Result<Response, Failure> {
         let Request { method, url, mut headers, body } = request;
         // The client resolves names only: without this check, a URL whose host is an address would pass the guard.
         self.guard.check_literal(&url)?;
         let is_tls = url.scheme() == "https";
         headers.entry(USER_AGENT).or_insert(USER_AGENT_VALUE);
         let request = self.client.request(method, url).headers(headers).body(body);
+        let left = end.saturating_duration_since(Instant::now());
+        let request = if self.is_stream { request } else { request.timeout(left) };
         let response = request.send().await.map_err(|error| self.failure(&error, is_tls))?;
         if self.is_proxied && response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
             return Err(Failure::proxy_authorization());

@@ -12,7 +12,7 @@ use reqwest::{Response, StatusCode, Url};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 /// The largest answer with a token.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -100,17 +100,21 @@ impl TokenCache {
         Self { issuer, refresh: tokio::sync::Mutex::default(), state: Mutex::default() }
     }
 
-    /// Returns the token, and requests it if there is none that is valid. `refused` is a token that was not accepted.
+    /// Returns the token, and requests it if there is none that is valid. `refused` is a token that was not accepted, and
+    /// `end` the end of the attempt that needs the token.
     pub async fn token(
         &self,
         connection: &Connection,
         refused: Option<&Arc<Token>>,
+        end: Instant,
         now_ms: i64,
     ) -> Result<Arc<Token>, Failure> {
         if let Some(token) = self.valid(refused) {
             return Ok(token);
         }
-        let _turn = self.refresh.lock().await;
+        let Ok(_turn) = timeout_at(end.into(), self.refresh.lock()).await else {
+            return Err(self.late("others wait for its answer"));
+        };
         // Another user may have requested a token in the meantime.
         if let Some(token) = self.valid(refused) {
             return Ok(token);
@@ -119,19 +123,25 @@ impl TokenCache {
             return Err(failure);
         }
         // The other half of the time is for the request that needs the token.
-        let limit = connection.timeout() / 2;
-        let requested = match timeout(limit, self.request(connection, now_ms)).await {
-            Ok(requested) => requested,
+        let (half, left) = (connection.timeout() / 2, end.saturating_duration_since(Instant::now()));
+        let requested = match timeout(half.min(left), self.request(connection, now_ms)).await {
+            Ok(requested) => requested.map_err(|failure| self.named(failure)),
+            Err(_) if left < half => Err(self.late("it did not answer in the rest of `timeout`")),
             Err(_) => {
-                let text = format!("it did not answer in time ({} s, half of `timeout`)", limit.as_secs_f64());
-                Err(Failure::new(Code::Timeout, text))
+                Err(self.late(&format!("it did not answer in time ({} s, half of `timeout`)", half.as_secs_f64())))
             }
         };
-        let requested = requested.map_err(|failure| {
-            let server = self.issuer.url().host_str().unwrap_or_default();
-            Failure { text: format!("no token from {server}: {}", failure.text), ..failure }
-        });
         self.keep(requested)
+    }
+
+    fn late(&self, text: &str) -> Failure {
+        self.named(Failure::new(Code::Timeout, text))
+    }
+
+    /// Adds the name of the server to a failure.
+    fn named(&self, failure: Failure) -> Failure {
+        let server = self.issuer.url().host_str().unwrap_or_default();
+        Failure { text: format!("no token from {server}: {}", failure.text), ..failure }
     }
 
     /// Adds the tokens that a server's answer may repeat.

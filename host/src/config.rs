@@ -180,8 +180,9 @@ impl Config {
     /// names.
     pub fn files(&self, path: &Path) -> Vec<PathBuf> {
         let of_destinations = self.outbound.destinations.iter().flat_map(Destination::files);
-        let of_sources = self.pulls.values().flat_map(|pull| pull.endpoint.files());
-        let outbound = of_destinations.chain(of_sources).map(PathBuf::as_path);
+        let of_pulls = self.pulls.values().flat_map(|pull| pull.endpoint.files());
+        let of_sources = self.sources.iter().flat_map(|source| source.settings.files());
+        let outbound = of_destinations.chain(of_pulls).map(PathBuf::as_path).chain(of_sources);
         std::iter::once(path).chain(self.settings.files()).chain(outbound).map(Path::to_owned).collect()
     }
 }
@@ -291,13 +292,13 @@ mod tests {
             .collect();
         let folder = folder_with_certificates();
         let config = Config::parse(&in_force, folder.path()).unwrap();
-        assert_eq!((config.sources.len(), config.outbound.destinations.len()), (17, 13));
+        assert_eq!((config.sources.len(), config.outbound.destinations.len()), (22, 13));
         assert_eq!((config.outbound.rules.len(), config.outbound.notifications.len()), (5, 5));
-        assert_eq!(config.files(Path::new("hookmill.yaml")).len(), 13);
+        assert_eq!(config.files(Path::new("hookmill.yaml")).len(), 14);
         assert!(config.settings.admin_listen.is_some());
     }
 
-    /// Returns a folder with the files that the reference names for destinations.
+    /// Returns a folder with the files that the reference names.
     fn folder_with_certificates() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("tls")).unwrap();
@@ -307,7 +308,7 @@ mod tests {
             std::fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
         };
         let signed = rcgen::generate_simple_self_signed(["client.example".to_owned()]).unwrap();
-        for name in ["partner-ca.pem", "client.pem"] {
+        for name in ["partner-ca.pem", "issuer-ca.pem", "client.pem"] {
             write(name, signed.cert.pem().as_bytes());
         }
         write("client.key", signed.signing_key.serialize_pem().as_bytes());

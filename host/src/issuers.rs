@@ -195,7 +195,7 @@ mod tests {
         let issuers = Issuers::new(Clock::default());
         for number in 0..=ISSUERS_MAX {
             let url = format!("https://issuer-{number}.example/keys").parse().unwrap();
-            issuers.issuer(&KeyServer { url, allow_networks: Vec::new(), proxy: None }).unwrap();
+            issuers.issuer(&KeyServer { url, allow_networks: Vec::new(), proxy: None, ca: None }).unwrap();
         }
         assert_eq!(issuers.issuers.lock().unwrap().len(), ISSUERS_MAX);
     }

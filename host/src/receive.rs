@@ -146,7 +146,8 @@ pub async fn permission(
     answer_or_refuse(&host, &target, id, peer, |source| handshake::cloud_events(source, &request))
 }
 
-/// Answers a handshake without a body, or refuses the method.
+/// Answers a handshake without a body, or refuses the method. Both count in the limit of the host, and not in that of the
+/// source, which strangers could use up.
 fn answer_or_refuse(
     host: &Host,
     target: &Target,
@@ -155,6 +156,9 @@ fn answer_or_refuse(
     answer: impl FnOnce(&Source) -> Option<Response>,
 ) -> Response {
     let source = host.sources.get(&target.source);
+    if let Err(limited) = host.edge.rate_limit.check() {
+        return refuse_for(host, source.as_deref(), id, peer, limited.into());
+    }
     let admitted = source.as_deref().filter(|source| source.settings.admits(peer));
     match admitted.and_then(|source| Some((answer(source)?, source))) {
         Some((answer, source)) => {

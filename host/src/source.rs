@@ -2,7 +2,7 @@
 
 use crate::rate_limit::RateLimit;
 use anyhow::Result;
-use hookmill_connection::{Connection, ConnectionOptions};
+use hookmill_connection::{CertificateFile, Connection, ConnectionOptions};
 use hookmill_incident::{Severity, words};
 use hookmill_signatures::Scheme;
 use hookmill_store::Tally;
@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -141,6 +142,9 @@ pub struct KeyServer {
     pub allow_networks: Vec<IpNet>,
     /// The proxy on the way there, with its password.
     pub proxy: Option<Url>,
+    /// Certificate authorities that are trusted in addition to those of the system, with a digest of their file: another
+    /// content is another server.
+    pub ca: Option<(CertificateFile, [u8; 32])>,
 }
 
 impl KeyServer {
@@ -150,15 +154,24 @@ impl KeyServer {
     /// Sets up the connection. Nothing is connected to yet.
     ///
     /// # Errors
-    /// Returns an error if the proxy cannot be used.
+    /// Returns an error if the proxy or the file of the authorities cannot be used.
     pub fn connection(&self) -> Result<Connection> {
         let options = ConnectionOptions {
             allow_networks: self.allow_networks.clone(),
             proxy: self.proxy.clone(),
+            ca: self.ca.as_ref().map(|(file, _)| file.clone()),
             timeout: Some(Self::TIMEOUT),
             ..ConnectionOptions::default()
         };
         options.build()
+    }
+}
+
+impl SourceSettings {
+    /// Returns the files that the settings name.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let server = self.key_server.iter();
+        server.filter_map(|server| server.ca.as_ref()).map(|(file, _)| file.path.as_path())
     }
 }
 

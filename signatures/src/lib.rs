@@ -52,7 +52,7 @@ pub use aws_url::AwsUrl;
 pub use byte_order_mark::without_byte_order_mark;
 pub use declaration::{Declaration, DeclarationError, OneOrMany};
 pub use key_set::{KeySet, KeySetError};
-pub use presets::scheme_names;
+pub use presets::{has_secret_in_url, has_secret_of_vendor, scheme_names};
 pub use request::{Fetched, Identity, Payload, Request, SignError, SignatureError, Signed, Verification, VerifyError};
 pub use request_signature::{RequestSignature, UnsignedRequest};
 pub use scheme::Scheme;

@@ -83,6 +83,20 @@ pub fn scheme_names() -> impl Iterator<Item = &'static str> {
     PRESETS.iter().map(|preset| preset.name)
 }
 
+/// Returns whether the URL of a source with the scheme of this name ends with the secret.
+pub fn has_secret_in_url(scheme: &str) -> bool {
+    PRESETS.iter().any(|preset| preset.name == scheme && preset.family == Family::UrlToken)
+}
+
+/// Schemes whose secret the vendor makes and shows, so that one of the host's own proves nothing.
+const WITH_SECRET_OF_VENDOR: [&str; 8] =
+    ["box", "gitguardian", "pagerduty", "sentry", "slack", "standard-webhooks", "stripe", "zoom"];
+
+/// Returns whether the vendor makes the secret of the scheme of this name.
+pub fn has_secret_of_vendor(scheme: &str) -> bool {
+    WITH_SECRET_OF_VENDOR.contains(&scheme)
+}
+
 const fn generic(
     name: &'static str,
     family: Family,

@@ -92,11 +92,6 @@ impl Scheme {
         self.preset.name
     }
 
-    /// Returns whether the URL of the source ends with the secret.
-    pub fn has_secret_in_url(&self) -> bool {
-        self.preset.family == Family::UrlToken
-    }
-
     /// Returns whether the scheme belongs to one vendor, rather than to Hookmill or a custom sender.
     pub fn is_vendor_preset(&self) -> bool {
         self.preset.is_vendor_preset

@@ -8,7 +8,11 @@ use crate::vendors::way_text;
 use anyhow::{Result, anyhow};
 use clap::Args;
 use hookmill_host::api::shapes::{FileState, IssuedSource, NewSource, PluginNames, ShownPlugin, VendorWay};
+use hookmill_signatures::has_secret_of_vendor;
 use serde_json::{Map, Value, json};
+
+/// The place of a secret in a URL.
+const SECRET: &str = "SECRET";
 
 /// The arguments of `hookmill webhook add`.
 #[derive(Debug, Args)]
@@ -77,13 +81,21 @@ fn registered(issued: &IssuedSource, way: Option<&VendorWay>, url: &str) -> Stri
              it again with --scheme {suggested}\n"
         )
     });
-    let path = issued.secret.as_ref().filter(|_| issued.source.secret_in_url).map(|secret| format!("/{secret}"));
-    let steps = way
-        .map(|way| format!("\nits URL: {url}{}\n\n{}\n{}", path.unwrap_or_default(), clean(&way.title), way_text(way)));
+    let made = issued.secret.as_ref().filter(|_| has_secret_of_vendor(&scheme)).map(|_| {
+        format!(
+            "\nits vendor makes the secret of this scheme; when the vendor shows it, replace this one: hookmill webhook \
+             rotate {name} --secret -\n"
+        )
+    });
+    // A secret that the operator gave is not repeated.
+    let end = |secret: &str| if issued.source.secret_in_url { format!("/{secret}") } else { String::new() };
+    let path = end(issued.secret.as_deref().unwrap_or(SECRET));
+    let steps = way.map(|way| format!("\nits URL: {url}{path}\n\n{}\n{}", clean(&way.title), way_text(way)));
     format!(
-        "{name} is registered with scheme {scheme}; its vendor posts to /api/webhooks/{name}\n{}{}{}",
+        "{name} is registered with scheme {scheme}; its vendor posts to /api/webhooks/{name}{}\n{}{}{}",
+        end(SECRET),
         hint.unwrap_or_default(),
-        created_secret(issued),
+        created_secret(issued) + &made.unwrap_or_default(),
         steps.unwrap_or_default()
     )
 }

@@ -2301,7 +2301,7 @@ export interface components {
              * @enum {unknown}
              */
             kind: "webhook" | "opencti-stream" | "graphql-poll" | "http-poll";
-            /** @description The position up to which the host has pulled the source: an id of the stream, or milliseconds since the Unix epoch. */
+            /** @description The position up to which the host has pulled the source: an id of the stream, or milliseconds since the Unix epoch, followed by the server's own position in JSON if the source continues there. */
             position?: components["schemas"]["MaybeText"];
             /**
              * @description Where the source is defined: in the configuration file, or with the API.

@@ -131,7 +131,7 @@ fn shown(host: &Host, source: &Source) -> UsableSource {
         origin,
         created_at: created_at.map(timestamp),
         scheme: (!settings.is_pulled()).then(|| settings.scheme.name().to_owned()),
-        secret_in_url: settings.scheme.has_secret_in_url(),
+        secret_in_url: has_secret_in_url(settings.scheme.name()),
         secrets: secrets.iter().map(shown_secret).collect(),
         plugin: plugin_names(&settings.plugin),
         auto_triage: settings.auto_triage,

@@ -48,22 +48,28 @@ const SHOWN: &[&str] = &[
     "consumer_count",
     "disable_after",
     "enabled",
+    "files",
     "filter",
     "format",
     "from",
     "hello",
+    "history",
     "ignore_duplicates",
     "interval",
     "items",
+    "items_optional",
+    "keep_next",
     "kind",
     "listen_delete",
     "method",
+    "more",
     "name",
     "next",
     "next_parameter",
     "no_dependencies",
     "notifier",
     "on_unmappable",
+    "operations",
     "ordering",
     "overlap",
     "path",
@@ -89,6 +95,7 @@ const SHOWN: &[&str] = &[
     "traceparent",
     "trigger",
     "type",
+    "window",
 ];
 /// Keys with URLs, whose user names, paths and queries may be secrets.
 const URLS: &[&str] = &["otlp", "proxy", "public_url", "url"];
@@ -184,7 +191,7 @@ fn visibility(path: &[&str]) -> Visibility {
         [key] if URLS.contains(key) => Visibility::Url,
         [key, ..] if SHOWN.contains(key) => Visibility::Shown,
         ["auth", "token_url" | "url"] | ["detail", "url"] => Visibility::Url,
-        ["detail", "batch" | "id" | "item" | "method"] => Visibility::Shown,
+        ["detail", "batch" | "id" | "item" | "list" | "method" | "next" | "next_parameter"] => Visibility::Shown,
         ["auth", "type"] | ["secrets", _, "not_after"] | ["notify", _, "to"] => Visibility::Shown,
         _ => Visibility::Hidden,
     }
@@ -210,6 +217,7 @@ limits: { deadline_ms: 20 }
 sources:
   edr: { secret: "${EDR_SECRET:-hunter2-hunter2}", scheme: { type: hmac, signature_header: X-Sig }, settings: { team: soc } }
   octi: { kind: http-poll, url: "https://user:hunter2@octi.example:8443/hunter2", auth: { type: bearer, token: hunter2 } }
+  poll: { kind: http-poll, url: "https://api.example", body: '{"key": "hunter2"}', detail: { url: /hunter2, body: '{"key": "${DETAIL_KEY:-hunter2}"}', batch: 7 } }
   path: { secret: "hunter2-hunter2", headers: { format: hunter2 } }
   a.path: { secret: "$${hunter2}-hunter2" }
   secret: { secrets: [{ secret: hunter2-hunter2, not_after: 2030-01-31T00:00:00Z }] }
@@ -232,6 +240,9 @@ notifications: [{ name: all, trigger: any, notify: [{ to: chat, template: hunter
             ("sources.octi.url", Some("https://octi.example:8443/…"), SettingOrigin::File),
             ("sources.octi.auth.type", Some("bearer"), SettingOrigin::File),
             ("sources.octi.auth.token", None, SettingOrigin::File),
+            ("sources.poll.body", None, SettingOrigin::File),
+            ("sources.poll.detail.body", Some("${DETAIL_KEY}"), SettingOrigin::Environment),
+            ("sources.poll.detail.batch", Some("7"), SettingOrigin::File),
             ("sources.secret.secrets.1.secret", None, SettingOrigin::File),
             ("sources.secret.secrets.1.not_after", Some("2030-01-31T00:00:00Z"), SettingOrigin::File),
             ("sources.path.headers.format", None, SettingOrigin::File),

@@ -1,14 +1,14 @@
 //! Makes the settings for pulling a source from the source's declaration.
 
-use super::source::{DetailDeclaration, SourceDeclaration};
+use super::source::{DetailDeclaration, FilesDeclaration, OperationsDeclaration, SourceDeclaration};
 use super::typed::TypedDeclaration;
-use super::value::Interpolated;
+use super::value::{Interpolated, SECRET_BYTES_MIN};
 use crate::pull::{
-    Detail, Endpoint, OpenctiStream, Paging, Placeholder, Pointer, Poll, PollMethod, PollQuery, Pull, PullReader,
-    RequestBody, RequestText, RestRequest, Start, TimeFormat,
+    Detail, DetailPages, Endpoint, Files, Follow, OpenctiStream, Operations, Paging, Placeholder, Pointer, Poll,
+    PollMethod, PollQuery, PollWindow, Pull, PullReader, RequestBody, RequestText, RestRequest, Start, TimeFormat,
 };
 use crate::source::SourceKind;
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use hookmill_connection::{Authentication, Connection, ConnectionOptions, header_name};
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderValue};
@@ -60,19 +60,28 @@ impl SourceDeclaration {
         let reader = match kind {
             SourceKind::OpenctiStream => PullReader::Opencti(self.take_stream()?),
             _ => {
-                let detail = self.detail.take().map(|detail| detail.into_detail(&url, format));
-                let detail = detail.transpose().context("`detail`")?;
+                let follow = self.take_follow(&url, format)?;
                 let query = match rest {
                     Some(address) => self.take_rest(address, format)?,
                     None => self.take_graphql(format)?,
                 };
-                PullReader::Poll(Box::new(Poll { detail, ..self.take_poll(query)? }))
+                PullReader::Poll(Box::new(Poll { follow, ..self.take_poll(query)? }))
             }
         };
         let start = self.take_start(&reader)?;
+        if let PullReader::Poll(poll) = &reader {
+            let PollWindow { longest, history, .. } = poll.window;
+            ensure!(
+                longest.is_none() || history.is_some() || !start.is_everything(),
+                "`start: 0` with a `window` would read every window since 1970; set `history`, the time for which the server \
+                 keeps items, or another `start`"
+            );
+        }
+        let sent = bodies(&reader).flat_map(RequestBody::texts).filter(|text| text.len() >= SECRET_BYTES_MIN);
         let headers = self.take_headers()?;
         let is_stream = matches!(reader, PullReader::Opencti(_));
-        let (authentication, connection) = (self.take_authentication()?, self.take_endpoint_connection(is_stream)?);
+        let authentication = self.take_authentication()?.redacting(sent);
+        let connection = self.take_endpoint_connection(is_stream)?;
         let endpoint = Endpoint::new(url, headers, authentication, connection)?;
         Ok(Some(Pull { endpoint, start, reader, fingerprint: fingerprint.finish() }))
     }
@@ -88,7 +97,7 @@ impl SourceDeclaration {
             "`items` is missing; set the position of the items in an answer, such as /data/works/edges"
         );
         Ok(PollQuery::Graphql(
-            RequestText::parse(&query, format, &[Placeholder::Time, Placeholder::Now]).context("`query`")?,
+            RequestText::parse(&query, format, &[Placeholder::Time, Placeholder::Until]).context("`query`")?,
         ))
     }
 
@@ -100,12 +109,18 @@ impl SourceDeclaration {
             next_parameter.is_none() || self.next.is_some(),
             "`next_parameter` is the parameter for the value that `next` finds in an answer; set `next` too"
         );
-        let has = |name| request.url.has(name) || request.body.as_ref().is_some_and(|body| body.has(name));
+        let has = |name| request.has(name);
         let is_counted = has(Placeholder::Offset) || has(Placeholder::Page);
         let has_cursor = has(Placeholder::Cursor);
+        let operations = self.operations.take().map(|declared| declared.into_operations(format)).transpose()?;
         ensure!(
-            !is_counted || self.next.is_none(),
-            "`next` and the placeholder NEXT_OFFSET or NEXT_PAGE are two ways to the next page; remove one of the two"
+            operations.is_some() == has(Placeholder::Operation),
+            "`operations` are the values of the placeholder NEXT_OPERATION in `url` or `body`; set both, or none of the two"
+        );
+        ensure!(
+            [is_counted, operations.is_some(), self.next.is_some()].into_iter().filter(|is_set| *is_set).count() <= 1,
+            "`next`, `operations` and the placeholders NEXT_OFFSET and NEXT_PAGE are different ways to the next page; use one \
+             of them"
         );
         ensure!(
             !has_cursor || self.next.is_some(),
@@ -115,11 +130,12 @@ impl SourceDeclaration {
             !has_cursor || next_parameter.is_none(),
             "`next_parameter` and NEXT_CURSOR in `body` are two places for one value; remove one of the two"
         );
-        let paging = match next_parameter {
+        let paging = match (next_parameter, operations) {
+            (_, Some(operations)) => Paging::Operations(operations),
             _ if is_counted => Paging::Count,
             _ if has_cursor => Paging::Cursor,
-            Some(parameter) => Paging::Parameter(parameter),
-            None => Paging::Url,
+            (Some(parameter), None) => Paging::Parameter(parameter),
+            (None, None) => Paging::Url,
         };
         Ok(PollQuery::Rest { request, paging })
     }
@@ -167,17 +183,64 @@ impl SourceDeclaration {
             "`overlap` reads items twice, and with `ignore_duplicates: false` each item would become two events; \
              remove one of the two"
         );
-        let overlap = if ignore_duplicates { OVERLAP } else { Duration::ZERO };
+        let keep_next = self.keep_next.take().is_some_and(|flag| flag.0);
+        let is_counted = matches!(&query, PollQuery::Rest { paging: Paging::Count | Paging::Operations(_), .. });
+        ensure!(
+            !keep_next || !is_counted,
+            "`keep_next` keeps what the server names as its next page, which this request does not use; remove it"
+        );
+        let window = self.take_window(ignore_duplicates, &query)?;
+        let is_by_time = !keep_next && !matches!(&query, PollQuery::Rest { paging: Paging::Operations(_), .. });
+        ensure!(
+            window.longest.is_none() || is_by_time,
+            "`window` is for requests by time, and `keep_next` and `operations` continue at a position of the server; remove \
+             one of the two"
+        );
         Ok(Poll {
             interval,
-            overlap: self.overlap.take().map_or(overlap, |time| time.0.into()),
+            window,
             query,
             items: self.items.take().map_or_else(Pointer::default, |items| items.0),
+            items_optional: self.items_optional.take().is_some_and(|flag| flag.0),
             next: self.next.take().map(|next| next.0),
+            keep_next,
+            more: self.more.take().map(|more| more.0),
             retries: self.retries.take().map_or(RETRIES, |count| count.0),
             ignore_duplicates,
-            detail: None,
+            follow: None,
         })
+    }
+
+    fn take_window(&mut self, ignore_duplicates: bool, query: &PollQuery) -> Result<PollWindow> {
+        let default = if ignore_duplicates { OVERLAP } else { Duration::ZERO };
+        let overlap = self.overlap.take().map_or(default, |time| time.0.into());
+        let longest: Option<Duration> = self.window.take().map(|time| time.0.into());
+        let history: Option<Duration> = self.history.take().map(|time| time.0.into());
+        if let Some(longest) = longest {
+            ensure!(longest > overlap, "`window` must be longer than `overlap`, by which each poll looks back");
+            let has_end = match query {
+                PollQuery::Graphql(query) => query.has(Placeholder::Until),
+                PollQuery::Rest { request, .. } => request.has(Placeholder::Until),
+            };
+            ensure!(
+                has_end,
+                "`window` sets the end of the time that is read, THIS_POLL_TIME, which the request does not have"
+            );
+        }
+        ensure!(
+            history.is_none_or(|history| history > overlap && longest.is_none_or(|longest| history >= longest)),
+            "`history`, the time for which the server keeps items, must be longer than `overlap`, and not shorter than `window`"
+        );
+        Ok(PollWindow { overlap, longest, history })
+    }
+
+    fn take_follow(&mut self, url: &Url, format: TimeFormat) -> Result<Option<Follow>> {
+        match (self.detail.take(), self.files.take()) {
+            (Some(_), Some(_)) => Err(anyhow!("`detail` and `files` are both set; remove one of the two")),
+            (Some(detail), None) => detail.into_detail(url, format).map(Follow::Detail).context("`detail`").map(Some),
+            (None, Some(files)) => Ok(Some(Follow::Files(files.into_files()))),
+            (None, None) => Ok(None),
+        }
     }
 
     fn take_headers(&mut self) -> Result<HeaderMap> {
@@ -240,8 +303,50 @@ impl DetailDeclaration {
         let batch = self.batch.map_or(if has_ids { BATCH } else { 1 }, |count| count.0.get());
         ensure!(batch <= BATCH_MAX, "`batch` is {batch}; at most {BATCH_MAX}");
         let pointer = |declared: Option<Interpolated<Pointer>>| declared.map_or_else(Pointer::default, |at| at.0);
-        Ok(Detail { request, id: pointer(self.id), item: pointer(self.item), batch })
+        let pages = match (self.next, self.next_parameter, self.list) {
+            (None, None, None) => None,
+            (Some(next), Some(parameter), Some(list)) => {
+                ensure!(!has_ids, "`next` finds further pages of one item, and ITEM_IDS are several; use ITEM_ID");
+                Some(DetailPages { next: next.0, next_parameter: parameter.0, list: list.0 })
+            }
+            _ => bail!(
+                "further pages of details need `next`, their position in an answer, `next_parameter`, the parameter of the URL \
+                 for that value, and `list`, the position of the list that they continue; set all three, or none"
+            ),
+        };
+        Ok(Detail { request, id: pointer(self.id), item: pointer(self.item), batch, pages })
     }
+}
+
+impl FilesDeclaration {
+    fn into_files(self) -> Files {
+        let url = self.url.map_or_else(Pointer::default, |url| url.0);
+        Files { url, hosts: self.hosts.into_iter().map(|host| host.0).collect() }
+    }
+}
+
+impl OperationsDeclaration {
+    fn into_operations(self, format: TimeFormat) -> Result<Operations> {
+        let first = RequestText::parse(&self.first.0, format, &[Placeholder::Time]);
+        Ok(Operations::new(first.context("`operations.first`")?, self.next.0, self.again.0))
+    }
+}
+
+/// Returns the bodies of a source's requests.
+fn bodies(reader: &PullReader) -> impl Iterator<Item = &RequestBody> {
+    let poll = match reader {
+        PullReader::Poll(poll) => Some(poll),
+        PullReader::Opencti(_) => None,
+    };
+    let of_list = poll.and_then(|poll| match &poll.query {
+        PollQuery::Rest { request, .. } => request.body.as_ref(),
+        PollQuery::Graphql(_) => None,
+    });
+    let of_detail = poll.and_then(|poll| match &poll.follow {
+        Some(Follow::Detail(detail)) => detail.request.body.as_ref(),
+        Some(Follow::Files(_)) | None => None,
+    });
+    of_list.into_iter().chain(of_detail)
 }
 
 fn rest_request(

@@ -6,7 +6,7 @@ use super::keys::{Key, check_keys};
 use super::scalar::{Mib, Name, Period};
 use super::typed::TypedDeclaration;
 use super::value::Interpolated;
-use crate::pull::{Pointer, PollMethod, TimeFormat};
+use crate::pull::{Condition, HostPattern, Pointer, PollMethod, TimeFormat};
 use crate::source::{OnUnmappable, SourceKind};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use hookmill_incident::Severity;
@@ -54,12 +54,19 @@ with_connection_keys! {
         pub(super) interval: Option<Interpolated<Period>>,
         pub(super) overlap: Option<Interpolated<Period>>,
         pub(super) query: Option<Interpolated<String>>,
+        pub(super) window: Option<Interpolated<Period>>,
+        pub(super) history: Option<Interpolated<Period>>,
         pub(super) items: Option<Interpolated<Pointer>>,
+        pub(super) items_optional: Option<Interpolated<bool>>,
         pub(super) next: Option<Interpolated<Pointer>>,
+        pub(super) keep_next: Option<Interpolated<bool>>,
+        pub(super) more: Option<Interpolated<Condition>>,
         pub(super) next_parameter: Option<Interpolated<String>>,
         pub(super) method: Option<Interpolated<PollMethod>>,
         pub(super) body: Option<Interpolated<String>>,
+        pub(super) operations: Option<OperationsDeclaration>,
         pub(super) detail: Option<DetailDeclaration>,
+        pub(super) files: Option<FilesDeclaration>,
         pub(super) retries: Option<Interpolated<u32>>,
         pub(super) time_format: Option<Interpolated<TimeFormat>>,
         pub(super) ignore_duplicates: Option<Interpolated<bool>>,
@@ -90,6 +97,27 @@ pub(super) struct DetailDeclaration {
     pub id: Option<Interpolated<Pointer>>,
     pub item: Option<Interpolated<Pointer>>,
     pub batch: Option<Interpolated<NonZeroUsize>>,
+    pub next: Option<Interpolated<Pointer>>,
+    pub next_parameter: Option<Interpolated<String>>,
+    pub list: Option<Interpolated<Pointer>>,
+}
+
+/// `files`: the files that the items of a list name.
+#[derive(Hash, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FilesDeclaration {
+    pub url: Option<Interpolated<Pointer>>,
+    #[serde(default)]
+    pub hosts: Vec<Interpolated<HostPattern>>,
+}
+
+/// `operations`: the words that move a position which the server keeps.
+#[derive(Hash, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OperationsDeclaration {
+    pub first: Interpolated<String>,
+    pub next: Interpolated<String>,
+    pub again: Interpolated<String>,
 }
 
 /// Keys that only some kinds of sources have.
@@ -114,8 +142,8 @@ const KEYS: &[Key<SourceDeclaration, SourceKind>] = {
         ("start", |declared| declared.start.is_some(), READ),
         ("allow_networks", |declared| !declared.allow_networks.is_empty(), ALL),
         ("proxy", |declared| declared.proxy.is_some(), ALL),
-        ("ca", |declared| declared.ca.is_some(), READ),
-        ("ca_password", |declared| declared.ca_password.is_some(), READ),
+        ("ca", |declared| declared.ca.is_some(), ALL),
+        ("ca_password", |declared| declared.ca_password.is_some(), ALL),
         ("client_certificate", |declared| declared.client_certificate.is_some(), READ),
         ("client_key", |declared| declared.client_key.is_some(), READ),
         ("client_password", |declared| declared.client_password.is_some(), READ),
@@ -123,7 +151,12 @@ const KEYS: &[Key<SourceDeclaration, SourceKind>] = {
         ("timeout", |declared| declared.timeout.is_some(), READ),
         ("interval", |declared| declared.interval.is_some(), POLLED),
         ("overlap", |declared| declared.overlap.is_some(), POLLED),
+        ("window", |declared| declared.window.is_some(), POLLED),
+        ("history", |declared| declared.history.is_some(), POLLED),
         ("items", |declared| declared.items.is_some(), POLLED),
+        ("items_optional", |declared| declared.items_optional.is_some(), POLLED),
+        ("keep_next", |declared| declared.keep_next.is_some(), POLLED),
+        ("more", |declared| declared.more.is_some(), POLLED),
         ("next", |declared| declared.next.is_some(), POLLED),
         ("retries", |declared| declared.retries.is_some(), POLLED),
         ("time_format", |declared| declared.time_format.is_some(), POLLED),
@@ -132,6 +165,8 @@ const KEYS: &[Key<SourceDeclaration, SourceKind>] = {
         ("next_parameter", |declared| declared.next_parameter.is_some(), &[HttpPoll]),
         ("method", |declared| declared.method.is_some(), &[HttpPoll]),
         ("body", |declared| declared.body.is_some(), &[HttpPoll]),
+        ("operations", |declared| declared.operations.is_some(), &[HttpPoll]),
+        ("files", |declared| declared.files.is_some(), &[HttpPoll]),
         ("detail", |declared| declared.detail.is_some(), &[HttpPoll]),
         ("stream", |declared| declared.stream.is_some(), STREAMED),
         ("listen_delete", |declared| declared.listen_delete.is_some(), STREAMED),
@@ -151,7 +186,7 @@ impl SourceDeclaration {
     pub fn from_json(declaration: Value) -> Result<Self> {
         let is_posted = declaration["kind"].is_null() || declaration["kind"] == SourceKind::Webhook.as_str();
         ensure!(is_posted, "a source that the host reads can only be declared in the configuration file; put it there");
-        for key in ["allow_networks", "proxy"] {
+        for key in ["allow_networks", "proxy", "ca", "ca_password"] {
             ensure!(
                 declaration[key].is_null(),
                 "`{key}` can only be set in the configuration file, which decides what the host may reach; put the source \

@@ -6,10 +6,12 @@ use super::value::SECRET_BYTES_MIN;
 use crate::rate_limit::RateLimit;
 use crate::source::{KeyServer, OnUnmappable, PluginChoice, SourceSettings};
 use anyhow::{Context, Result, ensure};
+use hookmill_connection::ConnectionOptions;
 use hookmill_signatures::{Scheme, Secret};
-use ipnet::IpNet;
 use reqwest::Url;
+use sha2::{Digest, Sha256};
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::Duration;
 
 /// Shorter secrets cause a warning.
@@ -22,7 +24,7 @@ impl SourceDeclaration {
     /// # Errors
     /// Returns an error if the settings cannot work.
     pub fn into_settings(
-        self,
+        mut self,
         name: &str,
         secrets: &[Secret],
         limits: &Limits,
@@ -35,13 +37,14 @@ impl SourceDeclaration {
         if self.auto_triage.as_ref().is_some_and(|flag| flag.0) && self.playbook.is_none() {
             warnings.push(format!("source `{name}` has auto_triage and no `playbook`: nothing is triaged"));
         }
+        // The keys of the connection to the server of an issuer. `with_files` has made the path absolute.
+        let connection = self.take_connection(Path::new(""))?;
+        let key_server = key_server(&scheme, connection)?;
         let payload_bytes_max = self.payload_mib.map_or(limits.payload_bytes, |mib| mib.0.bytes());
         ensure!(
             payload_bytes_max <= limits.body_memory_bytes,
             "its `payload_mib` is more than `limits.body_memory_mib`; lower `payload_mib` or raise `body_memory_mib`"
         );
-        let allow_networks = self.allow_networks.into_iter().map(|network| network.0).collect();
-        let key_server = key_server(&scheme, allow_networks, self.proxy.map(|url| url.0))?;
         let on_unmappable = if scheme.is_vendor_preset() { OnUnmappable::Accept } else { OnUnmappable::Reject };
         Ok(SourceSettings {
             scheme,
@@ -65,12 +68,13 @@ impl SourceDeclaration {
 }
 
 /// Returns the place of the keys that the scheme needs.
-fn key_server(scheme: &Scheme, allow_networks: Vec<IpNet>, proxy: Option<Url>) -> Result<Option<KeyServer>> {
+fn key_server(scheme: &Scheme, connection: ConnectionOptions) -> Result<Option<KeyServer>> {
+    let ConnectionOptions { allow_networks, proxy, ca, .. } = connection;
     let Some(text) = scheme.key_url() else {
         ensure!(
-            allow_networks.is_empty() && proxy.is_none(),
-            "the host fetches nothing for scheme `{}`, so that `allow_networks` and `proxy` have no effect; remove them, \
-             or set `allow_ips` to limit who may send",
+            allow_networks.is_empty() && proxy.is_none() && ca.is_none(),
+            "the host fetches nothing for scheme `{}`, so that `allow_networks`, `proxy` and `ca` have no effect; remove \
+             them, or set `allow_ips` to limit who may send",
             scheme.name()
         );
         return Ok(None);
@@ -87,8 +91,13 @@ fn key_server(scheme: &Scheme, allow_networks: Vec<IpNet>, proxy: Option<Url>) -
         url.username().is_empty() && url.password().is_none(),
         "`jwks_url` contains a user name; the keys of an issuer are public"
     );
-    let server = KeyServer { url, allow_networks, proxy };
-    if server.proxy.is_some() {
+    let ca = ca.map(|file| {
+        let content =
+            std::fs::read(&file.path).with_context(|| format!("cannot read the `ca` {}", file.path.display()))?;
+        anyhow::Ok((file, Sha256::digest(content).into()))
+    });
+    let server = KeyServer { url, allow_networks, proxy, ca: ca.transpose()? };
+    if server.proxy.is_some() || server.ca.is_some() {
         server.connection()?;
     }
     Ok(Some(server))

@@ -3,7 +3,7 @@
 
 use super::scalar::{Age, EventsPerInstance, MemoryMib, Mib, Name, Period, Share};
 use crate::deliver::{DestinationType, Format, Ordering};
-use crate::pull::{Pointer, PollMethod, TimeFormat};
+use crate::pull::{Condition, HostPattern, Pointer, PollMethod, TimeFormat};
 use crate::release::decision::Reload;
 use crate::release::trust::SigningKey;
 use crate::source::{OnUnmappable, SourceKind};
@@ -175,6 +175,8 @@ from_text! {
     OnUnmappable,
     SourceKind,
     Pointer,
+    Condition,
+    HostPattern,
     PollMethod,
     TimeFormat,
     Reload,

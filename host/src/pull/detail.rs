@@ -20,6 +20,19 @@ pub struct Detail {
     pub item: Pointer,
     /// The largest number of ids in one request.
     pub batch: usize,
+    /// The pages of one answer.
+    pub pages: Option<DetailPages>,
+}
+
+/// The pages of the details of one item. The elements of a list in further pages are added to those in the first one.
+#[derive(Debug)]
+pub struct DetailPages {
+    /// The position of the reference to the next page.
+    pub next: Pointer,
+    /// The parameter of the URL for the value at `next`.
+    pub next_parameter: String,
+    /// The position of the list that is continued.
+    pub list: Pointer,
 }
 
 impl Detail {
@@ -60,7 +73,7 @@ mod tests {
     fn only_ids_that_stay_where_they_are_written_are_used() {
         let url = RequestText::parse("/items/ITEM_ID", TimeFormat::UnixMs, Placeholder::OF_DETAIL_URL).unwrap();
         let request = RestRequest { method: PollMethod::Get, url, body: None };
-        let detail = Detail { request, id: "/id".parse().unwrap(), item: Pointer::default(), batch: 1 };
+        let detail = Detail { request, id: "/id".parse().unwrap(), item: Pointer::default(), batch: 1, pages: None };
         let (longest, too_long) = ("x".repeat(ID_BYTES_MAX), "x".repeat(ID_BYTES_MAX + 1));
         for (id, is_usable) in [
             (Value::from("a/../b"), true),

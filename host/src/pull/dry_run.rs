@@ -1,8 +1,9 @@
 //! Dry runs of reading a source: the server is read, and nothing is stored.
 
+use super::files::FileLine;
 use super::item::Item;
 use super::opencti::OpenctiStream;
-use super::poll::Poll;
+use super::poll::{Follow, Poll};
 use super::puller::Puller;
 use super::read_error::ReadError;
 use super::settings::{Pull, PullReader};
@@ -86,16 +87,34 @@ impl Poll {
     ) -> Result<ReadSample, ReadError> {
         let mut run = self.begin(&pull.endpoint, source.settings.payload_bytes_max, position, clock);
         let request = run.first_request()?;
-        let since = time(run.since);
+        // A position that the server keeps stays where it is.
+        let request = run.repeated(request)?;
+        let since = time(run.times.since);
         let mut page = run.page(request, &Trace::default()).await?;
         let next = if page.next.is_some() { ", and there is a next page" } else { "" };
         page.next_failure.map_or(Ok(()), Err)?;
         let mut listed = page.items.len().to_string();
-        if let (Some(detail), false) = (&self.detail, page.ids.is_empty()) {
-            let batch = &page.ids[..page.ids.len().min(detail.batch).min(MAPPED_MAX)];
-            listed = format!("{} ids, of which the first {} were requested, and", page.ids.len(), batch.len());
-            page = run.page(run.detail_request(detail, batch)?, &Trace::default()).await?;
-            listed = format!("{listed} {}", page.items.len());
+        match &self.follow {
+            Some(Follow::Detail(detail)) if !page.ids.is_empty() => {
+                let batch = &page.ids[..page.ids.len().min(detail.batch).min(MAPPED_MAX)];
+                listed = format!("{} ids, of which the first {} were requested, and", page.ids.len(), batch.len());
+                page = run.page(run.detail_request(detail, batch)?, &Trace::default()).await?;
+                listed = format!("{listed} {}", page.items.len());
+            }
+            Some(Follow::Files(_)) if !page.files.is_empty() => {
+                let count = page.files.len();
+                page = run.page(run.file_request(page.files.swap_remove(0)), &Trace::default()).await?;
+                let mut lines = run.lines(std::mem::take(&mut page.document));
+                while let Ok(Some(line)) = lines.next() {
+                    match line {
+                        FileLine::Text(_) if page.items.len() == LOOKED_UP_MAX => break,
+                        FileLine::Text(text) => page.items.push(run.item(text)),
+                        FileLine::Oversized => page.oversized += 1,
+                    }
+                }
+                listed = format!("{count} files, of which the first was fetched, and {}", page.items.len());
+            }
+            _ => {}
         }
         let oversized = match page.oversized {
             0 => String::new(),

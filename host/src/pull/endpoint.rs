@@ -3,7 +3,7 @@
 use super::read_error::ReadError;
 use crate::traces::Trace;
 use anyhow::{Result, ensure};
-use hookmill_connection::{Answer, Authentication, Code, Connection, Failure, Request, require_http};
+use hookmill_connection::{Answer, Authentication, Code, Connection, Failure, Request, Secrets, require_http};
 use hookmill_incident::Clock;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Response, Url};
@@ -33,10 +33,7 @@ impl Endpoint {
             "`url` contains a user name; use `auth`: {{ type: basic, username: …, password: … }}"
         );
         let of_headers = headers.values().filter_map(|value| value.to_str().ok()).map(str::to_owned);
-        let decoded = url.query_pairs().map(|(_, value)| value.into_owned());
-        let encoded = url.query().into_iter().flat_map(|query| query.split('&'));
-        let encoded = encoded.filter_map(|pair| pair.split_once('=')).map(|(_, value)| value.to_owned());
-        let authentication = authentication.redacting(of_headers.chain(decoded).chain(encoded));
+        let authentication = authentication.redacting(of_headers.chain(query_values(&url)));
         Ok(Self { url, headers, authentication, connection })
     }
 
@@ -74,6 +71,28 @@ impl Endpoint {
         self.in_time(self.answer(request, clock, trace)).await?
     }
 
+    /// Fetches a file, whose URL may be that of another server. Such a server gets no proof of identity: the URL itself has
+    /// it, so that its query is redacted.
+    ///
+    /// # Errors
+    /// Returns an error if the answer does not come in time or is not a success.
+    pub(super) async fn send_for_file(
+        &self,
+        request: Request,
+        clock: &Clock,
+        trace: &Trace,
+    ) -> Result<Response, ReadError> {
+        if request.url.origin() == self.url.origin() {
+            return self.send(request, clock, trace).await;
+        }
+        let mut secrets = Secrets::default();
+        secrets.extend(query_values(&request.url));
+        let mut span = trace.call(&request.method, &request.url);
+        let sent = self.in_time(self.connection.send(request)).await?;
+        span.sent(&sent);
+        success(sent?, &secrets, clock).await
+    }
+
     /// Runs a future within the timeout of a request, which is also the longest silence of a stream.
     pub(super) async fn in_time<T>(&self, future: impl Future<Output = T>) -> Result<T, Failure> {
         let limit = self.connection.timeout();
@@ -95,12 +114,7 @@ impl Endpoint {
         let request = Request { method, url, headers: all, body };
         let sent = self.authentication.send(&self.connection, request, clock.now_ms()).await;
         span.sent(&sent);
-        let response = sent?;
-        if response.status().is_success() {
-            return Ok(response);
-        }
-        let answer = Answer::read(response, &self.authentication.secrets(), clock.now_ms()).await;
-        Err(ReadError { failure: answer.failure(), retry_after: answer.retry_after, status: Some(answer.status) })
+        success(sent?, &self.authentication.secrets(), clock).await
     }
 
     /// Returns the next bytes of an answer; `None` at its end.
@@ -122,4 +136,21 @@ impl Endpoint {
         }
         Ok(page)
     }
+}
+
+/// Returns an answer with a status of success. Secrets are redacted in the error for another one.
+async fn success(response: Response, secrets: &Secrets, clock: &Clock) -> Result<Response, ReadError> {
+    if response.status().is_success() {
+        return Ok(response);
+    }
+    let answer = Answer::read(response, secrets, clock.now_ms()).await;
+    Err(ReadError { failure: answer.failure(), retry_after: answer.retry_after, status: Some(answer.status) })
+}
+
+/// Returns the values of a URL's query, as they are and as they stand in the URL.
+fn query_values(url: &Url) -> Vec<String> {
+    let decoded = url.query_pairs().map(|(_, value)| value.into_owned());
+    let encoded = url.query().into_iter().flat_map(|query| query.split('&'));
+    let encoded = encoded.filter_map(|pair| pair.split_once('=')).map(|(_, value)| value.to_owned());
+    decoded.chain(encoded).collect()
 }

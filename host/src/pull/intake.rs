@@ -9,6 +9,7 @@ use crate::verify::Verified;
 use hookmill_connection::{Code, Failure, sanitize};
 use hookmill_incident::{Event, RepeatKey};
 use hookmill_store::{Cursor, Store, StoreError};
+use jiff::Timestamp;
 use serde_json::Value;
 use std::iter::Peekable;
 use std::sync::Arc;
@@ -103,7 +104,61 @@ impl Intake {
             }
             _ => format!("the server sent details of {found} of {} items; the others are passed over", ids.len()),
         };
-        self.pipeline.failed(source, Code::Answer.as_str(), &text);
+        self.record_answer(source, &text);
+    }
+
+    /// Counts the details of an item as refused: the server does not answer a request with its id, even alone.
+    pub fn refuse_detail(&self, source: &Source, id: &Value, failure: &Failure) {
+        let (id, code) = (sanitize(&id.to_string()), failure.code.as_str());
+        let text = format!("the details of the item {id} cannot be read; the item is passed over: {}", failure.text);
+        warn!(source = %source.name, code, "{text}");
+        self.pipeline.received(Some(source));
+        self.pipeline.refused(Some(source), code, &text);
+    }
+
+    /// Records that the details of an item are used without their last pages.
+    pub fn record_cut(&self, source: &Source) {
+        let text = "the details of an item have more pages than an item may be large, or than can be read; the item is stored \
+                    without these pages";
+        self.record_answer(source, text);
+    }
+
+    /// Records that a file was not read, or not to its end.
+    pub fn record_missing_file(&self, source: &Source, file: &str, reason: &str) {
+        self.record_answer(source, &format!("the file {} {reason}; the rest is read without it", sanitize(file)));
+    }
+
+    /// Records that items of a list name no file that may be fetched.
+    pub fn record_without_file(&self, source: &Source, count: usize) {
+        let text = format!(
+            "{count} items of the list have no URL at `files.url`, or one of a host that `files.hosts` does not name; they are \
+             passed over"
+        );
+        self.record_answer(source, &text);
+    }
+
+    /// Records that the server does not know the position any more that it named.
+    pub fn record_forgotten(&self, source: &Source, error: &ReadError) {
+        let text = format!(
+            "the server does not continue at its own position, so that the time is used: {}",
+            error.failure.text
+        );
+        self.record_answer(source, &text);
+    }
+
+    /// Records that the server does not have the items between two times any more.
+    pub fn record_lost(&self, source: &Source, since_ms: i64, until_ms: i64) {
+        let time = |ms| Timestamp::from_millisecond(ms).map(|time| time.to_string()).unwrap_or_default();
+        let text = format!(
+            "the items from {} to {} were not read: the server keeps items for the time in `history` only",
+            time(since_ms),
+            time(until_ms)
+        );
+        self.record_answer(source, &text);
+    }
+
+    fn record_answer(&self, source: &Source, text: &str) {
+        self.pipeline.failed(source, Code::Answer.as_str(), text);
         warn!(source = %source.name, "{text}");
     }
 

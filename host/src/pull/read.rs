@@ -1,20 +1,19 @@
 //! Reads sources once: one poll, or one connection to a stream.
 
-use super::backoff::{Backoff, WAIT_MAX};
-use super::detail::Detail;
+use super::backoff::Backoff;
+use super::follow::{Followed, read_details, read_files};
 use super::intake::Intake;
 use super::opencti::OpenctiStream;
-use super::poll::{Poll, PollRequest, PollRun, PolledPage};
+use super::poll::{Follow, Poll};
+use super::poll_run::PollRun;
+use super::polled_page::PolledPage;
 use super::read_error::ReadError;
+use super::read_page::{CONCURRENCY, read_page, refuse_oversized};
 use super::settings::Pull;
 use crate::source::Source;
 use crate::traces::Span;
-use serde_json::Value;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// The number of items of a poll that are mapped at the same time.
-const CONCURRENCY: usize = 10;
 
 /// Reads and stores all new items. Returns the time until the next poll.
 pub(super) async fn read_poll(
@@ -27,91 +26,58 @@ pub(super) async fn read_poll(
     let (store, clock) = (&intake.store, intake.store.clock());
     let position = store.cursor(source.name.clone(), pull.start.position(clock.now_ms())).await?;
     let mut run = poll.begin(&pull.endpoint, source.settings.payload_bytes_max, &position, clock);
-    let mut request = Some(run.first_request()?);
-    while let Some(next) = request {
-        let (page, span) = read_page(poll, &mut run, next, intake, source).await?;
+    let mut followed = Followed::default();
+    let mut current = Some(read_first_page(&mut run, intake, source).await?);
+    while let Some((page, span)) = current.take() {
         refuse_oversized(&page, intake, source);
-        if let Some(detail) = &poll.detail {
-            read_details(poll, detail, &mut run, page.ids, intake, source).await?;
+        if page.without_file > 0 {
+            intake.record_without_file(source, page.without_file);
+            followed.add_missing(page.without_file);
+        }
+        match &poll.follow {
+            Some(Follow::Detail(detail)) => {
+                read_details(detail, &mut run, page.ids, &mut followed, intake, source).await?;
+            }
+            Some(Follow::Files(_)) => read_files(&mut run, page.files, &mut followed, intake, source).await?,
+            None => {}
         }
         let is_last = page.next.is_none() && page.next_failure.is_none();
-        let position = is_last.then(|| pull.start.reached(run.reached.to_string()));
+        let position = run.position_after(is_last).filter(|_| page.next_failure.is_none());
+        if position.is_some() {
+            std::mem::take(&mut followed).check()?;
+        }
+        let position = position.map(|position| pull.start.reached(position));
         intake.accept(source, page.items, CONCURRENCY, position, &span.trace()).await?;
         page.next_failure.map_or(Ok(()), Err)?;
-        request = page.next;
-    }
-    source.tally.count(|tally| tally.last_success = Some(clock.now_ms()));
-    Ok(poll.interval.saturating_sub(started.elapsed()))
-}
-
-/// Requests and stores the details of these items. Details that the server does not have any more are passed over, which
-/// is recorded.
-async fn read_details(
-    poll: &Poll,
-    detail: &Detail,
-    run: &mut PollRun<'_>,
-    ids: Vec<Value>,
-    intake: &Intake,
-    source: &Arc<Source>,
-) -> Result<(), ReadError> {
-    // The next ids are at the end.
-    let mut batches: Vec<&[Value]> = ids.chunks(detail.batch).rev().collect();
-    while let Some(batch) = batches.pop() {
-        let request = run.detail_request(detail, batch)?;
-        let (page, span) = read_page(poll, run, request, intake, source).await?;
-        refuse_oversized(&page, intake, source);
-        let found = page.items.len() + page.oversized;
-        intake.accept(source, page.items, CONCURRENCY, None, &span.trace()).await?;
-        if page.is_gone && batch.len() > 1 {
-            // One of them is gone: the others are requested without it.
-            let (first, second) = batch.split_at(batch.len() / 2);
-            batches.extend([second, first]);
-        } else if found < batch.len() {
-            intake.record_missing(source, batch, found);
+        if let Some(operations) = poll.operations() {
+            operations.set_stored(true);
+        }
+        if let Some(next) = page.next {
+            current = Some(read_page(&mut run, next, intake, source).await?);
         }
     }
-    Ok(())
+    if let Some(lost_since) = run.times.lost_since {
+        intake.record_lost(source, lost_since, run.times.since);
+    }
+    source.tally.count(|tally| tally.last_success = Some(clock.now_ms()));
+    Ok(if run.is_behind() { Duration::ZERO } else { poll.interval.saturating_sub(started.elapsed()) })
 }
 
-fn refuse_oversized(page: &PolledPage, intake: &Intake, source: &Source) {
-    (0..page.oversized).for_each(|_| intake.refuse_item(source));
-}
-
-/// Requests a page, and retries it alone, so that the pages before it are not read again. Returns the page and the span of
-/// its successful request, to which its items belong.
-async fn read_page(
-    poll: &Poll,
+/// Requests the first page: at the position that the server named, or at a time if the server does not know it any more.
+async fn read_first_page(
     run: &mut PollRun<'_>,
-    request: PollRequest,
     intake: &Intake,
     source: &Source,
 ) -> Result<(PolledPage, Span), ReadError> {
-    let mut backoff = Backoff::new();
-    loop {
-        let mut span = intake.pipeline.pull_span(source);
-        match run.page(request.clone(), &span.trace()).await {
-            Ok(page) => {
-                span.set("hookmill.pull.items", page.items.len() as i64);
-                return Ok((page, span));
-            }
-            // A long `Retry-After` ends the poll. A busy server's own wait is none of the retries, and neither is the wait
-            // after a 429: a poll with more requests than the server takes in a while would never end.
-            Err(error)
-                if (error.is_busy() || backoff.failures() < poll.retries)
-                    && error.retry_after.is_none_or(|wait| wait <= WAIT_MAX) =>
-            {
-                span.fail(error.failure.code.as_str());
-                drop(span);
-                let wait = backoff.after(&error);
-                intake.record_error(source, &error, wait);
-                tokio::time::sleep(wait).await;
-            }
-            Err(error) => {
-                span.fail(error.failure.code.as_str());
-                return Err(error);
-            }
-        }
-    }
+    let request = run.first_request()?;
+    let refused = match read_page(run, request, intake, source).await {
+        Err(error) if run.continues() && error.is_about_the_request() => error,
+        read => return read,
+    };
+    intake.record_forgotten(source, &refused);
+    run.forget_cursor();
+    let request = run.first_request()?;
+    read_page(run, request, intake, source).await
 }
 
 /// Reads a stream to its end and stores its events.

@@ -20,6 +20,11 @@ impl ReadError {
     pub fn is_busy(&self) -> bool {
         self.failure.asked_wait.is_some() || self.status == Some(StatusCode::TOO_MANY_REQUESTS)
     }
+
+    /// Returns whether the server refuses what was requested, such as a position that it does not know any more.
+    pub fn is_about_the_request(&self) -> bool {
+        matches!(self.status, Some(StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::GONE))
+    }
 }
 
 impl From<Failure> for ReadError {

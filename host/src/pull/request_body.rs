@@ -37,6 +37,13 @@ impl RequestBody {
         self.0.has(placeholder)
     }
 
+    /// Returns the texts without placeholders, which may be secrets.
+    pub fn texts(&self) -> Vec<String> {
+        let mut texts = Vec::new();
+        self.0.add_texts(&mut texts);
+        texts
+    }
+
     /// Returns the body with these values. Members and elements with `NEXT_CURSOR` are left out before there is a cursor.
     pub(super) fn written(&self, values: &RequestValues<'_>) -> String {
         self.0.value(values).unwrap_or_default().to_string()
@@ -49,9 +56,9 @@ impl Part {
             Value::String(text) => match text.strip_prefix(BARE) {
                 Some(name) => {
                     let bare = RequestText::parse(name, format, allowed)?;
-                    let is_text = matches!(format, TimeFormat::Rfc3339 | TimeFormat::Rfc3339S);
+                    let is_text = !matches!(format, TimeFormat::UnixMs | TimeFormat::UnixS);
                     ensure!(
-                        !(is_text && (bare.has(Placeholder::Time) || bare.has(Placeholder::Now))),
+                        !(is_text && (bare.has(Placeholder::Time) || bare.has(Placeholder::Until))),
                         "`{name}` is a text in this `time_format`; put it into quotes, or set `time_format`"
                     );
                     Self::Bare(bare)
@@ -79,6 +86,15 @@ impl Part {
             Self::Text(text) | Self::Bare(text) => text.has(placeholder),
             Self::List(parts) => parts.iter().any(|part| part.has(placeholder)),
             Self::Object(members) => members.iter().any(|(_, part)| part.has(placeholder)),
+        }
+    }
+
+    fn add_texts(&self, texts: &mut Vec<String>) {
+        match self {
+            Self::Text(text) => texts.extend(text.fixed().map(str::to_owned)),
+            Self::List(parts) => parts.iter().for_each(|part| part.add_texts(texts)),
+            Self::Object(members) => members.iter().for_each(|(_, part)| part.add_texts(texts)),
+            Self::Fixed(_) | Self::Bare(_) => {}
         }
     }
 
@@ -124,8 +140,15 @@ mod tests {
     fn values_are_written_as_json() {
         let cursor = json!("a \"quoted\\\" cursor");
         let ids = [json!("ldt:1:2"), json!(12_345_678_901_234_567_890_u64)];
-        let first =
-            RequestValues { since_ms: 1_700_000_000_123, now_ms: 0, offset: 100, page: 2, cursor: None, ids: &ids };
+        let first = RequestValues {
+            since_ms: 1_700_000_000_123,
+            until_ms: 0,
+            offset: 100,
+            page: 2,
+            cursor: None,
+            operation: "next",
+            ids: &ids,
+        };
         let next = RequestValues { cursor: Some(&cursor), ..first };
         for (text, at_first, then) in [
             (
@@ -149,6 +172,7 @@ mod tests {
                 json!({"ids": ids, "id": "ldt:1:2", "text": "ldt:1:2"}),
                 None,
             ),
+            (r#"{"a": NEXT_OPERATION, "b": "NEXT_OPERATION"}"#, json!({"a": "next", "b": "next"}), None),
             (r#"["\\", ITEM_ID]"#, json!(["\\", "ldt:1:2"]), None),
         ] {
             let body = RequestBody::parse(text, TimeFormat::UnixMs, Placeholder::ALL).unwrap();

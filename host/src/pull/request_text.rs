@@ -22,6 +22,8 @@ words!(
         Rfc3339 = "rfc3339",
         /// RFC 3339 without a fraction, such as 2026-01-31T08:00:00Z.
         Rfc3339S = "rfc3339_s",
+        /// The day in UTC, such as 2026-01-31.
+        Date = "date",
     }
 );
 
@@ -30,14 +32,16 @@ words!(
     Placeholder {
         /// The time of the last poll.
         Time = "LAST_POLL_TIME",
-        /// The time of this poll.
-        Now = "THIS_POLL_TIME",
+        /// The time of this poll, up to which items are requested.
+        Until = "THIS_POLL_TIME",
         /// The number of items on the pages before.
         Offset = "NEXT_OFFSET",
         /// The number of the page, from 1 on.
         Page = "NEXT_PAGE",
         /// The value that the page before has at `next`.
         Cursor = "NEXT_CURSOR",
+        /// The word that moves a position which the server keeps.
+        Operation = "NEXT_OPERATION",
         /// The ids of several items, as a list.
         Ids = "ITEM_IDS",
         /// The id of an item.
@@ -47,13 +51,14 @@ words!(
 
 impl Placeholder {
     /// The placeholders in the address of a list.
-    pub const OF_URL: &'static [Self] = &[Self::Time, Self::Now, Self::Offset, Self::Page];
+    pub const OF_URL: &'static [Self] = &[Self::Time, Self::Until, Self::Offset, Self::Page, Self::Operation];
     /// The placeholders in the body of a request for a list.
-    pub const OF_BODY: &'static [Self] = &[Self::Time, Self::Now, Self::Offset, Self::Page, Self::Cursor];
+    pub const OF_BODY: &'static [Self] =
+        &[Self::Time, Self::Until, Self::Offset, Self::Page, Self::Operation, Self::Cursor];
     /// The placeholders in the address of details.
-    pub const OF_DETAIL_URL: &'static [Self] = &[Self::Time, Self::Now, Self::Id];
+    pub const OF_DETAIL_URL: &'static [Self] = &[Self::Time, Self::Until, Self::Id];
     /// The placeholders in the body of a request for details.
-    pub const OF_DETAIL_BODY: &'static [Self] = &[Self::Time, Self::Now, Self::Id, Self::Ids];
+    pub const OF_DETAIL_BODY: &'static [Self] = &[Self::Time, Self::Until, Self::Id, Self::Ids];
 
     /// Returns the first placeholder in a text with its position. The longer of two names that begin alike is the right one.
     fn first_in(text: &str) -> Option<(usize, Self)> {
@@ -63,7 +68,7 @@ impl Placeholder {
 
     /// Returns whether a number can be added to the value.
     fn is_number(self) -> bool {
-        matches!(self, Self::Time | Self::Now | Self::Offset | Self::Page)
+        matches!(self, Self::Time | Self::Until | Self::Offset | Self::Page)
     }
 }
 
@@ -72,10 +77,11 @@ impl Placeholder {
 pub(super) struct RequestValues<'v> {
     /// Milliseconds since the Unix epoch.
     pub since_ms: i64,
-    pub now_ms: i64,
+    pub until_ms: i64,
     pub offset: u64,
     pub page: u64,
     pub cursor: Option<&'v Value>,
+    pub operation: &'v str,
     pub ids: &'v [Value],
 }
 
@@ -128,9 +134,17 @@ impl RequestText {
         self.segments.iter().any(|segment| matches!(segment, TextSegment::Value(name, _) if *name == placeholder))
     }
 
+    /// Returns the text if it has no placeholder.
+    pub(super) fn fixed(&self) -> Option<&str> {
+        match &self.segments[..] {
+            [TextSegment::Text(text)] => Some(text),
+            _ => None,
+        }
+    }
+
     /// Returns the text with example values, for checks.
     pub fn example(&self) -> String {
-        self.url(&RequestValues { since_ms: 0, now_ms: 0, offset: 0, page: 1, cursor: None, ids: &[] })
+        self.url(&RequestValues { since_ms: 0, until_ms: 0, offset: 0, page: 1, cursor: None, operation: "", ids: &[] })
     }
 
     /// Returns the text with these values.
@@ -153,7 +167,8 @@ impl RequestText {
             Placeholder::Cursor => values.cursor.cloned(),
             Placeholder::Id => values.ids.first().cloned(),
             Placeholder::Ids => Some(values.ids.to_vec().into()),
-            Placeholder::Time | Placeholder::Now | Placeholder::Offset | Placeholder::Page => {
+            Placeholder::Operation => Some(values.operation.into()),
+            Placeholder::Time | Placeholder::Until | Placeholder::Offset | Placeholder::Page => {
                 let written = self.number(name, sum, values);
                 Some(written.parse::<i64>().map_or(Value::String(written), Value::from))
             }
@@ -163,6 +178,7 @@ impl RequestText {
     fn written(&self, values: &RequestValues<'_>, id: impl Fn(String) -> String) -> String {
         let written = self.segments.iter().map(|segment| match segment {
             TextSegment::Text(text) => text.clone(),
+            TextSegment::Value(Placeholder::Operation, _) => values.operation.to_owned(),
             TextSegment::Value(Placeholder::Cursor, _) => values.cursor.map(text_of).unwrap_or_default(),
             TextSegment::Value(Placeholder::Id | Placeholder::Ids, _) => {
                 values.ids.first().map(text_of).map(&id).unwrap_or_default()
@@ -177,21 +193,22 @@ impl RequestText {
         match name {
             Placeholder::Offset => count(values.offset),
             Placeholder::Page => count(values.page),
-            Placeholder::Now => self.time(values.now_ms.saturating_add(sum).max(0)),
+            Placeholder::Until => self.time(values.until_ms.saturating_add(sum).max(0)),
             _ => self.time(values.since_ms.saturating_add(sum).max(0)),
         }
     }
 
     fn time(&self, unix_ms: i64) -> String {
-        let rfc3339 = |form: &str| {
+        let written = |form: &str| {
             let time = Timestamp::from_millisecond(unix_ms).unwrap_or(Timestamp::UNIX_EPOCH);
             Offset::UTC.to_datetime(time).strftime(form).to_string()
         };
         match self.format {
             TimeFormat::UnixMs => unix_ms.to_string(),
             TimeFormat::UnixS => unix_ms.div_euclid(1000).to_string(),
-            TimeFormat::Rfc3339 => rfc3339("%Y-%m-%dT%H:%M:%S.%3fZ"),
-            TimeFormat::Rfc3339S => rfc3339("%Y-%m-%dT%H:%M:%SZ"),
+            TimeFormat::Rfc3339 => written("%Y-%m-%dT%H:%M:%S.%3fZ"),
+            TimeFormat::Rfc3339S => written("%Y-%m-%dT%H:%M:%SZ"),
+            TimeFormat::Date => written("%Y-%m-%d"),
         }
     }
 }
@@ -229,10 +246,11 @@ mod tests {
 
     const VALUES: RequestValues<'static> = RequestValues {
         since_ms: 1_700_000_000_123,
-        now_ms: 1_700_000_060_999,
+        until_ms: 1_700_000_060_999,
         offset: 200,
         page: 3,
         cursor: None,
+        operation: "resend",
         ids: &[],
     };
 
@@ -250,6 +268,8 @@ mod tests {
             ("LAST_POLL_TIME-99999999999999999", TimeFormat::Rfc3339, "1970-01-01T00:00:00.000Z"),
             ("__import__('os') LAST_POLL_TIME*2", TimeFormat::UnixMs, "__import__('os') 1700000000123*2"),
             ("LAST_POLL_TIME/THIS_POLL_TIME-1000", TimeFormat::UnixS, "1700000000/1700000059"),
+            ("LAST_POLL_TIME-1", TimeFormat::Date, "2023-11-14"),
+            ("operation=NEXT_OPERATION-1", TimeFormat::UnixMs, "operation=resend-1"),
             ("NEXT_OFFSET+1 to NEXT_OFFSET + 100 of NEXT_PAGE-1", TimeFormat::UnixMs, "201 to 300 of 2"),
         ] {
             let parsed = RequestText::parse(text, format, Placeholder::OF_URL).unwrap();

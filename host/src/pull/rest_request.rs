@@ -1,7 +1,7 @@
 //! The requests of an `http-poll`.
 
 use super::request_body::RequestBody;
-use super::request_text::{RequestText, RequestValues};
+use super::request_text::{Placeholder, RequestText, RequestValues};
 use hookmill_connection::{Code, Failure, Request};
 use hookmill_incident::words;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -31,6 +31,11 @@ pub struct RestRequest {
 }
 
 impl RestRequest {
+    /// Returns whether URL or body have a placeholder.
+    pub fn has(&self, placeholder: Placeholder) -> bool {
+        self.url.has(placeholder) || self.body.as_ref().is_some_and(|body| body.has(placeholder))
+    }
+
     /// Returns the URL with these values.
     ///
     /// # Errors

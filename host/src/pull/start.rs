@@ -47,6 +47,11 @@ impl Start {
         self.at.is_none()
     }
 
+    /// Returns whether reading starts with the oldest item.
+    pub fn is_everything(&self) -> bool {
+        self.at == Some((0, 0))
+    }
+
     /// Returns the position to start at; `now` is the present time.
     pub(super) fn position(&self, now: i64) -> Cursor {
         let (ms, number) = self.at.unwrap_or((now, 0));
