@@ -14,6 +14,8 @@ export const TAG_BYTES_MAX = 128;
 const KEPT_MAX = 64;
 const KEPT_CHARS_MAX = 2048;
 const KEPT_TOTAL_CHARS_MAX = 16_384;
+/** The JSON of values that are ignored. */
+const EMPTY = new Set([undefined, "null", '""', "[]", "{}"]);
 /** Names of fields that can contain secrets, which are not kept. */
 const SECRET = /password|passwd|secret|token|api_?key|authorization|cookie/i;
 
@@ -82,7 +84,7 @@ export class Incident implements IncidentRecord {
   /** Adds a vendor's field of any type, as JSON. Undefined, null and empty values are ignored. */
   detail(name: string, value: unknown): void {
     const json: string | undefined = stringify(value);
-    if (!["null", '""', "[]", "{}"].includes(json ?? "null")) this.details.push({ name, value: json });
+    if (!EMPTY.has(json)) this.details.push({ name, value: json });
   }
 
   /** Removes a detail that is a number, and returns it. */
@@ -98,19 +100,26 @@ export class Incident implements IncidentRecord {
    */
   keep(value: unknown, read: string[], prefix = ""): void {
     if (typeof value !== "object" || value === null || Array.isArray(value)) return;
-    let [count, total, left] = [0, 0, 0];
-    for (const [name, member] of Object.entries(value)) {
+    let count = 0;
+    let total = 0;
+    let left = 0;
+    for (const name of Object.keys(value)) {
       if (read.includes(name)) continue;
-      const json: string = stringify(member) ?? "null";
-      if (["null", '""', "[]", "{}"].includes(json)) continue;
+      const member = (value as Record<string, unknown>)[name];
+      const json: string = stringify(member);
+      if (EMPTY.has(json)) continue;
       const size = Math.min(json.length, KEPT_CHARS_MAX);
       if (SECRET.test(name) || count === KEPT_MAX || total + size > KEPT_TOTAL_CHARS_MAX) {
         left += 1;
         continue;
       }
-      [count, total] = [count + 1, total + size];
-      const short = typeof member === "string" ? member : json;
-      this.detail(prefix + name, json.length > KEPT_CHARS_MAX ? `${short.slice(0, KEPT_CHARS_MAX)}…` : member);
+      count += 1;
+      total += size;
+      if (json.length > KEPT_CHARS_MAX) {
+        this.detail(prefix + name, `${(typeof member === "string" ? member : json).slice(0, KEPT_CHARS_MAX)}…`);
+      } else {
+        this.details.push({ name: prefix + name, value: json });
+      }
     }
     if (left > 0) this.detail("fields_not_kept", left + this.takeNumber("fields_not_kept"));
   }

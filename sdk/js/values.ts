@@ -6,13 +6,17 @@ import type { Event } from "hookmill:plugin/types@0.1.0";
 
 /** The most items of a list that are read: many more than the host takes incidents. */
 const ITEMS_MAX = 10_000;
-/** Texts that stand for an absent value. */
-const ABSENT = /^(|-{1,3}|n\/a|<na>|null|\(null\)|none|nil|unknown|undefined|not ?available)$/i;
+/** Texts that stand for an absent value, in lower case, and the length of the longest. */
+const ABSENT = new Set([
+  "", "-", "--", "---", "n/a", "<na>", "null", "(null)", "none", "nil", "unknown", "undefined", "notavailable", "not available",
+]);
+const ABSENT_CHARS_MAX = 13;
 
 /** Returns a text without surrounding white space; undefined if it stands for an absent value. */
 export function present(text: string | undefined): string | undefined {
-  const trimmed = text?.trim() ?? "";
-  return ABSENT.test(trimmed) ? undefined : trimmed;
+  if (text === undefined) return undefined;
+  const trimmed = text.trim();
+  return trimmed.length <= ABSENT_CHARS_MAX && ABSENT.has(trimmed.toLowerCase()) ? undefined : trimmed;
 }
 
 /**
@@ -21,7 +25,9 @@ export function present(text: string | undefined): string | undefined {
  * problem.
  */
 export function at(value: unknown, ...path: (string | number)[]): unknown {
-  for (const name of path) {
+  // The engine has no compiler: an index is several times faster than an iterator.
+  for (let index = 0; index < path.length; index += 1) {
+    const name = path[index] as string | number;
     if (typeof value === "string") value = unfolded(value);
     if (typeof value !== "object" || value === null || (Array.isArray(value) && typeof name === "string")) {
       if (!isAbsent(value)) misplaced(value, "an object");
@@ -41,11 +47,11 @@ export function at(value: unknown, ...path: (string | number)[]): unknown {
 export function text(value: unknown, ...path: (string | number)[]): string | undefined {
   let found = at(value, ...path);
   if (Array.isArray(found)) found = found[0];
-  if (!["string", "number", "bigint", "boolean"].includes(typeof found)) {
-    if (!isAbsent(found)) misplaced(found, "a text or a number");
-    return undefined;
-  }
-  return present(String(found));
+  if (typeof found === "string") return present(found);
+  if (found === undefined || found === null) return undefined;
+  if (typeof found !== "object") return present(String(found));
+  if (!isAbsent(found)) misplaced(found, "a text or a number");
+  return undefined;
 }
 
 /** Returns the first items of an array, which can have half a million. */
