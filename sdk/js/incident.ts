@@ -103,7 +103,9 @@ export class Incident implements IncidentRecord {
     let count = 0;
     let total = 0;
     let left = 0;
-    for (const name of Object.keys(value)) {
+    const names = Object.keys(value);
+    for (let index = 0; index < names.length; index += 1) {
+      const name = names[index] as string;
       if (read.includes(name)) continue;
       const member = (value as Record<string, unknown>)[name];
       const json: string = stringify(member);
@@ -137,10 +139,14 @@ export function truncate(text: string, bytesMax: number): string {
 
 /** The cloud's metadata address is link-local but meaningful: requests to it can be an attack. */
 function isMeaningfulIp(value: string): boolean {
-  const octets = /^(?:::ffff:)?(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/i.exec(value)?.slice(1).map(Number);
+  const octets = /^(?:::ffff:)?(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/i.exec(value);
   if (!octets) return /^[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}$/i.test(value) && !/^(?:::1?$|fe[89ab]|ff)/i.test(value);
-  const [first = 0, second = 0] = octets;
+  const first = Number(octets[1]);
+  const second = Number(octets[2]);
+  const third = Number(octets[3]);
+  const fourth = Number(octets[4]);
+  if (first > 255 || second > 255 || third > 255 || fourth > 255) return false;
   const linkLocal = first === 169 && second === 254 && !value.endsWith("169.254.169.254");
   const special = first === 0 || first === 127 || linkLocal || (first >= 224 && first < 240);
-  return !special && octets.every((octet) => octet <= 255) && octets.some((octet) => octet !== 255);
+  return !special && first + second + third + fourth < 4 * 255;
 }
