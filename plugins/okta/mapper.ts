@@ -12,7 +12,7 @@ import {
   at, defineMapper, Incident, list, malformed, type Outcome, readJson, severity as parseSeverity, setting, type Severity, text,
   timestamp, unfold, unsupported,
 } from "@hookmill/sdk";
-import { type Rule, RULES } from "./rules";
+import { type Rule, rulesOf } from "./rules";
 
 const EXPECTED = "an Okta event hook with `data.events`, or a System Log event with `uuid` and `eventType`";
 /** Limits the length of quoted values in skip reasons. */
@@ -48,7 +48,7 @@ export const mapper = defineMapper({
       } else if (!rule || !uuid) {
         const result = field(entry, "outcome", "result");
         const what = result ? `${type} (${result})` : type;
-        const why = RULES.some((rule) => isOf(rule, type)) ? "is routine" : "is not among the security events that this mapper knows";
+        const why = rulesOf(type).length > 0 ? "is routine" : "is not among the security events that this mapper knows";
         outcome.skipped.push(`${what.slice(0, QUOTED_CHARS_MAX)} ${why}`);
       } else {
         outcome.incidents.push(incident(entry, uuid, type, rule, console));
@@ -72,8 +72,8 @@ function ruleOf(type: string, entry: unknown): Rule | undefined {
   const result = field(entry, "outcome", "result")?.toUpperCase() ?? "";
   const reason = field(entry, "outcome", "reason") ?? "";
   const risk = riskOf(entry);
-  const rule = RULES.find((rule) => {
-    return isOf(rule, type) && (rule.outcomes?.includes(result) ?? true) && (rule.reason?.test(reason) ?? true);
+  const rule = rulesOf(type).find((rule) => {
+    return (rule.outcomes?.includes(result) ?? true) && (rule.reason?.test(reason) ?? true);
   });
   // These events also report that a risk is low again.
   if (rule?.needsRisk && (!risk || SEVERITIES.indexOf(risk) < SEVERITIES.indexOf("medium"))) return undefined;
@@ -81,10 +81,6 @@ function ruleOf(type: string, entry: unknown): Rule | undefined {
   const isSuspected = field(entry, "debugContext", "debugData", "threatSuspected")?.toLowerCase() === "true";
   if (risk !== "high" && !isSuspected) return undefined;
   return { types: [], severity: risk === "high" ? "high" : "medium", category: "suspicious-request", technique: "T1078.004" };
-}
-
-function isOf(rule: Rule, type: string): boolean {
-  return rule.types.some((known) => type === known || type.startsWith(`${known}.`));
 }
 
 /** Returns Okta's risk level, which different events write in different places. */
@@ -199,7 +195,12 @@ function account(found: Incident, user: unknown, role: string): void {
 
 /** Returns the text at a path whose first name may be in lower case. */
 function field(entry: unknown, first: string, ...rest: string[]): string | undefined {
-  return text(entry, first, ...rest) ?? text(entry, first.toLowerCase(), ...rest);
+  return textBelow(at(entry, first), rest) ?? textBelow(at(entry, first.toLowerCase()), rest);
+}
+
+function textBelow(value: unknown, path: string[]): string | undefined {
+  for (let index = 0; index < path.length; index += 1) value = at(value, path[index] as string);
+  return text(value);
 }
 
 /** Returns the URL of the admin console for any address of the organisation: `acme-admin.okta.com` for `acme.okta.com`. */

@@ -20,7 +20,7 @@ export interface Rule {
 }
 
 /** The first matching rule applies. */
-export const RULES: Rule[] = [
+const RULES: Rule[] = [
   // What Okta or a user detected.
   {
     types: ["user.account.report_suspicious_activity_by_enduser"],
@@ -174,3 +174,18 @@ export const RULES: Rule[] = [
     outcomes: ["SUCCESS"], severity: "low", category: "credential-access", technique: "T1552",
   },
 ];
+
+/** The rules of each value of `types`. A look-up is much faster than a comparison with all of them. */
+const BY_TYPE = Map.groupBy(RULES.flatMap((rule) => rule.types.map((type) => ({ type, rule }))), ({ type }) => type);
+
+/** Returns the rules for an event type, in their order. */
+export function rulesOf(type: string): Rule[] {
+  const found: Rule[] = [];
+  for (let end = type.indexOf("."); end >= 0; end = type.indexOf(".", end + 1)) add(found, type.slice(0, end));
+  add(found, type);
+  return found.length > 1 ? found.sort((one, other) => RULES.indexOf(one) - RULES.indexOf(other)) : found;
+}
+
+function add(found: Rule[], type: string): void {
+  for (const { rule } of BY_TYPE.get(type) ?? []) found.push(rule);
+}

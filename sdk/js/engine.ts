@@ -7,9 +7,18 @@ declare global {
   var hookmillSources: { files: string[]; lines: [file: number, line: number][] } | undefined;
 }
 
+let isSilent = false;
+
+/** Calls a function whose log is dropped: while a plugin is built, there is no host. */
+export function silently(call: () => void): void {
+  isSilent = true;
+  call();
+  isSilent = false;
+}
+
 /** Writes values to the plugin's log. */
 export function log(level: Parameters<typeof write>[0], values: unknown[]): void {
-  write(level, values.map(shown).join(" ").toWellFormed());
+  if (!isSilent) write(level, values.map(shown).join(" ").toWellFormed());
 }
 
 /** Returns the stack of an error with the author's files and lines. */

@@ -14,6 +14,8 @@ export const TAG_BYTES_MAX = 128;
 const KEPT_MAX = 64;
 const KEPT_CHARS_MAX = 2048;
 const KEPT_TOTAL_CHARS_MAX = 16_384;
+/** The JSON of values that are ignored. */
+const EMPTY = new Set([undefined, "null", '""', "[]", "{}"]);
 /** Names of fields that can contain secrets, which are not kept. */
 const SECRET = /password|passwd|secret|token|api_?key|authorization|cookie/i;
 
@@ -82,7 +84,7 @@ export class Incident implements IncidentRecord {
   /** Adds a vendor's field of any type, as JSON. Undefined, null and empty values are ignored. */
   detail(name: string, value: unknown): void {
     const json: string | undefined = stringify(value);
-    if (!["null", '""', "[]", "{}"].includes(json ?? "null")) this.details.push({ name, value: json });
+    if (!EMPTY.has(json)) this.details.push({ name, value: json });
   }
 
   /** Removes a detail that is a number, and returns it. */
@@ -98,19 +100,28 @@ export class Incident implements IncidentRecord {
    */
   keep(value: unknown, read: string[], prefix = ""): void {
     if (typeof value !== "object" || value === null || Array.isArray(value)) return;
-    let [count, total, left] = [0, 0, 0];
-    for (const [name, member] of Object.entries(value)) {
+    let count = 0;
+    let total = 0;
+    let left = 0;
+    const names = Object.keys(value);
+    for (let index = 0; index < names.length; index += 1) {
+      const name = names[index] as string;
       if (read.includes(name)) continue;
-      const json: string = stringify(member) ?? "null";
-      if (["null", '""', "[]", "{}"].includes(json)) continue;
+      const member = (value as Record<string, unknown>)[name];
+      const json: string = stringify(member);
+      if (EMPTY.has(json)) continue;
       const size = Math.min(json.length, KEPT_CHARS_MAX);
       if (SECRET.test(name) || count === KEPT_MAX || total + size > KEPT_TOTAL_CHARS_MAX) {
         left += 1;
         continue;
       }
-      [count, total] = [count + 1, total + size];
-      const short = typeof member === "string" ? member : json;
-      this.detail(prefix + name, json.length > KEPT_CHARS_MAX ? `${short.slice(0, KEPT_CHARS_MAX)}…` : member);
+      count += 1;
+      total += size;
+      if (json.length > KEPT_CHARS_MAX) {
+        this.detail(prefix + name, `${(typeof member === "string" ? member : json).slice(0, KEPT_CHARS_MAX)}…`);
+      } else {
+        this.details.push({ name: prefix + name, value: json });
+      }
     }
     if (left > 0) this.detail("fields_not_kept", left + this.takeNumber("fields_not_kept"));
   }
@@ -128,10 +139,14 @@ export function truncate(text: string, bytesMax: number): string {
 
 /** The cloud's metadata address is link-local but meaningful: requests to it can be an attack. */
 function isMeaningfulIp(value: string): boolean {
-  const octets = /^(?:::ffff:)?(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/i.exec(value)?.slice(1).map(Number);
+  const octets = /^(?:::ffff:)?(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/i.exec(value);
   if (!octets) return /^[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}$/i.test(value) && !/^(?:::1?$|fe[89ab]|ff)/i.test(value);
-  const [first = 0, second = 0] = octets;
+  const first = Number(octets[1]);
+  const second = Number(octets[2]);
+  const third = Number(octets[3]);
+  const fourth = Number(octets[4]);
+  if (first > 255 || second > 255 || third > 255 || fourth > 255) return false;
   const linkLocal = first === 169 && second === 254 && !value.endsWith("169.254.169.254");
   const special = first === 0 || first === 127 || linkLocal || (first >= 224 && first < 240);
-  return !special && octets.every((octet) => octet <= 255) && octets.some((octet) => octet !== 255);
+  return !special && first + second + third + fourth < 4 * 255;
 }

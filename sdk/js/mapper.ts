@@ -1,16 +1,14 @@
 // Calls a mapper: once for each JSON value of a payload, with checks of what it returns.
 
-import { log } from "./engine";
+import { log, silently } from "./engine";
 import { PayloadError, SeveralDocuments } from "./errors";
-import { Incident } from "./incident";
-import { elementsOf, readText, VALUES_MAX } from "./json";
+import { elementsOf, VALUES_MAX } from "./json";
 import { bounded, takeProblems } from "./problems";
 import { checkedDescription, checkedOutcome } from "./returned";
-import { severity } from "./severity";
-import { timestamp } from "./time";
-import { text } from "./values";
 import type * as mapper from "hookmill:plugin/mapper@0.1.0";
 import type { Event, Outcome } from "hookmill:plugin/types@0.1.0";
+
+const NIL_ID = "00000000-0000-0000-0000-000000000000";
 
 /** The functions of a mapper. */
 export type Mapper = typeof mapper;
@@ -28,8 +26,38 @@ export type Mapper = typeof mapper;
 export function defineMapper(mapper: Mapper): Mapper {
   return {
     describe: () => reported(() => checkedDescription(mapper.describe())),
-    toIncidents: (event) => reported(() => map(mapper, event)),
+    // The generated code reads this member once, while the plugin is built.
+    get toIncidents() {
+      warmUp(mapper);
+      return (event: Event) => reported(() => map(mapper, event));
+    },
   };
+}
+
+/** The payloads of the project, which the build sets. */
+declare global {
+  var hookmillPayloads: string[] | undefined;
+}
+
+/**
+ * Maps the payloads of the project and forgets the results. The engine compiles functions and regular expressions on their
+ * first use, and an instance starts with what is compiled while the plugin is built. This does not run while the module is
+ * evaluated, because the engine drops compiled expressions after that.
+ */
+function warmUp(mapper: Mapper): void {
+  const payloads = globalThis.hookmillPayloads ?? [];
+  delete globalThis.hookmillPayloads;
+  silently(() => {
+    for (const payload of payloads) {
+      const body = new TextEncoder().encode(payload);
+      try {
+        map(mapper, { id: NIL_ID, source: "build", receivedAt: 0n, headers: [], context: [], settings: [], body });
+      } catch {
+        // Payloads of the project can be broken ones.
+      }
+    }
+  });
+  takeProblems();
 }
 
 function reported<T>(call: () => T): T {
@@ -59,7 +87,7 @@ function mapOne(mapper: Mapper, event: Event): Outcome {
   const isBroken = (reason: string) => reason.includes("\ufffd");
   const broken = outcome.skipped.filter(isBroken).map((reason) => `${reason}; a character of it is broken`);
   const skipped = outcome.skipped.filter((reason) => !isBroken(reason));
-  return { ...outcome, skipped, problems: bounded([...outcome.problems, ...broken, ...takeProblems()]) };
+  return { incidents: outcome.incidents, skipped, problems: bounded(outcome.problems.concat(broken, takeProblems())) };
 }
 
 /** Maps each of these JSON values, or throws the first error if none can be mapped. */
@@ -96,24 +124,3 @@ function mapAll(mapper: Mapper, event: Event, documents: string[], problems: str
   const failed = errors.map(([number, error]) => `JSON value ${number} of ${count}: ${error.message}`);
   return { ...merged, problems: bounded([...merged.problems, ...failed, ...problems]) };
 }
-
-/**
- * Uses what most mappers use. This runs once, while a plugin is built: the engine compiles functions and regular expressions
- * on their first use, and the plugin starts with what is compiled then.
- */
-function warmUp(): void {
-  const value = readText('{"id": "a", "at": "2026-01-15T12:00:00.000Z", "level": "high", "address": "192.0.2.1"}', "a text");
-  const incident = new Incident(text(value, "id") ?? "", "a title");
-  incident.severity = severity(text(value, "level"));
-  incident.occurredAt = timestamp(text(value, "at"));
-  incident.tag("a tag");
-  incident.attack("T1059");
-  incident.observe("ip", text(value, "address"));
-  incident.observe("ip", "2001:db8::1");
-  incident.observe("hash", "a".repeat(64));
-  incident.keep(value, ["id"]);
-  checkedOutcome({ incidents: [incident], skipped: [], problems: [] });
-  takeProblems();
-}
-
-warmUp();

@@ -13,6 +13,7 @@ export function problem(text: string): void {
 
 /** Returns the problems that were noted since the last call, and forgets them. */
 export function takeProblems(): string[] {
+  if (noted.size === 0) return [];
   const taken = [...noted];
   noted = new Set();
   return taken;

@@ -12,7 +12,14 @@ const REF_BYTES_MAX = 512;
 const SEVERITIES: readonly Severity[] = ["informational", "low", "medium", "high", "critical"];
 const STATES: readonly State[] = ["open", "resolved"];
 const TLPS: readonly Tlp[] = ["clear", "green", "amber", "amber-strict", "red"];
+const severity = oneOf(SEVERITIES);
+const state = oneOf(STATES);
+const tlp = oneOf(TLPS);
 
+/** The parts that are left out, with their paths inside the value that is being read. */
+let faults: { path: string; rest: string }[] = [];
+/** Returns a part of the right type, or undefined after recording a fault. */
+type Read<T> = (value: unknown) => T | undefined;
 type Unknown<T> = { [Name in keyof T]?: unknown };
 
 /** @throws TypeError if a field is not a text */
@@ -31,11 +38,14 @@ export function checkedOutcome(returned: Unknown<Outcome>): Outcome {
     const found = shown(outcome.incidents);
     throw new TypeError(`toIncidents() returned \`incidents\` = ${found}; expected { incidents: […], skipped: […], problems: […] }`);
   }
-  return {
+  faults = [];
+  const checked = {
     incidents: all("incidents", outcome.incidents, incident),
     skipped: all("skipped", outcome.skipped, text),
     problems: all("problems", outcome.problems, text),
   };
+  for (const { path, rest } of faults) problem(`the mapper returned \`${path}\` ${rest}`);
+  return checked;
 }
 
 function object<T>(what: string, value: unknown): Unknown<T> {
@@ -43,32 +53,28 @@ function object<T>(what: string, value: unknown): Unknown<T> {
   throw new TypeError(`${what} ${value instanceof Promise ? "a promise" : shown(value)}; expected an object; it must not be async`);
 }
 
-function incident(path: string, value: unknown): Incident | undefined {
-  if (typeof value !== "object" || value === null) return wrong(path, value, "an incident");
+function incident(value: unknown): Incident | undefined {
+  if (typeof value !== "object" || value === null) return wrong("", value, "an incident");
   const found = value as Unknown<Incident>;
-  const sourceRef = typeof found.sourceRef === "number" ? String(found.sourceRef) : text(`${path}.sourceRef`, found.sourceRef);
-  if (!sourceRef) return wrong(`${path}.sourceRef`, found.sourceRef, "the vendor's id");
-  const field = <T>(name: keyof Incident, read: (path: string, value: unknown) => T | undefined): T | undefined => {
-    const given = found[name];
-    return given === undefined || given === null ? undefined : read(`${path}.${name}`, given);
-  };
-  const title = field("title", text)?.trim();
+  const sourceRef = typeof found.sourceRef === "number" ? String(found.sourceRef) : found.sourceRef;
+  if (typeof sourceRef !== "string" || !sourceRef) return wrong(".sourceRef", found.sourceRef, "the vendor's id");
+  const title = member(found, "title", text)?.trim();
   return {
-    sourceRef: shortened(sourceRef),
+    sourceRef: shortened(sourceRef.toWellFormed()),
     title: title ? truncate(title, TITLE_BYTES_MAX) : undefined,
-    description: field("description", text),
-    category: field("category", text),
-    severity: field("severity", oneOf(SEVERITIES)),
-    vendorSeverity: field("vendorSeverity", text),
-    state: field("state", oneOf(STATES)),
-    tlp: field("tlp", oneOf(TLPS)),
-    occurredAt: field("occurredAt", time),
-    changedAt: field("changedAt", time),
-    externalLink: field("externalLink", text),
-    tags: all(`${path}.tags`, found.tags, tag),
-    observables: all(`${path}.observables`, found.observables, observable),
-    techniques: all(`${path}.techniques`, found.techniques, technique),
-    details: all(`${path}.details`, found.details, detail),
+    description: member(found, "description", text),
+    category: member(found, "category", text),
+    severity: member(found, "severity", severity),
+    vendorSeverity: member(found, "vendorSeverity", text),
+    state: member(found, "state", state),
+    tlp: member(found, "tlp", tlp),
+    occurredAt: member(found, "occurredAt", time),
+    changedAt: member(found, "changedAt", time),
+    externalLink: member(found, "externalLink", text),
+    tags: all(".tags", found.tags, tag),
+    observables: all(".observables", found.observables, observable),
+    techniques: all(".techniques", found.techniques, technique),
+    details: all(".details", found.details, detail),
   };
 }
 
@@ -83,57 +89,84 @@ function shortened(sourceRef: string): string {
   return truncate(sourceRef, REF_BYTES_MAX - 16) + digest.toString(16).padStart(16, "0");
 }
 
-function observable(path: string, value: unknown): Observable | undefined {
+function observable(value: unknown): Observable | undefined {
   const found = value as Unknown<Observable> | null;
   const dataType = found?.dataType;
   if (typeof dataType !== "string" || !/^[a-z0-9_-]+$/.test(dataType)) {
-    return wrong(`${path}.dataType`, dataType, "a type of a-z 0-9 _ -");
+    return wrong(".dataType", dataType, "a type of a-z 0-9 _ -");
   }
-  const known = text(`${path}.value`, found?.value);
-  if (!known) return known === "" ? undefined : wrong(`${path}.value`, found?.value, "text");
+  const known = found?.value;
+  if (typeof known !== "string") return wrong(".value", known, "text");
+  if (!known) return undefined;
   const message = typeof found?.message === "string" ? found.message.toWellFormed() : undefined;
-  return { dataType, value: known, message, tags: all(`${path}.tags`, found?.tags, tag), ioc: found?.ioc === true };
+  return { dataType, value: known.toWellFormed(), message, tags: all(".tags", found?.tags, tag), ioc: found?.ioc === true };
 }
 
-function technique(path: string, value: unknown): Technique | undefined {
+function technique(value: unknown): Technique | undefined {
   const found = value as Unknown<Technique> | null;
-  const id = text(`${path}.id`, found?.id);
+  const id = part(".id", found?.id, text);
   return id ? { id, tactic: typeof found?.tactic === "string" ? found.tactic.toWellFormed() : undefined } : undefined;
 }
 
-function detail(path: string, value: unknown): Field | undefined {
+function detail(value: unknown): Field | undefined {
   const found = value as Unknown<Field> | null;
-  const [name, content] = [text(`${path}.name`, found?.name), text(`${path}.value`, found?.value)];
+  const name = part(".name", found?.name, text);
+  const content = part(".value", found?.value, text);
   return name === undefined || content === undefined ? undefined : { name, value: content };
 }
 
-function tag(path: string, value: unknown): string | undefined {
-  return truncate(text(path, value)?.trim() ?? "", TAG_BYTES_MAX) || undefined;
+function tag(value: unknown): string | undefined {
+  return truncate(text(value)?.trim() ?? "", TAG_BYTES_MAX) || undefined;
 }
 
 /** A text without halves of surrogate pairs, which the host could not read. */
-function text(path: string, value: unknown): string | undefined {
-  return typeof value === "string" ? value.toWellFormed() : wrong(path, value, "text");
+function text(value: unknown): string | undefined {
+  return typeof value === "string" ? value.toWellFormed() : wrong("", value, "text");
 }
 
-function time(path: string, value: unknown): string | undefined {
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? wrong(path, "an invalid Date", "a time") : timestamp(value.toISOString());
-  return typeof value === "string" || typeof value === "number" ? timestamp(String(value)) : wrong(path, value, "a time as text");
+function time(value: unknown): string | undefined {
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? wrong("", "an invalid Date", "a time") : timestamp(value.toISOString());
+  return typeof value === "string" || typeof value === "number" ? timestamp(String(value)) : wrong("", value, "a time as text");
 }
 
-function oneOf<T extends string>(words: readonly T[]): (path: string, value: unknown) => T | undefined {
-  return (path, value) => words.find((word) => word === value) ?? wrong(path, value, words.join(", "));
+function oneOf<T extends string>(words: readonly T[]): Read<T> {
+  return (value) => (words.includes(value as T) ? (value as T) : wrong("", value, words.join(", ")));
 }
 
 /** Returns the elements of a list without those that `read` leaves out. */
-function all<T>(path: string, list: unknown, read: (path: string, value: unknown) => T | undefined): T[] {
+function all<T>(path: string, list: unknown, read: Read<T>): T[] {
   if (list === undefined || list === null) return [];
   if (!Array.isArray(list)) return wrong(path, list, "an array") ?? [];
-  return list.map((element, index) => read(`${path}[${index}]`, element)).filter((element) => element !== undefined) as T[];
+  const known: T[] = [];
+  for (let index = 0; index < list.length; index += 1) {
+    const before = faults.length;
+    const element = read(list[index]);
+    if (faults.length > before) moveFaults(before, `${path}[${index}]`);
+    if (element !== undefined) known.push(element);
+  }
+  return known;
 }
 
+function member<T>(record: Unknown<Incident>, name: keyof Incident, read: Read<T>): T | undefined {
+  const given = record[name];
+  return given === undefined || given === null ? undefined : part(`.${name}`, given, read);
+}
+
+function part<T>(path: string, value: unknown, read: Read<T>): T | undefined {
+  const before = faults.length;
+  const known = read(value);
+  if (faults.length > before) moveFaults(before, path);
+  return known;
+}
+
+/** Records that a part is left out. The path is relative to the value that is being read: most values have no fault. */
 function wrong(path: string, value: unknown, expected: string): undefined {
-  problem(`the mapper returned \`${path}\` = ${shown(value)}; expected ${expected}; it is left out`);
+  faults.push({ path, rest: `= ${shown(value)}; expected ${expected}; it is left out` });
+}
+
+/** Puts a path before those of the faults that were found after the first `before` ones. */
+function moveFaults(before: number, path: string): void {
+  for (const fault of faults.slice(before)) fault.path = path + fault.path;
 }
 
 function shown(value: unknown): string {

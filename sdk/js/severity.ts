@@ -12,6 +12,10 @@ const NAMES: Record<Severity, string[]> = {
   critical: ["critical", "crit", "very high", "emergency", "emerg", "fatal"],
 };
 
+const SEVERITIES = new Map(
+  Object.entries(NAMES).flatMap(([severity, names]) => names.map((name) => [name, severity as Severity] as const)),
+);
+
 /**
  * A scale of numbers: `0-10` as of CVSS and GuardDuty, `0-100` as of CrowdStrike, `1-5`, and `0-16` as of Wazuh. The
  * highest number is the most severe one.
@@ -32,9 +36,9 @@ const SCALES = {
  */
 export function severity(value: string | undefined, scale?: Scale): Severity | undefined {
   if (value === undefined) return undefined;
-  const name = value.toLowerCase().replace(/^[^a-z]+|[^a-z]+$/g, "");
-  const known = Object.entries(NAMES).find(([, spellings]) => spellings.includes(name));
-  if (known) return known[0] as Severity;
+  const name = value.toLowerCase();
+  const known = SEVERITIES.get(name) ?? SEVERITIES.get(name.replace(/^[^a-z]+|[^a-z]+$/g, ""));
+  if (known) return known;
   const text = value.trim();
   if (!scale || !/^\d+(\.\d+)?$/.test(text)) return undefined;
   const [low, medium, high, critical, greatest] = SCALES[scale];

@@ -26,6 +26,8 @@ const SPELLINGS = [
 ];
 const compiled: RegExp[] = [];
 const FILETIME_NEVER = "9223372036854775807";
+/** The last time and its conversion: mappers, and the checks of their results, read the same one several times. */
+let last = { given: "", converted: "" };
 
 /**
  * Converts a vendor's time to a form that the host accepts: a number of seconds, milliseconds, microseconds, nanoseconds or
@@ -37,10 +39,13 @@ const FILETIME_NEVER = "9223372036854775807";
  */
 export function timestamp(time: string | undefined): string | undefined {
   const trimmed = present(time);
+  if (trimmed !== undefined && (trimmed === last.given || trimmed === last.converted)) return last.converted;
   if (!trimmed || /^[0.]+$/.test(trimmed) || trimmed === FILETIME_NEVER) return undefined;
   const converted = /^[\d.]+(e\+?\d+)?$/i.test(trimmed) ? count(trimmed) : date(trimmed);
   if (converted === undefined) problem(`\`${excerpt(trimmed)}\` is not a time; it is left out`);
-  return converted === "never" ? undefined : converted;
+  if (converted === undefined || converted === "never") return undefined;
+  last = { given: trimmed, converted };
+  return converted;
 }
 
 /** Returns a number that the host reads as a time between 1970 and 9999. */
@@ -82,8 +87,8 @@ function date(text: string): string | undefined {
 
 /** Returns the parts of a time in the first spelling that fits. */
 function spelled(text: string): Record<string, string | undefined> | undefined {
-  for (const [index, spelling] of SPELLINGS.entries()) {
-    const found = (compiled[index] ??= new RegExp(`^${spelling}$`, "i")).exec(text);
+  for (let index = 0; index < SPELLINGS.length; index += 1) {
+    const found = (compiled[index] ??= new RegExp(`^${SPELLINGS[index]}$`, "i")).exec(text);
     if (found) return found.groups;
   }
   return undefined;

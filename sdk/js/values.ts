@@ -6,13 +6,17 @@ import type { Event } from "hookmill:plugin/types@0.1.0";
 
 /** The most items of a list that are read: many more than the host takes incidents. */
 const ITEMS_MAX = 10_000;
-/** Texts that stand for an absent value. */
-const ABSENT = /^(|-{1,3}|n\/a|<na>|null|\(null\)|none|nil|unknown|undefined|not ?available)$/i;
+/** Texts that stand for an absent value, in lower case, and the length of the longest. */
+const ABSENT = new Set([
+  "", "-", "--", "---", "n/a", "<na>", "null", "(null)", "none", "nil", "unknown", "undefined", "notavailable", "not available",
+]);
+const ABSENT_CHARS_MAX = 13;
 
 /** Returns a text without surrounding white space; undefined if it stands for an absent value. */
 export function present(text: string | undefined): string | undefined {
-  const trimmed = text?.trim() ?? "";
-  return ABSENT.test(trimmed) ? undefined : trimmed;
+  if (text === undefined) return undefined;
+  const trimmed = text.trim();
+  return trimmed.length <= ABSENT_CHARS_MAX && ABSENT.has(trimmed.toLowerCase()) ? undefined : trimmed;
 }
 
 /**
@@ -21,7 +25,13 @@ export function present(text: string | undefined): string | undefined {
  * problem.
  */
 export function at(value: unknown, ...path: (string | number)[]): unknown {
-  for (const name of path) {
+  return reached(value, path);
+}
+
+/** Does what `at` does. The engine has no compiler: a call with `...path` takes 4 µs, and `for (… of …)` 1 µs for each element. */
+function reached(value: unknown, path: (string | number)[]): unknown {
+  for (let index = 0; index < path.length; index += 1) {
+    const name = path[index] as string | number;
     if (typeof value === "string") value = unfolded(value);
     if (typeof value !== "object" || value === null || (Array.isArray(value) && typeof name === "string")) {
       if (!isAbsent(value)) misplaced(value, "an object");
@@ -39,13 +49,13 @@ export function at(value: unknown, ...path: (string | number)[]): unknown {
  * object is reported as a problem.
  */
 export function text(value: unknown, ...path: (string | number)[]): string | undefined {
-  let found = at(value, ...path);
+  let found = reached(value, path);
   if (Array.isArray(found)) found = found[0];
-  if (!["string", "number", "bigint", "boolean"].includes(typeof found)) {
-    if (!isAbsent(found)) misplaced(found, "a text or a number");
-    return undefined;
-  }
-  return present(String(found));
+  if (typeof found === "string") return present(found);
+  if (found === undefined || found === null) return undefined;
+  if (typeof found !== "object") return present(String(found));
+  if (!isAbsent(found)) misplaced(found, "a text or a number");
+  return undefined;
 }
 
 /** Returns the first items of an array, which can have half a million. */
@@ -57,7 +67,7 @@ function firstItems(items: unknown[]): unknown[] {
 
 /** Returns the array at a path, also one that is JSON in a text. An absent value is an empty array; a single value is an array with one element. */
 export function list(value: unknown, ...path: (string | number)[]): unknown[] {
-  const given = at(value, ...path);
+  const given = reached(value, path);
   const found = typeof given === "string" && given.trimStart().startsWith("[") ? unfolded(given) : given;
   if (Array.isArray(found)) return firstItems(found);
   return found === undefined || found === null || found === "" ? [] : [found];

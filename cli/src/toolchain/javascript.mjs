@@ -3,7 +3,7 @@
 // and the output file.
 
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { SourceMap } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
@@ -11,6 +11,24 @@ import { fileURLToPath } from "node:url";
 import { componentize } from "@bytecodealliance/componentize-js";
 import { rolldown } from "rolldown";
 import { parseAst } from "rolldown/parseAst";
+
+/**
+ * Takes the place of the function of this name in the generated code, which measures a text character by character before the
+ * text is encoded: that takes as long as all else. Here the allocation has room for the longest encoding. It is freed after the
+ * call.
+ */
+const ENCODER = `
+function _utf8AllocateAndEncode(s, realloc, memory) {
+  if (typeof s !== "string") throw new TypeError("expected a string, received [" + typeof s + "]");
+  if (s.length === 0) return { ptr: 1, len: 0 };
+  const room = 3 * s.length;
+  const ptr = realloc(0, 0, 1, room);
+  return { ptr, len: TEXT_ENCODER_UTF8.encodeInto(s, new Uint8Array(memory.buffer, ptr, room)).written };
+}
+`;
+/** The bounds of the payloads that an instance is warmed up with. */
+const PAYLOADS_MAX = 32;
+const PAYLOAD_CHARS_MAX = 65_536;
 
 const [input, witPath, worldName, out] = process.argv.slice(1);
 
@@ -21,6 +39,14 @@ if (existsSync("tsconfig.json")) {
   if (status !== 0) process.exit(1);
 }
 
+const library = new URL("../lib/spidermonkey-embedding-splicer.js", import.meta.resolve("@bytecodealliance/componentize-js"));
+const { splicer } = await import(library);
+const { spliceBindings } = splicer;
+splicer.spliceBindings = (...given) => {
+  const spliced = spliceBindings(...given);
+  return { ...spliced, jsBindings: spliced.jsBindings + ENCODER };
+};
+
 const folder = mkdtempSync(join(tmpdir(), "hookmill-"));
 try {
   const bundle = await rolldown({ input, external: /^hookmill:/, logLevel: "warn" });
@@ -29,9 +55,10 @@ try {
   const sources = sourcesOf(code, map);
   const absent = absentFeatures(code, sources);
   if (absent.length > 0) throw new Error(absent.join("\n"));
-  // The SDK names the author's files in stacks. The table stands last, so that it moves no line.
+  // The SDK names the author's files in stacks, and maps the payloads to warm up. Both stand last, so that they move no line.
   const sourcePath = join(folder, "bundle.js");
-  writeFileSync(sourcePath, `${code}\nglobalThis.hookmillSources = ${JSON.stringify(sources)};\n`);
+  const globals = { hookmillSources: sources, hookmillPayloads: payloads() };
+  writeFileSync(sourcePath, `${code}\nObject.assign(globalThis, ${JSON.stringify(globals)});\n`);
   // A component does not import disabled features. The host answers the clocks with the time of the event and random
   // numbers from its id; without these imports both would be those of the build.
   const disableFeatures = ["stdio", "http", "fetch-event"];
@@ -42,6 +69,14 @@ try {
   process.exitCode = 1;
 } finally {
   rmSync(folder, { recursive: true });
+}
+
+/** Returns the first payloads of the project that are not very large. */
+function payloads() {
+  if (!existsSync("payloads")) return [];
+  const files = readdirSync("payloads").filter((name) => /^[^.]+\.json$/.test(name)).sort();
+  const texts = files.map((name) => readFileSync(join("payloads", name), "utf8"));
+  return texts.filter((text) => text.length <= PAYLOAD_CHARS_MAX).slice(0, PAYLOADS_MAX);
 }
 
 /** Returns, for each line of the code, the file and the line in the project. */

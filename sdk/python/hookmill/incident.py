@@ -21,6 +21,7 @@ KEPT_CHARS_MAX = 2048
 KEPT_TOTAL_CHARS_MAX = 16_384
 # Names of fields that can contain secrets, which are not kept.
 SECRET = re.compile("password|passwd|secret|token|api_?key|authorization|cookie", re.IGNORECASE)
+DIGEST = re.compile("(?!0+$)[0-9a-f]{32,}")
 NOT_KEPT = "fields_not_kept"
 
 
@@ -57,7 +58,7 @@ class Incident(types.Incident):
             return None
         if data_type == "hash":
             value = value.lower()
-            if not re.fullmatch(r"(?!0+$)[0-9a-f]{32,}", value):
+            if not DIGEST.fullmatch(value):
                 return None
         for known in self.observables:
             if (known.data_type, known.value) == (data_type, value):
@@ -89,7 +90,7 @@ class Incident(types.Incident):
 
     def detail(self, name: str, value: Any) -> None:
         """Adds a vendor's field of any type, as JSON. None and empty values are ignored."""
-        if value not in (None, "", [], {}):
+        if value or value == 0:
             self.details.append(Field(name, to_json(value)))
 
     def keep(self, value: Any, read: Collection[str], prefix: str = "") -> None:
@@ -100,7 +101,7 @@ class Incident(types.Incident):
         cut. The detail `fields_not_kept` counts the others."""
         count, total, left = 0, 0, 0
         for name, member in value.items() if isinstance(value, dict) else ():
-            if name in read or member in (None, "", [], {}):
+            if name in read or not (member or member == 0):
                 continue
             json = to_json(member)
             size = min(len(json), KEPT_CHARS_MAX)
@@ -118,7 +119,8 @@ class Incident(types.Incident):
 
 def truncate(value: Optional[str], bytes_max: int) -> str:
     """Returns the longest prefix with at most `bytes_max` bytes of UTF-8 that ends at a character boundary."""
-    return well_formed(value or "").strip().encode()[:bytes_max].decode("utf-8", "ignore")
+    text = well_formed(value or "").strip()
+    return text if len(text) * 4 <= bytes_max else text.encode()[:bytes_max].decode("utf-8", "ignore")
 
 
 def _is_meaningful_ip(value: str) -> bool:

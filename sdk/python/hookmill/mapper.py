@@ -2,6 +2,7 @@
 
 import functools
 import os
+import sys
 import traceback
 from dataclasses import replace
 from typing import Any, Callable, List
@@ -16,6 +17,7 @@ from .errors import SeveralDocuments
 from .problems import bounded, take_problems
 from .reading import VALUES_MAX, elements_of, well_formed
 from .returned import checked_description, checked_outcome
+from .warm_up import warm_up
 
 Map = Callable[[Any, Event], Outcome]
 
@@ -37,6 +39,12 @@ class Mapper(exports.Mapper):
         if "to_incidents" in cls.__dict__:
             cls.to_incidents = _mapped(cls.to_incidents)  # type: ignore[method-assign]
         standard_library.load_lazy_parts()
+
+    def __init__(self) -> None:
+        """The generated code makes one mapper while the plugin is built, after all modules are loaded."""
+        super().__init__()
+        if sys.platform == "wasi":
+            warm_up(self)
 
 
 def _described(describe: Callable[[Any], Description]) -> Callable[[Any], Description]:
@@ -84,7 +92,7 @@ def _map_one(to_incidents: Callable[[Event], Outcome], event: Event) -> Outcome:
     # A kind that cannot be read is not one that is rightly skipped: a reason that quotes a broken character is a problem.
     broken = [f"{reason}; a character of it is broken" for reason in outcome.skipped if "\ufffd" in reason]
     skipped = [reason for reason in outcome.skipped if "\ufffd" not in reason]
-    return replace(outcome, skipped=skipped, problems=bounded(outcome.problems + broken + take_problems()))
+    return Outcome(outcome.incidents, skipped, bounded(outcome.problems + broken + take_problems()))
 
 
 def _map_all(

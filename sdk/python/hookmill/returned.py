@@ -6,7 +6,7 @@ the instance ended."""
 import re
 from datetime import datetime
 from enum import Enum
-from typing import Any, Callable, List, Optional, Type, TypeVar
+from typing import Any, Callable, List, Optional, Tuple, Type, TypeVar
 
 from wit_world.imports import types
 from wit_world.imports.types import Description, Field, Observable, Outcome, Severity, State, Technique, Tlp
@@ -17,10 +17,14 @@ from .reading import well_formed
 from .times import timestamp
 
 REF_BYTES_MAX = 512
+_DATA_TYPE = re.compile("[a-z0-9_-]+")
+# The parts that are left out, with their paths inside the value that is being read.
+_faults: List[Tuple[str, str]] = []
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
-Read = Callable[[str, Any], Optional[T]]
+# Returns a part of the right type, or None after recording a fault.
+Read = Callable[[Any], Optional[T]]
 
 
 def checked_description(returned: Any) -> Description:
@@ -37,11 +41,15 @@ def checked_outcome(returned: Any) -> Outcome:
     incidents = getattr(returned, "incidents", None)
     if not isinstance(incidents, list):
         raise TypeError(f"to_incidents() returned {_shown(returned)}; expected Outcome(incidents, skipped, problems)")
-    return Outcome(
+    _faults.clear()
+    checked = Outcome(
         _all("incidents", incidents, _incident),
         _all("skipped", getattr(returned, "skipped", None), _text),
         _all("problems", getattr(returned, "problems", None), _text),
     )
+    for path, rest in _faults:
+        problem(f"the mapper returned `{path}` {rest}")
+    return checked
 
 
 def _shortened(source_ref: str) -> str:
@@ -58,77 +66,75 @@ def _shortened(source_ref: str) -> str:
     return truncate(source_ref, REF_BYTES_MAX - 16) + f"{digest:016x}"
 
 
-def _incident(path: str, given: Any) -> Optional[types.Incident]:
+def _incident(given: Any) -> Optional[types.Incident]:
     source_ref = getattr(given, "source_ref", None)
     if isinstance(source_ref, int) and not isinstance(source_ref, bool):
         source_ref = str(source_ref)
     if not isinstance(source_ref, str) or not source_ref:
-        return _wrong(f"{path}.source_ref", source_ref, "the vendor's id")
-
-    def member(name: str, read: Read[T]) -> Optional[T]:
-        value = getattr(given, name, None)
-        return None if value is None else read(f"{path}.{name}", value)
-
+        return _wrong(".source_ref", source_ref, "the vendor's id")
     return types.Incident(
         source_ref=_shortened(source_ref),
-        title=truncate(member("title", _text), TITLE_BYTES_MAX) or None,
-        description=member("description", _text),
-        category=member("category", _text),
-        severity=member("severity", _one_of(Severity)),
-        vendor_severity=member("vendor_severity", _text),
-        state=member("state", _one_of(State)),
-        tlp=member("tlp", _one_of(Tlp)),
-        occurred_at=member("occurred_at", _time),
-        changed_at=member("changed_at", _time),
-        external_link=member("external_link", _text),
-        tags=_all(f"{path}.tags", getattr(given, "tags", None), _tag),
-        observables=_all(f"{path}.observables", getattr(given, "observables", None), _observable),
-        techniques=_all(f"{path}.techniques", getattr(given, "techniques", None), _technique),
-        details=_all(f"{path}.details", getattr(given, "details", None), _detail),
+        title=truncate(_member(given, "title", _text), TITLE_BYTES_MAX) or None,
+        description=_member(given, "description", _text),
+        category=_member(given, "category", _text),
+        severity=_member(given, "severity", _SEVERITY),
+        vendor_severity=_member(given, "vendor_severity", _text),
+        state=_member(given, "state", _STATE),
+        tlp=_member(given, "tlp", _TLP),
+        occurred_at=_member(given, "occurred_at", _time),
+        changed_at=_member(given, "changed_at", _time),
+        external_link=_member(given, "external_link", _text),
+        tags=_all(".tags", getattr(given, "tags", None), _tag),
+        observables=_all(".observables", getattr(given, "observables", None), _observable),
+        techniques=_all(".techniques", getattr(given, "techniques", None), _technique),
+        details=_all(".details", getattr(given, "details", None), _detail),
     )
 
 
-def _observable(path: str, given: Any) -> Optional[Observable]:
+def _observable(given: Any) -> Optional[Observable]:
     data_type = getattr(given, "data_type", None)
-    if not isinstance(data_type, str) or not re.fullmatch("[a-z0-9_-]+", data_type):
-        return _wrong(f"{path}.data_type", data_type, "a type of a-z 0-9 _ -")
-    value = _text(f"{path}.value", given.value)
+    if not isinstance(data_type, str) or not _DATA_TYPE.fullmatch(data_type):
+        return _wrong(".data_type", data_type, "a type of a-z 0-9 _ -")
+    value = _part(".value", given.value, _text)
     message = given.message if isinstance(given.message, str) else None
-    tags = _all(f"{path}.tags", given.tags, _tag)
+    tags = _all(".tags", given.tags, _tag)
     return Observable(data_type, value, message and well_formed(message), tags, given.ioc is True) if value else None
 
 
-def _technique(path: str, given: Any) -> Optional[Technique]:
-    found = _text(f"{path}.id", getattr(given, "id", None))
+def _technique(given: Any) -> Optional[Technique]:
+    found = _part(".id", getattr(given, "id", None), _text)
     tactic = getattr(given, "tactic", None)
     return Technique(found, well_formed(tactic) if isinstance(tactic, str) else None) if found else None
 
 
-def _detail(path: str, given: Any) -> Optional[Field]:
-    name = _text(f"{path}.name", getattr(given, "name", None))
-    value = _text(f"{path}.value", getattr(given, "value", None))
+def _detail(given: Any) -> Optional[Field]:
+    name = _part(".name", getattr(given, "name", None), _text)
+    value = _part(".value", getattr(given, "value", None), _text)
     return None if name is None or value is None else Field(name, value)
 
 
-def _tag(path: str, value: Any) -> Optional[str]:
-    return truncate(_text(path, value), TAG_BYTES_MAX) or None
+def _tag(value: Any) -> Optional[str]:
+    return truncate(_text(value), TAG_BYTES_MAX) or None
 
 
-def _text(path: str, value: Any) -> Optional[str]:
-    return well_formed(value) if isinstance(value, str) else _wrong(path, value, "text")
+def _text(value: Any) -> Optional[str]:
+    return well_formed(value) if isinstance(value, str) else _wrong("", value, "text")
 
 
-def _time(path: str, value: Any) -> Optional[str]:
+def _time(value: Any) -> Optional[str]:
     if isinstance(value, datetime):
         return timestamp(value.isoformat())
     if isinstance(value, (str, int, float)) and not isinstance(value, bool):
         return timestamp(str(value))
-    return _wrong(path, value, "a time as text")
+    return _wrong("", value, "a time as text")
 
 
 def _one_of(words: Type[E]) -> Read[E]:
     names = ", ".join(f"{words.__name__}.{word.name}" for word in words)
-    return lambda path, value: value if isinstance(value, words) else _wrong(path, value, names)
+    return lambda value: value if isinstance(value, words) else _wrong("", value, names)
+
+
+_SEVERITY, _STATE, _TLP = _one_of(Severity), _one_of(State), _one_of(Tlp)
 
 
 def _all(path: str, given: Any, read: Read[T]) -> List[T]:
@@ -138,12 +144,38 @@ def _all(path: str, given: Any, read: Read[T]) -> List[T]:
     if not isinstance(given, (list, tuple)):
         _wrong(path, given, "a list")
         return []
-    elements = (read(f"{path}[{index}]", element) for index, element in enumerate(given))
-    return [element for element in elements if element is not None]
+    known = []
+    for index, value in enumerate(given):
+        before = len(_faults)
+        element = read(value)
+        if len(_faults) > before:
+            _move_faults(before, f"{path}[{index}]")
+        if element is not None:
+            known.append(element)
+    return known
+
+
+def _member(given: Any, name: str, read: Read[T]) -> Optional[T]:
+    value = getattr(given, name, None)
+    return None if value is None else _part(f".{name}", value, read)
+
+
+def _part(path: str, value: Any, read: Read[T]) -> Optional[T]:
+    before = len(_faults)
+    known = read(value)
+    if len(_faults) > before:
+        _move_faults(before, path)
+    return known
 
 
 def _wrong(path: str, value: Any, expected: str) -> None:
-    problem(f"the mapper returned `{path}` = {_shown(value)}; expected {expected}; it is left out")
+    """Records that a part is left out. The path is relative to the value that is being read: most values have no fault."""
+    _faults.append((path, f"= {_shown(value)}; expected {expected}; it is left out"))
+
+
+def _move_faults(before: int, path: str) -> None:
+    """Puts a path before those of the faults that were found after the first `before` ones."""
+    _faults[before:] = [(path + inner, rest) for inner, rest in _faults[before:]]
 
 
 def _shown(value: Any) -> str:

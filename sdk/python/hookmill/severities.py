@@ -16,6 +16,10 @@ NAMES = {
     Severity.CRITICAL: ("critical", "crit", "very high", "emergency", "emerg", "fatal"),
 }
 
+SEVERITIES = {name: severity for severity, names in NAMES.items() for name in names}
+AROUND_NAME = re.compile("^[^a-z]+|[^a-z]+$")
+NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
+
 # The highest number is the most severe one.
 Scale = Literal["0-10", "0-100", "1-5", "0-16"]
 
@@ -34,9 +38,8 @@ def severity(value: Optional[str], scale: Optional[Scale] = None) -> Optional[Se
 
     Returns None for other text. A number outside the scale is also reported as a problem."""
     number_text = (value or "").strip()
-    name = re.sub("^[^a-z]+|[^a-z]+$", "", number_text.lower())
-    known = next((known for known, names in NAMES.items() if name in names), None)
-    if known is not None or scale is None or not re.fullmatch(r"[0-9]+(\.[0-9]+)?", number_text):
+    known = SEVERITIES.get(AROUND_NAME.sub("", number_text.lower()))
+    if known is not None or scale is None or not NUMBER.fullmatch(number_text):
         return known
     low, medium, high, critical, greatest = SCALES[scale]
     number = float(number_text)

@@ -2,7 +2,6 @@
 
 They are imported here, while a plugin is built."""
 
-import gc
 import importlib
 import sys
 from typing import List
@@ -39,7 +38,3 @@ def load_lazy_parts() -> None:
         _zones.extend(zoneinfo.ZoneInfo(name) for name in sorted(zoneinfo.available_timezones()))
         if not _zones:
             raise ImportError("zoneinfo has no time zones: add `tzdata` to requirements.txt and install it")
-    # Everything that is loaded now is needed until the end. A garbage collection that looked at these objects would copy
-    # their pages.
-    gc.collect()
-    gc.freeze()

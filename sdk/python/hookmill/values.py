@@ -13,16 +13,19 @@ Key = Union[str, int]
 # The most items of a list that are read: many more than the host takes incidents.
 ITEMS_MAX = 10_000
 # Texts that stand for an absent value.
-ABSENT = (
+ABSENT = frozenset((
     "", "-", "--", "---", "n/a", "<na>", "null", "(null)", "none", "nil", "unknown", "undefined", "not available",
     "notavailable",
-)
+))
+ABSENT_CHARS_MAX = max(map(len, ABSENT))
 
 
 def present(text: Optional[str]) -> Optional[str]:
     """Returns a text without surrounding white space; None if it stands for an absent value."""
-    trimmed = (text or "").strip()
-    return None if trimmed.lower() in ABSENT else trimmed
+    if text is None:
+        return None
+    trimmed = text.strip()
+    return None if len(trimmed) <= ABSENT_CHARS_MAX and trimmed.lower() in ABSENT else trimmed
 
 
 def at(value: Any, *path: Key) -> Any:
@@ -35,6 +38,8 @@ def at(value: Any, *path: Key) -> Any:
             value = _unfolded(value)
         if isinstance(value, dict):
             value = value.get(key)
+        elif value is None:
+            return None
         elif isinstance(value, list) and isinstance(key, int):
             value = value[key] if key < len(value) else None
         else:
@@ -49,6 +54,10 @@ def text(value: Any, *path: Key) -> Optional[str]:
     Returns None for absent values: null, blank text, and the texts `-`, `N/A`, `none`, `null`, `unknown` and the like. An
     object is reported as a problem."""
     found = at(value, *path)
+    if isinstance(found, str):
+        return present(well_formed(found))
+    if found is None:
+        return None
     if isinstance(found, list) and found:
         found = found[0]
     if isinstance(found, bool):
@@ -89,6 +98,11 @@ def _first_items(found: List[Any]) -> List[Any]:
 def _unfolded(text: str) -> Any:
     """Returns what `unfold` returns, and keeps the last value, because mappers read many members of one object."""
     return unfold(text)
+
+
+def forget_unfolded() -> None:
+    """Forgets the last value of `_unfolded`."""
+    _unfolded.cache_clear()
 
 
 def _report_unless_absent(value: Any, expected: str) -> None:

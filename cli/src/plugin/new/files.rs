@@ -138,6 +138,7 @@ pub(super) const PYTHON: &[ProjectFile] = files![
     "sdk/hookmill/standard_library.py" "python/hookmill/standard_library.py"
     "sdk/hookmill/times.py" "python/hookmill/times.py"
     "sdk/hookmill/values.py" "python/hookmill/values.py"
+    "sdk/hookmill/warm_up.py" "python/hookmill/warm_up.py"
     "sdk/hookmill/techniques.txt" "python/hookmill/techniques.txt"
     "sdk/stubs/componentize_py_types.py" "python/stubs/componentize_py_types.py"
     "sdk/stubs/wit_world/__init__.py" "python/stubs/wit_world/__init__.py"
