@@ -97,6 +97,7 @@ mod digest;
 mod export;
 mod fault;
 mod fields;
+mod flat;
 mod incident;
 mod items;
 mod key;
