@@ -4,7 +4,7 @@
 mod alert;
 mod stream;
 
-use hookmill_sdk::{Description, Event, Fields, Incident, List, Mapper, MappingError, Outcome, Part, State, WithRest};
+use hookmill_sdk::{Description, Event, Fields, Incident, List, Mapper, MappingError, Outcome, Part, State};
 use serde::Deserialize;
 
 const EXPECTED: &str = "a CrowdStrike event with `metadata.eventType` and `event`, FDR's `event.ExternalApiType`, or an \
@@ -25,13 +25,6 @@ struct Payload<'a> {
     resources: List<Fields<'a>>,
 }
 
-/// The event once more, for what [`Fields`] do not hold, and for the members that are not read.
-#[derive(Deserialize)]
-struct Whole<'a> {
-    #[serde(borrow)]
-    event: Part<WithRest<'a, stream::Typed<'a>>>,
-}
-
 impl Mapper for CrowdStrike {
     fn describe() -> Description {
         hookmill_sdk::description!(
@@ -43,10 +36,9 @@ impl Mapper for CrowdStrike {
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
         let payload: Payload = event.json(EXPECTED)?;
-        let whole: Whole = event.json(EXPECTED)?;
-        match (payload.event.get(), whole.event.get()) {
-            (Some(found), Some(whole)) => stream::outcome(payload.metadata.get(), found, whole),
-            _ => alerts(event, &payload.resources),
+        match payload.event.get() {
+            Some(found) => stream::outcome(payload.metadata.get(), found),
+            None => alerts(event, &payload.resources),
         }
     }
 }
@@ -78,7 +70,8 @@ fn alerts(event: &Event, resources: &[Fields]) -> Result<Outcome, MappingError> 
 /// Adds observables. The texts in some fields are lists with separators.
 pub(crate) fn observe(incident: &mut Incident, fields: &Fields, roles: &Roles, separators: &[char]) {
     for (data_type, role, names) in roles {
-        for value in names.iter().flat_map(|name| fields.all(name)).flat_map(|text| text.split(separators)) {
+        let texts = names.iter().flat_map(|name| fields.all(name));
+        for value in texts.flat_map(|text| text.split(separators)) {
             match *data_type {
                 "user-account" => incident.observe_user(Some(value.trim()), role),
                 "mail" if !value.contains('@') => None,

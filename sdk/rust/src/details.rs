@@ -35,10 +35,12 @@ impl Incident {
     /// digits, remains text.
     pub fn detail(&mut self, name: &str, value: Option<&str>) {
         let Some(value) = value else { return };
-        match serde_json::from_str::<IgnoredAny>(value) {
-            Ok(_) => self.detail_json(name, &value),
-            Err(_) => self.details.push(Field { name: name.to_owned(), value: value.to_owned() }),
+        // Most texts show by their first byte that they are not JSON.
+        let is_word = value.starts_with(|sign: char| sign.is_ascii_alphabetic() && !"ntf".contains(sign));
+        if !is_word && serde_json::from_str::<IgnoredAny>(value).is_ok() {
+            return self.detail_json(name, &value);
         }
+        self.details.push(Field { name: name.to_owned(), value: value.to_owned() });
     }
 
     /// Adds a vendor's field of any type, as JSON. Values nested deeper than 64 levels become text.
@@ -74,22 +76,21 @@ impl Incident {
         kept.finish();
     }
 
+    /// Adds the members of an object of which nothing was read, like [`keep_unread`](Self::keep_unread), but with their
+    /// types: a list or an object is kept whole. Members of which an object was read by [`Fields::objects`] are read.
+    pub fn keep_members(&mut self, fields: &Fields) {
+        let mut kept = Kept::new(self);
+        fields.unread_members().for_each(|(name, json)| kept.add_member(name, json));
+        kept.not_kept += fields.left_out();
+        kept.finish();
+    }
+
     /// Adds the members of an object that the mapper's type does not declare, like [`keep_unread`](Self::keep_unread),
     /// without those that `is_read` names.
     pub fn keep_rest<T>(&mut self, object: &WithRest<T>, is_read: impl Fn(&str) -> bool) {
         let mut kept = Kept::new(self);
         for (name, value) in object.rest().filter(|(name, _)| !is_read(name)) {
-            let json = value.get();
-            match json.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
-                None if matches!(json, "null" | "[]" | "{}") => {}
-                None => kept.add(name, storable(json.to_owned())),
-                Some(text) if present(text).is_none() => {}
-                Some(text) if text.len() <= TEXT_BYTES_MAX => kept.add(name, storable(json.to_owned())),
-                Some(_) => {
-                    let text: String = serde_json::from_str(json).unwrap_or_default();
-                    kept.add(name, serde_json::to_string(truncated(&text)).unwrap_or_default());
-                }
-            }
+            kept.add_member(name, value.get());
         }
         kept.finish();
     }
@@ -129,6 +130,19 @@ struct Kept<'i> {
 impl<'i> Kept<'i> {
     fn new(incident: &'i mut Incident) -> Self {
         Self { incident, fields: 0, bytes: 0, bytes_max: BYTES_LEFT.get().min(UNREAD_BYTES_MAX), not_kept: 0 }
+    }
+
+    fn add_member(&mut self, name: &str, json: &str) {
+        match json.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
+            None if matches!(json, "null" | "[]" | "{}") => {}
+            None => self.add(name, storable(json.to_owned())),
+            Some(text) if present(text).is_none() => {}
+            Some(text) if text.len() <= TEXT_BYTES_MAX => self.add(name, storable(json.to_owned())),
+            Some(_) => {
+                let text: String = serde_json::from_str(json).unwrap_or_default();
+                self.add(name, serde_json::to_string(truncated(&text)).unwrap_or_default());
+            }
+        }
     }
 
     fn add(&mut self, name: &str, value: String) {

@@ -1,13 +1,12 @@
 //! A list in any form that vendors use.
 
+use crate::Fields;
 use crate::object::ByName;
 use crate::present::present;
 use crate::reading;
-use serde::de::value::{BorrowedStrDeserializer, MapAccessDeserializer};
-use serde::de::{Deserialize, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::value::RawValue;
-use std::fmt;
-use std::marker::PhantomData;
+use std::borrow::Cow;
 use std::ops::Deref;
 
 /// A list in any form that vendors use: an array, a single element without an array, `null` or empty text.
@@ -42,12 +41,24 @@ impl<'l, T> IntoIterator for &'l List<T> {
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        if !reading::is_lenient() {
-            return deserializer.deserialize_option(ListVisitor(PhantomData)).map(Self);
+        // As an option, because serde accepts missing fields only for options.
+        let Some(raw) = Option::<&'de RawValue>::deserialize(deserializer)? else { return Ok(Self::default()) };
+        if reading::is_lenient() {
+            return Ok(Self(lenient(raw)));
         }
-        let raw: Option<&'de RawValue> = Option::deserialize(deserializer)?;
-        Ok(Self(raw.map(lenient).unwrap_or_default()))
+        strict(raw.get()).map(Self).map_err(|error| D::Error::custom(reading::reason_of(&error)))
     }
+}
+
+fn strict<'de, T: Deserialize<'de>>(json: &'de str) -> Result<Vec<T>, serde_json::Error> {
+    if json.starts_with('[') {
+        let list: Vec<Option<ByName<T>>> = serde_json::from_str(json)?;
+        return Ok(list.into_iter().flatten().map(|element| element.0).collect());
+    }
+    if is_absent(json) {
+        return Ok(Vec::new());
+    }
+    serde_json::from_str(json).map(|ByName(element)| vec![element])
 }
 
 fn lenient<'de, T: Deserialize<'de>>(raw: &'de RawValue) -> Vec<T> {
@@ -61,73 +72,21 @@ fn lenient<'de, T: Deserialize<'de>>(raw: &'de RawValue) -> Vec<T> {
     }
     match serde_json::from_str::<Vec<Option<&'de RawValue>>>(raw.get()) {
         Ok(elements) => elements.into_iter().flatten().filter_map(reading::part).collect(),
-        Err(_) if serde_json::from_str(raw.get()).is_ok_and(|text: String| present(&text).is_none()) => Vec::new(),
+        Err(_) if is_absent(raw.get()) => Vec::new(),
         Err(_) => reading::part(raw).into_iter().collect(),
     }
 }
 
-struct ListVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
-    type Value = Vec<T>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        formatter.write_str("an array or one of its elements")
+impl<'a> Fields<'a> {
+    /// Returns the objects at `path`, alone or in lists, each with fields and marks of its own.
+    pub fn objects(&self, path: &str) -> Vec<Fields<'a>> {
+        self.json_of(path).filter_map(reading::json::<List<Fields>>).flat_map(|list| list.0).collect()
     }
+}
 
-    fn visit_none<E>(self) -> Result<Self::Value, E> {
-        Ok(Vec::new())
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
-        let mut list = Vec::new();
-        while let Some(element) = elements.next_element::<Option<ByName<T>>>()? {
-            list.extend(element.map(|element| element.0));
-        }
-        Ok(list)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Self::Value, A::Error> {
-        Ok(vec![T::deserialize(MapAccessDeserializer::new(entries))?])
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Vec::new())
-    }
-
-    fn visit_borrowed_str<E: serde::de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
-        match present(text) {
-            Some(text) => Ok(vec![T::deserialize(BorrowedStrDeserializer::new(text))?]),
-            None => Ok(Vec::new()),
-        }
-    }
-
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
-        match present(text) {
-            Some(text) => Ok(vec![T::deserialize(text.into_deserializer())?]),
-            None => Ok(Vec::new()),
-        }
-    }
-
-    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<Self::Value, E> {
-        Ok(vec![T::deserialize(value.into_deserializer())?])
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Self::Value, E> {
-        Ok(vec![T::deserialize(value.into_deserializer())?])
-    }
-
-    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Self::Value, E> {
-        Ok(vec![T::deserialize(value.into_deserializer())?])
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Self::Value, E> {
-        Ok(vec![T::deserialize(value.into_deserializer())?])
-    }
+/// Returns whether a value is a text that stands for an absent value.
+fn is_absent(json: &str) -> bool {
+    json.starts_with('"') && serde_json::from_str(json).is_ok_and(|text: Cow<str>| present(&text).is_none())
 }
 
 #[cfg(test)]
@@ -149,5 +108,23 @@ mod tests {
         let objects: List<Fields> = serde_json::from_str(r#"{"a": 1}"#).unwrap();
         assert_eq!(objects[0].first(&["a"]), Some("1"));
         assert!(serde_json::from_str::<List<Fields>>(r#"["a"]"#).is_err());
+    }
+
+    #[test]
+    fn objects_have_fields_of_their_own() {
+        let fields: Fields = serde_json::from_str(
+            r#"{"a": [{"b": 1, "c": {"d": [2]}}, {"b": 3}], "e": {"b": 4}, "f": [], "g": "[{\"b\": 5}]", "h": 7}"#,
+        )
+        .unwrap();
+        let of = |path: &str| -> Vec<String> {
+            fields.objects(path).iter().filter_map(|object| object.first(&["b", "d"]).map(str::to_owned)).collect()
+        };
+        assert_eq!(
+            (of("a"), of("a.c"), of("e"), of("f"), of("none")),
+            (vec!["1".into(), "3".into()], vec!["2".into()], vec!["4".into()], vec![], vec![])
+        );
+        assert_eq!(fields.unread().count(), 6);
+        let members: Vec<(&str, &str)> = fields.unread_members().collect();
+        assert_eq!(members, [("g", r#""[{\"b\": 5}]""#), ("h", "7")]);
     }
 }

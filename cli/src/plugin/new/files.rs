@@ -45,6 +45,7 @@ pub(super) const RUST: &[ProjectFile] = files![
     "sdk/src/export.rs" "rust/src/export.rs"
     "sdk/src/fault.rs" "rust/src/fault.rs"
     "sdk/src/fields.rs" "rust/src/fields.rs"
+    "sdk/src/flat.rs" "rust/src/flat.rs"
     "sdk/src/incident.rs" "rust/src/incident.rs"
     "sdk/src/items.rs" "rust/src/items.rs"
     "sdk/src/key.rs" "rust/src/key.rs"
