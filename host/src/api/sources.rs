@@ -19,6 +19,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use find::find;
+use hookmill_signatures::has_secret_in_url;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
