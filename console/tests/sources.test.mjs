@@ -296,6 +296,49 @@ test("what was typed for a new source stays while vendors are compared", async (
   assertClean(page);
 });
 
+// Moves the focus forward to the control with a name.
+async function tabTo(page, name) {
+  const focused = () => page.evaluate(() => [document.activeElement.labels?.[0], document.activeElement].map((one) => one?.textContent ?? ""));
+  for (let presses = 0; presses < 50; presses += 1) {
+    await page.keyboard.press("Tab");
+    if ((await focused()).some((text) => text.trim().startsWith(name))) return;
+  }
+  assert.fail(`the keyboard does not reach ${name}`);
+}
+
+test("a source is added and removed by keyboard alone", async () => {
+  const page = await signedIn(fresh);
+  await page.getByRole("heading", { name: "Events" }).waitFor();
+  await page.keyboard.press("s");
+  await page.getByRole("link", { name: /^Add / }).waitFor();
+  await tabTo(page, "Add ");
+  await page.keyboard.press("Enter");
+  await page.getByRole("combobox", { name: "Vendor" }).waitFor();
+  await tabTo(page, "Vendor");
+  await page.keyboard.type("CrowdStrike");
+  await page.getByRole("heading", { name: "CrowdStrike Falcon" }).waitFor();
+  await tabTo(page, "Name, which is a part of the URL");
+  await page.keyboard.press("Control+a");
+  await page.keyboard.type("by-keyboard");
+  await page.keyboard.press("Enter");
+  await page.getByText("The secret is shown only now.").waitFor();
+  await tabTo(page, "I have the secret");
+  await page.keyboard.press("Space");
+  await page.keyboard.press("s");
+  const source = page.getByRole("link", { name: "by-keyboard", exact: true });
+  await source.waitFor();
+  await tabTo(page, "by-keyboard");
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: "Remove…" }).waitFor();
+  await tabTo(page, "Remove…");
+  await page.keyboard.press("Enter");
+  await tabTo(page, "Remove");
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Sources" }).waitFor();
+  await source.waitFor({ state: "detached" });
+  assertClean(page);
+});
+
 test("what was typed for a new source is not left without a question", async () => {
   const page = await signedIn(fresh);
   await page.goto(`${fresh.url}/console/sources/new?vendor=crowdstrike`);
