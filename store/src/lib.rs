@@ -27,7 +27,7 @@ mod store;
 mod topics;
 
 pub use error::StoreError;
-pub use leases::{Lease, LeaseName, Leases};
+pub use leases::{Grant, Lease, LeaseName, Leases};
 pub use options::{Dedup, OnCommit, Policy};
 pub use rows::{
     ASKED_TO_WAIT, Attempt, AttemptRow, Attempted, BoundedCount, CopyProgress, CountFilter, CountKind, CountSeries,

@@ -21,13 +21,13 @@ pub use tokens::{Tokens, credential_digest};
 
 use crate::clock::WriteClock;
 use crate::error::StoreError;
-use crate::leases::{Lease, LeaseName, Leases, LocalLeases};
-use crate::ledger::PlainWrites;
+use crate::leases::{Grant, Lease, LeaseName, Leases, LocalLeases};
+use crate::ledger::{PlainWrites, Tx};
 use crate::options::{Dedup, OnCommit, Policy, WriterShared};
 use crate::private_files::{private_file, private_folder};
 use crate::reads::Reads;
 use crate::rows::Outbound;
-use crate::sqlite::{Opened, Sqlite, in_use};
+use crate::sqlite::{Opened, Sqlite, Transaction, in_use};
 use crate::topics::Topics;
 use anyhow::{Result, bail};
 use arc_swap::ArcSwap;
@@ -125,6 +125,23 @@ impl Store {
     /// Returns an error if it does not.
     pub async fn probe(&self) -> Result<(), StoreError> {
         self.database.write(|ledger| ledger.rows.touch()).await
+    }
+
+    /// Writes a result of work under a lease.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::LeaseLost`] if the lease was granted again since.
+    async fn write_under<A: Send + 'static>(
+        &self,
+        under: &Grant,
+        mut run: impl FnMut(&mut Transaction) -> Result<A> + Send + 'static,
+    ) -> Result<A, StoreError> {
+        let grant = under.clone();
+        let fenced = move |ledger: &mut Transaction| match ledger.rows.is_newest_grant(&grant)? {
+            true => run(ledger).map(Some),
+            false => Ok(None),
+        };
+        self.database.write(fenced).await?.ok_or(StoreError::LeaseLost)
     }
 
     /// Waits until the thread that writes has answered, also if it answers that it cannot write. Nothing is written.
