@@ -18,6 +18,8 @@ mod mark;
 #[cfg(test)]
 mod model;
 mod options;
+#[allow(dead_code, reason = "the store does not use it yet")]
+mod postgres;
 pub mod private_files;
 mod reads;
 mod rows;
