@@ -11,6 +11,7 @@
 //! This crate must not know about HTTP, plugins or the configuration file.
 
 mod clock;
+mod database;
 mod error;
 mod leases;
 mod ledger;
@@ -27,6 +28,9 @@ mod search_words;
 mod sqlite;
 mod store;
 mod topics;
+mod write_queue;
+mod writer_health;
+mod writer_shared;
 
 pub use error::StoreError;
 pub use leases::{Lease, LeaseName, Leases};
