@@ -11,6 +11,7 @@
 //! This crate must not know about HTTP, plugins or the configuration file.
 
 mod clock;
+mod columns;
 mod error;
 mod leases;
 mod ledger;
@@ -18,9 +19,11 @@ mod mark;
 #[cfg(test)]
 mod model;
 mod options;
+mod pages;
 pub mod private_files;
 mod reads;
 mod rows;
+mod search_values;
 mod search_words;
 mod sqlite;
 mod store;
