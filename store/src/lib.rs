@@ -20,6 +20,8 @@ mod mark;
 mod model;
 mod options;
 mod pages;
+#[allow(dead_code, reason = "the store does not use it yet")]
+mod postgres;
 pub mod private_files;
 mod reads;
 mod rows;

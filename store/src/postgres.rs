@@ -1,0 +1,13 @@
+//! The store in PostgreSQL, which many hosts share.
+//!
+//! Writes of all hosts are serial, as in SQLite: each group of writes is one transaction, whose first statement locks the
+//! row of the table `head`. Reads have a pool of connections. Nothing outside this folder names SQL of PostgreSQL.
+
+mod columns;
+mod connection;
+mod migration;
+#[cfg(test)]
+mod test_database;
+mod tls;
+
+pub(crate) use connection::Address;

@@ -1,0 +1,27 @@
+//! Databases for tests.
+
+use super::Address;
+use super::migration::migrate;
+use deadpool_postgres::Pool;
+use rustls::{ClientConfig, RootCertStore};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Returns the address of a new, empty database.
+pub(super) fn address() -> Address {
+    Address::parse(&hookmill_test_postgres::new_database(), tls()).unwrap()
+}
+
+/// Returns connections to a new database with the newest schema.
+pub(super) async fn pool() -> Pool {
+    let address = address();
+    migrate(&mut address.connect().await.unwrap().0).await.unwrap();
+    address.pool(Duration::from_secs(10)).unwrap()
+}
+
+/// Returns TLS that trusts no certificate.
+pub(super) fn tls() -> Arc<ClientConfig> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    Arc::new(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+}
