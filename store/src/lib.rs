@@ -11,6 +11,7 @@
 //! This crate must not know about HTTP, plugins or the configuration file.
 
 mod clock;
+mod columns;
 mod database;
 mod error;
 mod leases;
@@ -19,11 +20,13 @@ mod mark;
 #[cfg(test)]
 mod model;
 mod options;
+mod pages;
 #[allow(dead_code, reason = "the store does not use it yet")]
 mod postgres;
 pub mod private_files;
 mod reads;
 mod rows;
+mod search_values;
 mod search_words;
 mod sqlite;
 mod store;
