@@ -11,6 +11,8 @@
 //! This crate must not know about HTTP, plugins or the configuration file.
 
 mod clock;
+mod columns;
+mod database;
 mod error;
 mod leases;
 mod ledger;
@@ -18,15 +20,20 @@ mod mark;
 #[cfg(test)]
 mod model;
 mod options;
+mod pages;
 #[allow(dead_code, reason = "the store does not use it yet")]
 mod postgres;
 pub mod private_files;
 mod reads;
 mod rows;
+mod search_values;
 mod search_words;
 mod sqlite;
 mod store;
 mod topics;
+mod write_queue;
+mod writer_health;
+mod writer_shared;
 
 pub use error::StoreError;
 pub use leases::{Grant, Lease, LeaseName, Leases};

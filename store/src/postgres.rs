@@ -9,8 +9,18 @@ mod hosts;
 mod lease_share;
 mod leases;
 mod migration;
+mod readers;
+mod reads;
 #[cfg(test)]
 mod test_database;
 mod tls;
 
 pub(crate) use connection::Address;
+
+use readers::Readers;
+
+/// The database, for reads.
+#[derive(Debug)]
+pub(crate) struct Postgres {
+    pub readers: Readers,
+}

@@ -36,8 +36,9 @@ pub use incident::{
     SharedObservable,
 };
 pub use operator_action::OperatorAction;
-pub(crate) use order::Directed;
+pub(crate) use order::{Class, Directed, Place};
 pub use order::{Order, Position, SortKey, SortValue, Sorting};
+pub(crate) use page::ALL_COUNTED_MAX;
 pub use page::{BoundedCount, Listed, Page, Unreadable};
 pub use quarantine::{QuarantineCause, QuarantineGroup};
 pub use report::{FieldChange, PayloadDifference, PayloadDifferences, ProofReport};

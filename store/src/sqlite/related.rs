@@ -1,9 +1,10 @@
 //! Incidents that share observables, and the number of incidents that have each.
 
 use super::incidents;
-use super::pages::{Filling, listed};
-use super::postings::{Kind, stored};
+use super::pages::listed;
+use crate::pages::Filling;
 use crate::rows::{IncidentKey, Listed, RelatedIncident, SharedObservable};
+use crate::search_values::{Kind, stored};
 use anyhow::Result;
 use hookmill_incident::Observable;
 use hookmill_incident::id::row_key;

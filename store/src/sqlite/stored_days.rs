@@ -1,6 +1,8 @@
 //! The table `stored_days`: how many rows of which day there are, so that nobody has to count them.
 
-use super::columns::{Word, columns};
+use super::columns::read;
+use crate::columns::Columns;
+use crate::columns::stored_days::{DayColumns, kinds};
 use crate::rows::{KindUse, RowCount, StoredKind};
 use anyhow::Result;
 use hookmill_incident::id::row_key_ms;
@@ -8,15 +10,6 @@ use rusqlite::{Connection, params};
 use std::collections::BTreeMap;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
-
-columns! {
-    DayColumns {
-        kind: Word<StoredKind>,
-        day: i64,
-        rows: i64,
-        bytes: i64,
-    }
-}
 
 /// The rows that a transaction added and removed, before they are written.
 #[derive(Clone, Default)]
@@ -57,12 +50,8 @@ pub(super) fn rows(connection: &Connection, kind: StoredKind) -> Result<usize> {
 }
 
 /// Returns the rows of each kind by day.
-pub(super) fn read(connection: &Connection) -> Result<BTreeMap<StoredKind, KindUse>> {
-    let mut kinds: BTreeMap<_, _> = StoredKind::ALL.iter().map(|kind| (*kind, KindUse::default())).collect();
+pub(super) fn by_kind(connection: &Connection) -> Result<BTreeMap<StoredKind, KindUse>> {
     let mut query = connection.prepare_cached(&format!("SELECT {} FROM stored_days", DayColumns::LIST))?;
-    for row in query.query_map([], DayColumns::read)? {
-        let DayColumns { kind: Word(kind), day, rows, bytes } = row?;
-        kinds.entry(kind).or_default().days.insert(day, RowCount { rows, bytes });
-    }
-    Ok(kinds)
+    let days = query.query_map([], read)?.collect::<Result<Vec<_>, _>>()?;
+    Ok(kinds(days))
 }

@@ -3,10 +3,9 @@
 use super::Store;
 use crate::error::StoreError;
 use crate::leases::Grant;
-use crate::ledger::PlainWrites;
+use crate::ledger::Writes;
 use crate::reads::Reads;
 use crate::rows::{CountFilter, CountSeries, PrunePosition, Pruned, StorageUse, StoredKind};
-use crate::sqlite::Transaction;
 use anyhow::Result;
 use hookmill_incident::id::row_key_at;
 use hookmill_notify::Trigger;
@@ -50,9 +49,9 @@ impl Store {
     pub(super) async fn timed<A: Send + 'static>(
         &self,
         under: &Grant,
-        mut run: impl FnMut(&mut Transaction) -> Result<A> + Send + 'static,
+        mut run: impl FnMut(&mut Writes) -> Result<A> + Send + 'static,
     ) -> Result<Timed<A>, StoreError> {
-        let timed = move |ledger: &mut Transaction| {
+        let timed = move |ledger: &mut Writes| {
             let started = Instant::now();
             run(ledger).map(|answer| Timed { answer, took: started.elapsed() })
         };

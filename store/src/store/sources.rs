@@ -3,10 +3,9 @@
 use super::Store;
 use crate::error::StoreError;
 use crate::leases::Grant;
-use crate::ledger::PlainWrites;
+use crate::ledger::Writes;
 use crate::reads::Reads;
 use crate::rows::{SourceRow, Tally};
-use crate::sqlite::Transaction;
 use anyhow::Result;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -50,7 +49,7 @@ impl Store {
     /// # Errors
     /// Returns an error if they cannot be written.
     pub async fn put_tallies(&self, tallies: Vec<(Arc<str>, Tally)>) -> Result<(), StoreError> {
-        let put = move |ledger: &mut Transaction| {
+        let put = move |ledger: &mut Writes| {
             for (source, tally) in &tallies {
                 let refused = tally.refused.saturating_sub(ledger.rows.refused(source)?);
                 ledger.count_refused(source, refused);

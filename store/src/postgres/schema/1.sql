@@ -1,5 +1,6 @@
 -- The key of a row is the first 63 bits of its id (see id.rs). Integers are `bigint`, texts are compared by their bytes,
--- and JSON is `text`, because records are shown as they were written. Texts have no zero byte: see `Text` in columns.rs.
+-- and JSON is `text`, because records are shown as they were written. Texts have no zero byte: see `stored_text` in
+-- columns.rs.
 
 -- One row. Each group of writes of any host begins with `SELECT … FOR UPDATE` of it, so that all groups are serial. The
 -- counters grow with each group that changed their topic.
@@ -75,10 +76,9 @@ CREATE TABLE events (
     log text COLLATE "C"                    -- JSON
 );
 
-CREATE INDEX events_queued ON events (key) WHERE status = 'queued';
-CREATE INDEX events_quarantined ON events (key) WHERE status = 'quarantined';
-CREATE INDEX events_class ON events (status, source, key);
-CREATE INDEX events_code ON events (code, status, source, key) WHERE code IS NOT NULL;
+CREATE INDEX events_status ON events (status, key);
+CREATE INDEX events_source ON events (source, key);
+CREATE INDEX events_code ON events (code, key) WHERE code IS NOT NULL;
 
 -- The keys by which repeats are recognised. `at` is the signed time in milliseconds, or the end of the window into
 -- which the event falls. `digest` is the digest of the body, or of the body and the sender's delivery id.
@@ -93,7 +93,7 @@ CREATE TABLE repeats (
 
 -- `record` is the present state. Counts that change without an audit entry have columns of their own.
 CREATE TABLE incidents (
-    key bigint PRIMARY KEY,
+    key bigint NOT NULL,
     id bytea NOT NULL,
     number bigint NOT NULL UNIQUE,
     source text COLLATE "C" NOT NULL,
@@ -108,15 +108,17 @@ CREATE TABLE incidents (
     event_ids bytea NOT NULL,               -- 16 bytes each, the newest last
     newest_audit bigint NOT NULL,
     deleted boolean NOT NULL,
-    record text COLLATE "C" NOT NULL        -- JSON
+    record text COLLATE "C" NOT NULL,       -- JSON
+    -- Lists in the order of creation are read from the index alone, as far as they do without the record.
+    PRIMARY KEY (key) INCLUDE (deleted, status, severity, source, created_at, updated_at)
 );
 
 CREATE INDEX incidents_ref ON incidents (source, source_ref, key);
 CREATE INDEX incidents_ended ON incidents (newest_audit)
     WHERE deleted OR status IN ('resolved', 'false_positive', 'closed');
 CREATE INDEX incidents_class ON incidents (status, severity, source, key) WHERE NOT deleted;
-CREATE INDEX incidents_updated ON incidents (status, severity, source, updated_at, key) WHERE NOT deleted;
-CREATE INDEX incidents_changed ON incidents (updated_at) WHERE NOT deleted AND updated_at > created_at;
+CREATE INDEX incidents_updated ON incidents (updated_at, key) INCLUDE (status, severity, source, created_at)
+    WHERE NOT deleted;
 CREATE INDEX incidents_ahead ON incidents (key, created_at) WHERE (key >> 15) - created_at / 1000000 > 1000;
 
 -- The events of incidents that are no longer among the newest ones in `incidents.event_ids`.
@@ -159,6 +161,7 @@ CREATE TABLE audit (
     at bigint NOT NULL,
     request_id text COLLATE "C" NOT NULL,
     details text COLLATE "C",
+    object text COLLATE "C",                -- of entries that an earlier version wrote into another database
     difference text COLLATE "C",
     moved text COLLATE "C",
     next bigint
