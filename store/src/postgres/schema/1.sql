@@ -40,7 +40,7 @@ CREATE TABLE hosts (
     version text COLLATE "C" NOT NULL,
     started_at timestamptz NOT NULL DEFAULT now(),
     seen_at timestamptz NOT NULL DEFAULT now(),
-    waiting text COLLATE "C"[] NOT NULL DEFAULT '{}'  -- the leases of others that it would take
+    waiting text[] NOT NULL DEFAULT '{}'   -- the leases of others that it would take
 );
 
 -- The leases. `host` is null while a lease is free; its epoch stays, and grows with each grant.
