@@ -15,7 +15,7 @@ mod reads;
 mod test_database;
 mod tls;
 
-pub(crate) use connection::Address;
+pub use connection::Address;
 
 use readers::Readers;
 
