@@ -36,7 +36,7 @@ mod writer_health;
 mod writer_shared;
 
 pub use error::StoreError;
-pub use leases::{Lease, LeaseName, Leases};
+pub use leases::{Grant, Lease, LeaseName, Leases};
 pub use options::{Dedup, OnCommit, Policy};
 pub use rows::{
     ASKED_TO_WAIT, Attempt, AttemptRow, Attempted, BoundedCount, CopyProgress, CountFilter, CountKind, CountSeries,

@@ -22,7 +22,8 @@ pub use tokens::{Tokens, credential_digest};
 use crate::clock::WriteClock;
 use crate::database::{Database, Kind};
 use crate::error::StoreError;
-use crate::leases::{Lease, LeaseName, Leases, LocalLeases};
+use crate::leases::{Grant, Lease, LeaseName, Leases, LocalLeases};
+use crate::ledger::Writes;
 use crate::options::{Dedup, OnCommit, Policy};
 use crate::private_files::{private_file, private_folder};
 use crate::reads::Reads;
@@ -127,6 +128,23 @@ impl Store {
     /// Returns an error if it does not.
     pub async fn probe(&self) -> Result<(), StoreError> {
         self.database.write(|ledger| ledger.rows.touch()).await
+    }
+
+    /// Writes a result of work under a lease.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::LeaseLost`] if the lease was granted again since.
+    async fn write_under<A: Send + 'static>(
+        &self,
+        under: &Grant,
+        mut run: impl FnMut(&mut Writes) -> Result<A> + Send + 'static,
+    ) -> Result<A, StoreError> {
+        let grant = under.clone();
+        let fenced = move |ledger: &mut Writes| match ledger.rows.is_newest_grant(&grant)? {
+            true => run(ledger).map(Some),
+            false => Ok(None),
+        };
+        self.database.write(fenced).await?.ok_or(StoreError::LeaseLost)
     }
 
     /// Waits until the thread that writes has answered, also if it answers that it cannot write. Nothing is written.

@@ -2,6 +2,7 @@
 
 use super::Store;
 use crate::error::StoreError;
+use crate::leases::Grant;
 use crate::ledger::Writes;
 use crate::reads::Reads;
 use crate::rows::{SourceRow, Tally};
@@ -66,11 +67,17 @@ impl Store {
     /// Records that a source is silent and queues the notifications about that, or records that it sends again.
     ///
     /// # Errors
-    /// Returns an error if that cannot be written.
-    pub async fn set_silent(&self, source: &str, is_silent: bool, message: Value) -> Result<(), StoreError> {
+    /// Returns an error if that cannot be written, or the lease was granted again.
+    pub async fn set_silent(
+        &self,
+        under: &Grant,
+        source: &str,
+        is_silent: bool,
+        message: Value,
+    ) -> Result<(), StoreError> {
         let name = source.to_owned();
         let since = is_silent.then(|| self.clock.now_ms());
-        self.database.write(move |ledger| ledger.set_silent(&name, since, &message)).await?;
+        self.write_under(under, move |ledger| ledger.set_silent(&name, since, &message)).await?;
         self.silent.rcu(|silent| {
             let mut silent = BTreeMap::clone(silent);
             match since {
