@@ -25,6 +25,7 @@ mod pages;
 mod postgres;
 pub mod private_files;
 mod reads;
+mod related;
 mod rows;
 mod search_values;
 mod search_words;

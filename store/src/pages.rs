@@ -1,6 +1,8 @@
 //! Pages of rows, bounded by their number and by their size.
 
-use crate::rows::Page;
+use crate::rows::{Listed, Page, Unreadable};
+use anyhow::Result;
+use uuid::Uuid;
 
 /// A page ends with the row that reaches this size, so that a thousand large incidents are not in memory at once.
 pub(crate) const PAGE_BYTES: usize = 8 * 1024 * 1024;
@@ -44,4 +46,9 @@ impl<T, P> Filling<T, P> {
     pub fn finish(self) -> Page<T, P> {
         self.page
     }
+}
+
+/// Returns a row, or why it is unreadable, from the result of reading its values.
+pub(crate) fn readable<T>(id: Uuid, read: Result<T>) -> Listed<T> {
+    read.map_err(|error| Unreadable { id, error: format!("{error:#}") })
 }

@@ -1,7 +1,8 @@
 //! Rows of pages.
 
 use super::conditions::is_of_database;
-use crate::rows::{Listed, Unreadable};
+use crate::pages::readable;
+use crate::rows::Listed;
 use anyhow::Result;
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
@@ -10,9 +11,8 @@ use uuid::Uuid;
 /// Returns a row, or why it is unreadable, from the result of reading it. An error of the database is not one of the row.
 pub(super) fn listed<T>(id: Uuid, read: Result<T, impl Into<anyhow::Error>>) -> Result<Listed<T>> {
     match read.map_err(Into::into) {
-        Ok(row) => Ok(Ok(row)),
         Err(error) if is_of_database(&error) => Err(error),
-        Err(error) => Ok(Err(Unreadable { id, error: format!("{error:#}") })),
+        read => Ok(readable(id, read)),
     }
 }
 
