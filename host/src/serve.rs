@@ -41,7 +41,7 @@ use hookmill_incident::Clock;
 use hookmill_listen::{Bounds, Descriptors, Listener, LiveTls, PassedSockets};
 use hookmill_sandbox::{CompilerProgram, FILE_BYTES_MAX, Sandbox};
 use hookmill_store::private_files::refuse_writable_by_others;
-use hookmill_store::{Policy, Store, credential_digest};
+use hookmill_store::{HostIdentity, Policy, Store, credential_digest};
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -88,6 +88,7 @@ pub async fn start(
     let started =
         settings.traces.as_ref().map(|traces| Traces::start(traces, clock.clone(), metrics.clone())).transpose()?;
     let (traces, exporter) = started.map_or_else(Default::default, |(traces, exporter)| (traces, Some(exporter)));
+    let (identity, started_at) = (identity()?, clock.now());
     let store = Arc::new(open_store(&settings, &metrics, clock)?);
     let loaded = Arc::new(Loaded::default());
     let sandbox =
@@ -129,6 +130,8 @@ pub async fn start(
         listing: ArcSwap::from_pointee(listing),
         reload,
         edge: edge(&settings, admin_token)?,
+        identity,
+        started_at,
         store,
         sources,
         metrics,
@@ -199,6 +202,15 @@ impl Capacity {
         let stream_readers = readers.min(admin / 2).max(1);
         Self { bounds: bounds(connections), admin_bounds: bounds(admin), stream_readers }
     }
+}
+
+/// Returns a new identity for this process.
+fn identity() -> Result<HostIdentity> {
+    let mut id = [0; 16];
+    getrandom::fill(&mut id)?;
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = Some(name.trim()).filter(|name| !name.is_empty()).unwrap_or("host").to_owned();
+    Ok(HostIdentity { id: hex::encode(id), name, version: env!("CARGO_PKG_VERSION").to_owned() })
 }
 
 fn open_store(settings: &Settings, metrics: &Arc<Metrics>, clock: Clock) -> Result<Store> {

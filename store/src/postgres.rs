@@ -9,6 +9,7 @@ mod hosts;
 mod lease_share;
 mod leases;
 mod migration;
+mod query;
 mod readers;
 mod reads;
 #[cfg(test)]
