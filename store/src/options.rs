@@ -1,5 +1,8 @@
 //! The options with which the host opens the store.
 
+use rustls::ClientConfig;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The rules by which repeats are recognised and incidents are reopened.
@@ -22,3 +25,20 @@ pub struct Dedup {
 
 /// A function that is called after each commit with the number of writes in it and its duration.
 pub type OnCommit = Box<dyn Fn(usize, Duration) + Send>;
+
+/// A database that many hosts share.
+#[derive(Clone)]
+pub struct SharedDatabase {
+    /// The URL, `postgres://…`, which may have a password.
+    pub url: String,
+    /// How certificates are verified if the URL has `sslmode=require`.
+    pub tls: Arc<ClientConfig>,
+    /// The name under which this host is listed.
+    pub host_name: String,
+}
+
+impl fmt::Debug for SharedDatabase {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.debug_struct("SharedDatabase").field("host_name", &self.host_name).finish_non_exhaustive()
+    }
+}

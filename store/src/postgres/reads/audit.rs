@@ -1,9 +1,7 @@
 //! Reads of the table `audit`.
 
 use super::incidents;
-use crate::columns::audit::{
-    EntryColumns, ObjectColumns, RESTORED_TOGETHER, next_entry, restored, shown,
-};
+use crate::columns::audit::{EntryColumns, ObjectColumns, RESTORED_TOGETHER, next_entry, restored, shown};
 use crate::columns::incidents::IncidentColumns;
 use crate::columns::{Columns, Id, Json, value};
 use crate::pages::{Filling, readable};
@@ -44,7 +42,8 @@ struct Parts {
 impl Parts {
     async fn read(client: &impl GenericClient, keys: &[i64]) -> Result<Self> {
         let list = EntryColumns::LIST;
-        let sql = format!("SELECT {list}, a.key FROM audit a JOIN incidents i ON i.key = incident WHERE a.key = ANY($1)");
+        let sql =
+            format!("SELECT {list}, a.key FROM audit a JOIN incidents i ON i.key = incident WHERE a.key = ANY($1)");
         let rows = raw_rows(client, &sql, &[keys.to_vec().into()]).await?;
         let entry = |row| Ok((value(row, EntryColumns::COUNT, "key")?, EntryColumns::read(row)));
         let entries = rows.iter().map(entry).collect::<Result<_>>()?;

@@ -8,8 +8,8 @@ use crate::columns::{Columns, value};
 use crate::pages::Filling;
 use crate::postgres::query::{Conditions, Value, cell, column, raw_rows, row, rows};
 use crate::rows::{
-    AttemptRow, DeadLetters, DeliveryFilter, DeliveryRow, DueDeliveries, DueDelivery, EventRow, Message, Page, QueueCounts,
-    QueuePosition, StoredDelivery,
+    AttemptRow, DeadLetters, DeliveryFilter, DeliveryRow, DueDeliveries, DueDelivery, EventRow, Message, Page,
+    QueueCounts, QueuePosition, StoredDelivery,
 };
 use anyhow::{Context, Result, bail};
 use hookmill_incident::id::{row_key, row_key_at, row_key_ms};

@@ -58,8 +58,11 @@ async fn places(
     let rows = raw_rows(client, &sql, &conditions.values).await?;
     let place = |row| {
         let (key, updated_at) = (value(row, 0, "key")?, value(row, 4, "updated_at")?);
-        let class =
-            Class { status: value(row, 1, "status")?, severity: value(row, 2, "severity")?, source: value(row, 3, "source")? };
+        let class = Class {
+            status: value(row, 1, "status")?,
+            severity: value(row, 2, "severity")?,
+            source: value(row, 3, "source")?,
+        };
         Ok((key, class.position(order, (updated_at, key))))
     };
     rows.iter().map(place).collect()
