@@ -3,10 +3,10 @@
 use crate::host::Host;
 use crate::loaded::Loaded;
 use crate::service_manager;
-use crate::tasks::{paced, pause};
+use crate::tasks::{lease, paced, pause};
 use anyhow::Result;
 use hookmill_incident::STEADY_FOR;
-use hookmill_store::{LeaseName, Leases, Store};
+use hookmill_store::{LeaseName, Store};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -30,19 +30,22 @@ const CLOCK_STEP_MS: i64 = 1000;
 /// Forgets the signatures and digests that are too old to recognise repeats, until the host stops.
 pub async fn purge_repeats(store: Arc<Store>, mut stopped: watch::Receiver<bool>) {
     while pause(PURGE_REPEATS_EVERY, &mut stopped).await {
-        let lease = store.acquire(LeaseName::Purge).await;
-        while !*stopped.borrow() && lease.is_held() && matches!(paced(store.purge_repeats()).await, Ok(true)) {}
+        let Some(lease) = lease(&store, LeaseName::Purge, &mut stopped).await else { return };
+        while !*stopped.borrow()
+            && lease.goes_on()
+            && matches!(paced(store.purge_repeats(lease.grant())).await, Ok(true))
+        {}
     }
 }
 
 /// Removes deliveries that finished longer ago than `retention`, until the host stops.
 pub async fn purge_delivered(store: Arc<Store>, retention: Duration, mut stopped: watch::Receiver<bool>) {
     while pause(PURGE_DELIVERED_EVERY, &mut stopped).await {
-        let lease = store.acquire(LeaseName::Purge).await;
+        let Some(lease) = lease(&store, LeaseName::Purge, &mut stopped).await else { return };
         let Some(before) = store.aged_key(retention) else { continue };
         let mut after = 0;
-        while !*stopped.borrow() && lease.is_held() {
-            match store.purge_delivered(after, before).await {
+        while !*stopped.borrow() && lease.goes_on() {
+            match store.purge_delivered(lease.grant(), after, before).await {
                 Ok(Some(last)) => after = last,
                 Ok(None) => break,
                 Err(error) => {

@@ -4,9 +4,10 @@
 use crate::release::plugin_dir::PluginRefusal;
 use crate::source::Source;
 use crate::sources::Sources;
+use crate::tasks::{lease, pause};
 use hookmill_notify::Trigger;
 use hookmill_sandbox::FILE_BYTES_MAX;
-use hookmill_store::{LeaseName, Leases, Store};
+use hookmill_store::{Grant, LeaseName, Store};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -32,21 +33,20 @@ impl Notices {
 
     /// Checks for silent sources until `stopped` is set.
     pub async fn run(self: Arc<Self>, mut stopped: watch::Receiver<bool>) {
-        let lease = self.store.acquire(LeaseName::Silence).await;
         let started_at = self.store.clock().now_ms();
-        let stopped = stopped.wait_for(|stopped| *stopped);
-        tokio::pin!(stopped);
-        while tokio::time::timeout(POLL_INTERVAL, &mut stopped).await.is_err() && lease.is_held() {
-            for source in self.sources.all().values() {
-                if let Some(limit) = source.settings.silent_after {
-                    self.check(source, limit, started_at).await;
+        while let Some(lease) = lease(&self.store, LeaseName::Silence, &mut stopped).await {
+            while pause(POLL_INTERVAL, &mut stopped).await && lease.goes_on() {
+                for source in self.sources.all().values() {
+                    if let Some(limit) = source.settings.silent_after {
+                        self.check(lease.grant(), source, limit, started_at).await;
+                    }
                 }
             }
         }
     }
 
     /// Checks one source. Silence counts from the start of the host, because earlier requests may have been missed.
-    async fn check(&self, source: &Source, limit: Duration, started_at: i64) {
+    async fn check(&self, under: &Grant, source: &Source, limit: Duration, started_at: i64) {
         let last = source.tally.now().last_received_at;
         let notified_at = self.store.silent_since(&source.name);
         let is_silent = match notified_at {
@@ -64,7 +64,7 @@ impl Notices {
             "last_event_at": last.and_then(|at| Timestamp::from_millisecond(at).ok()),
             "silent_after": silent_after,
         });
-        match self.store.set_silent(&source.name, is_silent, json!({"object": object})).await {
+        match self.store.set_silent(under, &source.name, is_silent, json!({"object": object})).await {
             Ok(()) if is_silent => {
                 warn!(source = &*source.name, "source is silent: no payload received for {silent_after}");
             }

@@ -12,6 +12,7 @@
 
 mod clock;
 mod columns;
+mod database;
 mod error;
 mod leases;
 mod ledger;
@@ -31,9 +32,12 @@ mod search_words;
 mod sqlite;
 mod store;
 mod topics;
+mod write_queue;
+mod writer_health;
+mod writer_shared;
 
 pub use error::StoreError;
-pub use leases::{Lease, LeaseName, Leases};
+pub use leases::{Grant, Lease, LeaseName, Leases};
 pub use options::{Dedup, OnCommit, Policy};
 pub use rows::{
     ASKED_TO_WAIT, Attempt, AttemptRow, Attempted, BoundedCount, CopyProgress, CountFilter, CountKind, CountSeries,

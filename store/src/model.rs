@@ -141,7 +141,7 @@ impl Model {
         answers.sort_by_key(|(index, _)| *index);
         for (operation, (_, answer)) in operations.iter().zip(answers) {
             let mut ledger = Ledger {
-                rows: std::mem::take(&mut self.memory),
+                rows: &mut self.memory,
                 clock: &self.clock,
                 policy: &self.policy,
                 outbound: self.outbound.clone(),
@@ -151,8 +151,7 @@ impl Model {
             };
             let expected = operation.run_in_memory(&mut ledger);
             ledger.write_counts().expect("counts");
-            let Ledger { rows, outbound, .. } = ledger;
-            (self.memory, self.outbound, changed) = (rows, outbound, ledger.changed);
+            (self.outbound, changed) = (ledger.outbound, ledger.changed);
             let place = self.place();
             let answer = answer.unwrap_or_else(|error| panic!("{place}: {error}\nof {operation:?}"));
             let expected = expected.unwrap_or_else(|error| panic!("{place}: in memory: {error:#}\nof {operation:?}"));

@@ -1,10 +1,5 @@
 //! The options with which the host opens the store.
 
-use crate::clock::WriteClock;
-use crate::rows::Outbound;
-use crate::topics::Topics;
-use arc_swap::ArcSwap;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// The rules by which repeats are recognised and incidents are reopened.
@@ -27,12 +22,3 @@ pub struct Dedup {
 
 /// A function that is called after each commit with the number of writes in it and its duration.
 pub type OnCommit = Box<dyn Fn(usize, Duration) + Send>;
-
-/// The values that the writer shares with the rest of the store.
-pub(crate) struct WriterShared {
-    pub policy: Policy,
-    pub clock: Arc<WriteClock>,
-    pub outbound: Arc<ArcSwap<Outbound>>,
-    pub topics: Arc<Topics>,
-    pub on_commit: OnCommit,
-}

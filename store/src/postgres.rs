@@ -6,8 +6,19 @@
 mod columns;
 mod connection;
 mod migration;
+mod query;
+mod readers;
+mod reads;
 #[cfg(test)]
 mod test_database;
 mod tls;
 
 pub(crate) use connection::Address;
+
+use readers::Readers;
+
+/// The database, for reads.
+#[derive(Debug)]
+pub(crate) struct Postgres {
+    pub readers: Readers,
+}

@@ -20,15 +20,17 @@ pub use retention::Timed;
 pub use tokens::{Tokens, credential_digest};
 
 use crate::clock::WriteClock;
+use crate::database::{Database, Kind};
 use crate::error::StoreError;
-use crate::leases::{Lease, LeaseName, Leases, LocalLeases};
-use crate::ledger::PlainWrites;
-use crate::options::{Dedup, OnCommit, Policy, WriterShared};
+use crate::leases::{Grant, Lease, LeaseName, Leases, LocalLeases};
+use crate::ledger::Writes;
+use crate::options::{Dedup, OnCommit, Policy};
 use crate::private_files::{private_file, private_folder};
 use crate::reads::Reads;
 use crate::rows::Outbound;
-use crate::sqlite::{Opened, Sqlite, in_use};
+use crate::sqlite::{Opened, in_use};
 use crate::topics::Topics;
+use crate::writer_shared::WriterShared;
 use anyhow::{Result, bail};
 use arc_swap::ArcSwap;
 use std::collections::BTreeMap;
@@ -41,7 +43,7 @@ use uuid::Uuid;
 /// The store of one host.
 #[derive(Debug)]
 pub struct Store {
-    database: Sqlite,
+    database: Database,
     pub(crate) clock: Arc<WriteClock>,
     outbound: Arc<ArcSwap<Outbound>>,
     /// The sources about whose silence notifications were queued, and since when they are silent.
@@ -94,7 +96,8 @@ impl Store {
         let (shared_clock, shared_outbound, shared_topics) = (clock.clone(), outbound.clone(), topics.clone());
         let shared =
             WriterShared { policy, clock: shared_clock, outbound: shared_outbound, topics: shared_topics, on_commit };
-        let database = opened.start(queue, shared)?;
+        let (queue, sqlite) = opened.start(queue, shared)?;
+        let database = Database::new(queue, Kind::Sqlite(sqlite));
         let (leases, data_dir) = (LocalLeases::default(), data_dir.to_owned());
         Ok(Self { database, clock, outbound, silent, topics, dedup, leases, data_dir, _lock: lock })
     }
@@ -125,6 +128,23 @@ impl Store {
     /// Returns an error if it does not.
     pub async fn probe(&self) -> Result<(), StoreError> {
         self.database.write(|ledger| ledger.rows.touch()).await
+    }
+
+    /// Writes a result of work under a lease.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::LeaseLost`] if the lease was granted again since.
+    async fn write_under<A: Send + 'static>(
+        &self,
+        under: &Grant,
+        mut run: impl FnMut(&mut Writes) -> Result<A> + Send + 'static,
+    ) -> Result<A, StoreError> {
+        let grant = under.clone();
+        let fenced = move |ledger: &mut Writes| match ledger.rows.is_newest_grant(&grant)? {
+            true => run(ledger).map(Some),
+            false => Ok(None),
+        };
+        self.database.write(fenced).await?.ok_or(StoreError::LeaseLost)
     }
 
     /// Waits until the thread that writes has answered, also if it answers that it cannot write. Nothing is written.

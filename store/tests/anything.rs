@@ -13,8 +13,8 @@ use hookmill_incident::{
 };
 use hookmill_notify::{Filter, Rule, Trigger};
 use hookmill_store::{
-    Attempt, Attempted, Dedup, DestinationRow, EventFilter, Health, IncidentFilter, IncidentKey, Listed, Message, Next,
-    Order, PatchRefusal, Policy, QueuePosition, SearchWords, Store, TriageResult,
+    Attempt, Attempted, Dedup, DestinationRow, EventFilter, Health, IncidentFilter, IncidentKey, LeaseName, Leases,
+    Listed, Message, Next, Order, PatchRefusal, Policy, QueuePosition, SearchWords, Store, TriageResult,
 };
 use jiff::Timestamp;
 use rand::rngs::Xoshiro256PlusPlus;
@@ -89,15 +89,17 @@ async fn change(store: &Store, random: &mut Random, id: Uuid, number: &str, plac
     assert!(matches!(patched, Ok(_) | Err(PatchRefusal::NoRoomForNote)), "{place}: {patched:?}");
     store.request_triage(key, "judge".into(), random.text()).await.unwrap();
     let jobs = store.triage_jobs("judge".into(), 0, 100).await.unwrap();
+    let lease = store.acquire(LeaseName::Playbook("judge".into())).await;
     for job in jobs.into_iter().filter(|job| job.row.as_ref().is_some_and(|row| row.id == id)) {
         let actions = (0..random.below(6)).map(|_| random.action()).collect();
         let result = TriageResult::Actions(random.plugin(), actions);
-        assert!(store.record_triage(job, result).await.unwrap(), "{place}: {number}");
+        assert!(store.record_triage(lease.grant(), job, result).await.unwrap(), "{place}: {number}");
     }
 }
 
 /// Delivers everything that is due.
 async fn deliver(store: &Store, place: &str) {
+    let lease = store.acquire(LeaseName::Destination(DESTINATION.into())).await;
     loop {
         let now = store.clock().now_ms();
         let due =
@@ -121,7 +123,7 @@ async fn deliver(store: &Store, place: &str) {
             };
             Attempted { delivery: delivery.id, attempt, next: Next::Delivered, health: Health::Well }
         });
-        store.record_attempts(DESTINATION, attempted.collect()).await.unwrap();
+        store.record_attempts(lease.grant(), DESTINATION, attempted.collect()).await.unwrap();
     }
 }
 

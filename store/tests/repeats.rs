@@ -3,7 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test that fails should say so and end")]
 
 use hookmill_incident::{Clock, Event, Journey, Mapped, RepeatKey, STEADY_FOR, Verdict};
-use hookmill_store::{Dedup, Policy, PrunePosition, Recorded, Store, StoredKind};
+use hookmill_store::{Dedup, Lease, LeaseName, Leases, Policy, PrunePosition, Recorded, Store, StoredKind};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,10 @@ fn open(folder: &Path, clock: &Clock) -> Store {
     let dedup = Dedup { retention: DAY * 7, window: DAY };
     let policy = Policy { dedup, reopen_within: DAY };
     Store::open(folder, 64, policy, Box::new(|_, _| {}), clock.clone()).unwrap()
+}
+
+async fn purge(store: &Store) -> Lease {
+    store.acquire(LeaseName::Purge).await
 }
 
 /// Returns a clock that has kept pace for long enough to remove something.
@@ -51,9 +55,9 @@ async fn a_clock_that_went_ahead_forgets_no_repeats() {
     assert!(!is_repeat(&store, &clock).await);
     let month_ms = (DAY * 30).as_millis() as i64;
     clock.shift_ms(month_ms);
-    store.purge_repeats().await.unwrap();
+    store.purge_repeats(purge(&store).await.grant()).await.unwrap();
     clock.shift_ms(-month_ms);
-    store.purge_repeats().await.unwrap();
+    store.purge_repeats(purge(&store).await.grant()).await.unwrap();
     assert!(is_repeat(&store, &clock).await, "its key was removed");
 }
 
@@ -66,7 +70,7 @@ async fn old_keys_are_removed() {
     store.close();
     drop(store);
     let store = open(folder.path(), &steady());
-    store.purge_repeats().await.unwrap();
+    store.purge_repeats(purge(&store).await.grant()).await.unwrap();
     store.close();
     drop(store);
     // As seen by the clock that set the key.
@@ -84,7 +88,7 @@ async fn hosts_that_run_for_less_than_an_hour_remove_old_keys() {
     for is_remembered in [true, false] {
         let clock = Clock::steady_since(Instant::now().checked_sub(STEADY_FOR / 2).unwrap());
         let store = open(folder.path(), &clock);
-        store.purge_repeats().await.unwrap();
+        store.purge_repeats(purge(&store).await.grant()).await.unwrap();
         assert_eq!(store.is_repeat(event(&store, &past, "body")).await.unwrap(), is_remembered);
         store.put_mark().await.unwrap();
         store.close();
@@ -111,7 +115,11 @@ async fn an_event_whose_signature_is_forgotten_goes_before_its_key() {
     // The newest event always stays.
     record(&store, event(&store, &clock, "new")).await;
     let before = store.aged_key(DAY * 20).unwrap();
-    let pruned = store.prune(StoredKind::Events, before, Some(PrunePosition::Old(0))).await.unwrap().answer;
+    let pruned = store
+        .prune(purge(&store).await.grant(), StoredKind::Events, before, Some(PrunePosition::Old(0)))
+        .await
+        .unwrap()
+        .answer;
     assert_eq!(pruned.removed.0[&StoredKind::Events].rows, 1);
     assert!(!record(&store, signed(&store, &clock, signed_at)).await.duplicate, "its key has expired");
 }

@@ -7,7 +7,7 @@ use hookmill_notify::{Rule, Trigger};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-impl<T: Tx> Ledger<'_, T> {
+impl<T: Tx + ?Sized> Ledger<'_, T> {
     /// Replaces the destinations and notifications.
     pub fn set_outbound(&mut self, destinations: &[DestinationRow], rules: &[Rule], public_url: &str) -> Result<()> {
         let mut states = Vec::with_capacity(destinations.len());

@@ -13,7 +13,7 @@ use hookmill_incident::id::row_key_at;
 /// The rows that one batch removes.
 const ROWS_PER_BATCH: usize = 50;
 
-impl<T: RetentionTx> Ledger<'_, T> {
+impl<T: RetentionTx + ?Sized> Ledger<'_, T> {
     /// Removes one batch of rows of a kind that are older than the key `before`. A dry run removes nothing.
     pub fn prune(
         &mut self,

@@ -2,8 +2,9 @@
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -36,17 +37,17 @@ impl Tls {
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> MakeTlsConnect<S> for Tls {
     type Stream = Stream<S>;
     type TlsConnect = Handshake;
-    type Error = InvalidDnsNameError;
+    type Error = Infallible;
 
-    fn make_tls_connect(&mut self, domain: &str) -> Result<Handshake, InvalidDnsNameError> {
-        Ok(Handshake { connector: self.0.clone().into(), server: ServerName::try_from(domain)?.to_owned() })
+    fn make_tls_connect(&mut self, server: &str) -> Result<Handshake, Infallible> {
+        Ok(Handshake { connector: self.0.clone().into(), server: server.to_owned() })
     }
 }
 
-/// One handshake.
+/// One handshake. Connections without TLS have one too, which they do not make; a Unix socket has no name of a server.
 pub(super) struct Handshake {
     connector: TlsConnector,
-    server: ServerName<'static>,
+    server: String,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for Handshake {
@@ -55,7 +56,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for Hands
     type Future = Pin<Box<dyn Future<Output = io::Result<Stream<S>>> + Send>>;
 
     fn connect(self, stream: S) -> Self::Future {
-        Box::pin(async move { self.connector.connect(self.server, stream).await.map(Stream) })
+        Box::pin(async move {
+            let server = ServerName::try_from(self.server).map_err(io::Error::other)?;
+            self.connector.connect(server, stream).await.map(Stream)
+        })
     }
 }
 

@@ -2,10 +2,10 @@
 
 use super::Store;
 use crate::error::StoreError;
-use crate::ledger::PlainWrites;
+use crate::leases::Grant;
+use crate::ledger::Writes;
 use crate::reads::Reads;
 use crate::rows::{SourceRow, Tally};
-use crate::sqlite::Transaction;
 use anyhow::Result;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -49,7 +49,7 @@ impl Store {
     /// # Errors
     /// Returns an error if they cannot be written.
     pub async fn put_tallies(&self, tallies: Vec<(Arc<str>, Tally)>) -> Result<(), StoreError> {
-        let put = move |ledger: &mut Transaction| {
+        let put = move |ledger: &mut Writes| {
             for (source, tally) in &tallies {
                 let refused = tally.refused.saturating_sub(ledger.rows.refused(source)?);
                 ledger.count_refused(source, refused);
@@ -67,11 +67,17 @@ impl Store {
     /// Records that a source is silent and queues the notifications about that, or records that it sends again.
     ///
     /// # Errors
-    /// Returns an error if that cannot be written.
-    pub async fn set_silent(&self, source: &str, is_silent: bool, message: Value) -> Result<(), StoreError> {
+    /// Returns an error if that cannot be written, or the lease was granted again.
+    pub async fn set_silent(
+        &self,
+        under: &Grant,
+        source: &str,
+        is_silent: bool,
+        message: Value,
+    ) -> Result<(), StoreError> {
         let name = source.to_owned();
         let since = is_silent.then(|| self.clock.now_ms());
-        self.database.write(move |ledger| ledger.set_silent(&name, since, &message)).await?;
+        self.write_under(under, move |ledger| ledger.set_silent(&name, since, &message)).await?;
         self.silent.rcu(|silent| {
             let mut silent = BTreeMap::clone(silent);
             match since {

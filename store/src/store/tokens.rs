@@ -2,7 +2,6 @@
 
 use super::Store;
 use crate::error::StoreError;
-use crate::ledger::PlainWrites;
 use crate::private_files::private_folder;
 use crate::reads::Reads;
 use crate::rows::{OperatorAction, Scope, TokenRow};

@@ -28,7 +28,8 @@ pub(super) async fn list(
     };
     let relating = relating(&row.incident);
     let mut keys = keys_with(client, relating.keys().copied()).await?;
-    let with_keys = relating.into_iter().map(|(value, observable)| (observable, keys.remove(value).unwrap_or_default()));
+    let with_keys =
+        relating.into_iter().map(|(value, observable)| (observable, keys.remove(value).unwrap_or_default()));
     let mut ranked = ranked(row_key(row.id), with_keys).into_iter();
     let mut page = Filling::new(limit);
     while page.has_room() {

@@ -138,9 +138,9 @@ pub(super) fn add_after(conditions: &mut Conditions, order: &Order, position: &P
         later = match later.is_empty() {
             true => format!("{expression} {compared} {parameter}"),
             // The first part bounds the range of an index.
-            false => format!(
-                "({expression} {compared}= {parameter} AND ({expression} {compared} {parameter} OR {later}))"
-            ),
+            false => {
+                format!("({expression} {compared}= {parameter} AND ({expression} {compared} {parameter} OR {later}))")
+            }
         };
     }
     conditions.add(later);

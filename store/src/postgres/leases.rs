@@ -1,0 +1,307 @@
+//! The table `leases`: which host does which work.
+//!
+//! A thread with a connection of its own renews the leases of the host and its row in `hosts`, acquires those that tasks
+//! wait for, and releases those that were dropped. Expiry is judged by the database's clock. The host counts the time that
+//! it still holds a lease by its monotonic clock, from before the renewal was sent, so that it stops earlier than another
+//! host begins.
+
+use super::Address;
+use super::hosts;
+use super::lease_share::{LeaseRow, LeaseView};
+use crate::leases::{Grant, Lease, LeaseName, Leases, Tenure};
+use anyhow::Result;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::pending;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, oneshot, watch};
+use tokio::time::timeout;
+use tokio_postgres::Client;
+use tracing::{debug, info, warn};
+
+/// The time for which a lease is granted or renewed.
+pub(super) const LEASE_TIME: Duration = Duration::from_secs(10);
+/// A host takes its leases for lost so much earlier than the database does.
+const MARGIN: Duration = Duration::from_secs(1);
+const RENEW_EVERY: Duration = Duration::from_secs(2);
+/// The longest time for a round of statements. After two rounds that fail, there is still time for a third.
+const ROUND_MAX: Duration = Duration::from_secs(3);
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(500);
+
+const RENEW: &str = "UPDATE leases SET expires_at = now() + $3::bigint * interval '1 millisecond' \
+    WHERE host = $1 AND name = ANY($2) RETURNING name, epoch";
+const TAKE: &str = "INSERT INTO leases (name, host, epoch, expires_at) \
+    SELECT name, $1, 1, now() + $3::bigint * interval '1 millisecond' FROM unnest($2::text[]) AS wanted (name) \
+    ON CONFLICT (name) DO UPDATE \
+    SET host = excluded.host, epoch = leases.epoch + 1, expires_at = excluded.expires_at \
+    WHERE leases.host IS NULL OR leases.host = excluded.host OR leases.expires_at < now() \
+    RETURNING name, epoch";
+const RELEASE: &str = "UPDATE leases SET host = NULL, expires_at = now() WHERE host = $1 AND name = ANY($2)";
+const RELEASE_ALL: &str = "UPDATE leases SET host = NULL, expires_at = now() WHERE host = $1";
+const LIST: &str = "SELECT name, host, expires_at > now(), expires_at < now() - $1::bigint * interval '1 millisecond' \
+    FROM leases";
+
+/// The leases of one host.
+pub(crate) struct HostLeases {
+    shared: Arc<Shared>,
+    stop: watch::Sender<bool>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl fmt::Debug for HostLeases {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.debug_struct("HostLeases").field("host", &self.shared.host).finish_non_exhaustive()
+    }
+}
+
+struct Shared {
+    /// The id of the host.
+    host: String,
+    state: Mutex<State>,
+    /// A task waits for a lease, or one was dropped.
+    wake: Arc<Notify>,
+}
+
+/// The leases by their names in the table.
+#[derive(Default)]
+struct State {
+    held: BTreeMap<String, Held>,
+    waiting: BTreeMap<String, Waiting>,
+}
+
+struct Held {
+    grant: Grant,
+    /// Its receivers are the holders.
+    tenure: watch::Sender<Tenure>,
+}
+
+struct Waiting {
+    name: Arc<LeaseName>,
+    answers: Vec<oneshot::Sender<Lease>>,
+}
+
+impl HostLeases {
+    /// Starts the thread of a host that has a row in `hosts`.
+    pub fn start(address: Address, host: String) -> Result<Self> {
+        let shared = Arc::new(Shared { host, state: Mutex::default(), wake: Arc::default() });
+        let (stop, stopped) = watch::channel(false);
+        let keeper = Keeper { shared: shared.clone(), address, client: None };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = std::thread::Builder::new().name("leases".into());
+        let thread = thread.spawn(move || runtime.block_on(keeper.run(stopped)))?;
+        Ok(Self { shared, stop, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Releases every lease and removes the row of the host. Blocks.
+    pub fn close(&self) {
+        self.stop.send_replace(true);
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Leases for HostLeases {
+    async fn acquire(&self, name: LeaseName) -> Lease {
+        let answer = {
+            let mut state = self.shared.lock();
+            let key = name.to_string();
+            if let Some(lease) = state.held.get(&key).map(|held| held.lease(&self.shared.wake))
+                && lease.goes_on()
+            {
+                return lease;
+            }
+            let (answer, granted) = oneshot::channel();
+            let waiting = state.waiting.entry(key);
+            waiting.or_insert_with(|| Waiting { name: Arc::new(name), answers: Vec::new() }).answers.push(answer);
+            granted
+        };
+        self.shared.wake.notify_one();
+        match answer.await {
+            Ok(lease) => lease,
+            // The store is closed: nothing is granted any more.
+            Err(_) => pending().await,
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    fn lease(&self, wake: &Arc<Notify>) -> Lease {
+        Lease::new(self.grant.clone(), self.tenure.subscribe(), wake.clone())
+    }
+
+    fn is_dropped(&self) -> bool {
+        self.tenure.receiver_count() == 0
+    }
+
+    fn is_lost(&self) -> bool {
+        self.tenure.borrow().until <= Instant::now()
+    }
+}
+
+impl State {
+    /// Forgets leases that were dropped or lost, and returns the names of those to release.
+    fn forget_ended(&mut self) -> Vec<String> {
+        let mut dropped = Vec::new();
+        self.held.retain(|name, held| {
+            if held.is_lost() {
+                warn!("the lease {name} is lost: it was not renewed in time");
+                return false;
+            }
+            if held.is_dropped() {
+                dropped.push(name.clone());
+            }
+            !held.is_dropped()
+        });
+        self.waiting.retain(|_, waiting| {
+            waiting.answers.retain(|answer| !answer.is_closed());
+            !waiting.answers.is_empty()
+        });
+        dropped
+    }
+
+    /// Records which leases were renewed. The others are lost.
+    fn renewed(&mut self, names: &[String], renewed: &BTreeMap<String, u64>, until: Instant) {
+        for name in names {
+            let Some(held) = self.held.get(name) else { continue };
+            if renewed.get(name) == Some(&held.grant.epoch) {
+                held.tenure.send_modify(|tenure| tenure.until = until);
+            } else {
+                warn!("the lease {name} is lost: another host has it");
+                held.tenure.send_modify(|tenure| tenure.until = Instant::now());
+                self.held.remove(name);
+            }
+        }
+    }
+
+    /// Gives the tasks that wait the leases that were taken.
+    fn granted(&mut self, taken: BTreeMap<String, u64>, until: Instant, wake: &Arc<Notify>) {
+        for (name, epoch) in taken {
+            let Some(Waiting { name: work, answers }) = self.waiting.remove(&name) else { continue };
+            let tenure = watch::Sender::new(Tenure { until, is_asked_for: false });
+            let held = Held { grant: Grant { name: work, epoch }, tenure };
+            debug!("lease {name}, epoch {epoch}");
+            for answer in answers {
+                // A lease that nobody takes is dropped, and released in the next round.
+                let _ = answer.send(held.lease(wake));
+            }
+            self.held.insert(name, held);
+        }
+    }
+
+    fn ask_for(&self, names: &[String]) {
+        for name in names {
+            if let Some(held) = self.held.get(name) {
+                info!("the lease {name} goes to another host");
+                held.tenure.send_modify(|tenure| tenure.is_asked_for = true);
+            }
+        }
+    }
+}
+
+/// The thread that keeps the leases of the host.
+struct Keeper {
+    shared: Arc<Shared>,
+    address: Address,
+    client: Option<Client>,
+}
+
+impl Keeper {
+    async fn run(mut self, mut stopped: watch::Receiver<bool>) {
+        let mut renew_at = Instant::now();
+        loop {
+            let is_due = Instant::now() >= renew_at;
+            let next = match timeout(ROUND_MAX, self.round(is_due)).await.unwrap_or_else(|late| Err(late.into())) {
+                Ok(()) if is_due => {
+                    renew_at = Instant::now() + RENEW_EVERY;
+                    RENEW_EVERY
+                }
+                Ok(()) => renew_at.saturating_duration_since(Instant::now()),
+                Err(error) => {
+                    debug!("the leases cannot be renewed, will try again: {error:#}");
+                    self.client = None;
+                    (renew_at, TRY_AGAIN_AFTER).1
+                }
+            };
+            let woken = tokio::select! {
+                biased;
+                _ = stopped.wait_for(|stopped| *stopped) => break,
+                () = self.shared.wake.notified() => true,
+                () = tokio::time::sleep(next) => false,
+            };
+            if woken && self.client.is_none() {
+                tokio::time::sleep(TRY_AGAIN_AFTER).await;
+            }
+        }
+        if let Err(error) = timeout(ROUND_MAX, self.leave()).await.unwrap_or_else(|late| Err(late.into())) {
+            warn!("the leases of this host are not released, and expire: {error:#}");
+        }
+    }
+
+    async fn client(&mut self) -> Result<&Client> {
+        let client = match self.client.take() {
+            Some(client) if !client.is_closed() => client,
+            _ => self.address.connect().await?.0,
+        };
+        Ok(self.client.insert(client))
+    }
+
+    /// Releases, renews and acquires. Renewals are not needed in every round.
+    async fn round(&mut self, renews: bool) -> Result<()> {
+        let shared = self.shared.clone();
+        let host = &shared.host;
+        let client = self.client().await?;
+        let dropped = shared.lock().forget_ended();
+        if !dropped.is_empty() {
+            client.execute(RELEASE, &[host, &dropped]).await?;
+        }
+        let lease_ms = LEASE_TIME.as_millis() as i64;
+        if renews {
+            let names: Vec<String> = shared.lock().held.keys().cloned().collect();
+            let sent_at = Instant::now();
+            let rows = client.query(RENEW, &[host, &names, &lease_ms]).await?;
+            shared.lock().renewed(&names, &epochs(&rows)?, sent_at + LEASE_TIME - MARGIN);
+        }
+        let waiting: Vec<String> = shared.lock().waiting.keys().cloned().collect();
+        if !renews && waiting.is_empty() {
+            return Ok(());
+        }
+        let rows = client.query(LIST, &[&lease_ms]).await?;
+        let mut view = LeaseView { host, leases: Vec::new(), waiting: &waiting, others: Vec::new() };
+        for row in rows {
+            let (name, host, is_held, is_left) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
+            view.leases.push(LeaseRow { name, host: Option::filter(host, |_| is_held), is_left });
+        }
+        view.others = hosts::live_others(client, host).await?;
+        if renews {
+            hosts::put_seen(client, host, &view.wanted()).await?;
+            shared.lock().ask_for(&view.excess());
+        }
+        let wanted = view.takeable();
+        if !wanted.is_empty() {
+            let sent_at = Instant::now();
+            let rows = client.query(TAKE, &[host, &wanted, &lease_ms]).await?;
+            shared.lock().granted(epochs(&rows)?, sent_at + LEASE_TIME - MARGIN, &shared.wake);
+        }
+        Ok(())
+    }
+
+    async fn leave(&mut self) -> Result<()> {
+        let shared = self.shared.clone();
+        let client = self.client().await?;
+        client.execute(RELEASE_ALL, &[&shared.host]).await?;
+        hosts::remove(client, &shared.host).await
+    }
+}
+
+fn epochs(rows: &[tokio_postgres::Row]) -> Result<BTreeMap<String, u64>> {
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get::<_, i64>(1)?.try_into()?))).collect()
+}
