@@ -42,13 +42,13 @@ pub use options::{Dedup, OnCommit, Policy};
 pub use rows::{
     ASKED_TO_WAIT, Attempt, AttemptRow, Attempted, BoundedCount, CopyProgress, CountFilter, CountKind, CountSeries,
     Cursor, DatabaseCopy, DeadLetters, DeliveryFilter, DeliveryRow, DeliveryStatus, DestinationRow, DestinationState,
-    DueDeliveries, DueDelivery, EpochChanges, EventFilter, EventRow, FieldChange, Health, IncidentFilter, IncidentKey,
-    IncidentRow, KindUse, LastError, Listed, Message, NewEpoch, Next, OBSERVABLE_PREFIX_BYTES_MAX, OpenIncidents,
-    OperatorAction, Order, Outbound, OwnedSession, Page, PatchRefusal, PayloadDifference, PayloadDifferences, Position,
-    ProofReport, PrunePosition, Pruned, QuarantineCause, QuarantineGroup, QueueCounts, QueuePosition, RecordDryRun,
-    Recorded, RelatedIncident, Removed, Retention, RowCount, Scope, SecretRow, SessionRow, SharedObservable, SortKey,
-    SortValue, Sorting, SourceRow, StorageUse, StoredDelivery, StoredKind, Tally, TokenRow, TriageJob, TriageResult,
-    Unreadable, VersionRow, VersionState,
+    DueDeliveries, DueDelivery, EpochChanges, EventFilter, EventRow, FieldChange, Health, HostRow, IncidentFilter,
+    IncidentKey, IncidentRow, KindUse, LastError, Listed, Message, NewEpoch, Next, OBSERVABLE_PREFIX_BYTES_MAX,
+    OpenIncidents, OperatorAction, Order, Outbound, OwnedSession, Page, PatchRefusal, PayloadDifference,
+    PayloadDifferences, Position, ProofReport, PrunePosition, Pruned, QuarantineCause, QuarantineGroup, QueueCounts,
+    QueuePosition, RecordDryRun, Recorded, RelatedIncident, Removed, Retention, RowCount, Scope, SecretRow, SessionRow,
+    SharedObservable, SortKey, SortValue, Sorting, SourceRow, StorageUse, StoredDelivery, StoredKind, Tally, TokenRow,
+    TriageJob, TriageResult, Unreadable, VersionRow, VersionState,
 };
 pub use search_words::SearchWords;
 pub use sqlite::Migration;

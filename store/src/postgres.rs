@@ -5,6 +5,9 @@
 
 mod columns;
 mod connection;
+mod hosts;
+mod lease_share;
+mod leases;
 mod migration;
 mod query;
 mod readers;

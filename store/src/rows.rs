@@ -5,6 +5,7 @@ mod database_copy;
 mod delivery;
 mod destination;
 mod event;
+mod host;
 mod incident;
 mod operator_action;
 mod order;
@@ -29,6 +30,7 @@ pub use delivery::{
 };
 pub use destination::{DestinationRow, DestinationState, Health, Outbound};
 pub use event::{EventFilter, EventRow, RecordDryRun, Recorded};
+pub use host::HostRow;
 pub use incident::{
     IncidentFilter, IncidentKey, IncidentRow, OBSERVABLE_PREFIX_BYTES_MAX, PatchRefusal, RelatedIncident,
     SharedObservable,

@@ -2,10 +2,36 @@
 
 use super::{Word, columns};
 use crate::rows::{KindUse, RowCount, StoredKind};
+use hookmill_incident::id::row_key_ms;
 use std::collections::BTreeMap;
 
 /// Rows whose size is measured to estimate that of all rows of a table.
 pub(crate) const SAMPLED_ROWS: i64 = 64;
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// The rows that a transaction added and removed, before they are written.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StoredDays(BTreeMap<(StoredKind, i64), RowCount>);
+
+impl StoredDays {
+    /// Adds a row, or removes one with negative numbers.
+    pub fn add(&mut self, kind: StoredKind, key: i64, rows: i64, bytes: i64) {
+        let count = self.0.entry((kind, row_key_ms(key) / DAY_MS)).or_default();
+        count.rows += rows;
+        count.bytes += bytes;
+    }
+
+    /// Removes rows without bytes.
+    pub fn remove_all(&mut self, kind: StoredKind, keys: &[i64]) {
+        keys.iter().for_each(|key| self.add(kind, *key, -1, 0));
+    }
+
+    /// Takes the rows by their kind and day, to write them.
+    pub fn take(&mut self) -> BTreeMap<(StoredKind, i64), RowCount> {
+        std::mem::take(&mut self.0)
+    }
+}
 
 columns! {
     DayColumns {

@@ -4,6 +4,9 @@ use super::{Word, columns};
 use crate::rows::{VersionRow, VersionState};
 use hookmill_incident::PluginVersion;
 
+/// The number of versions of one plugin that are kept although they never were live.
+pub(crate) const NEVER_LIVE_KEPT: usize = 5;
+
 columns! {
     VersionColumns {
         plugin: String,

@@ -62,3 +62,8 @@ pub(super) fn size(row: &Row) -> Result<usize> {
     };
     row.columns().iter().enumerate().map(bytes).sum()
 }
+
+/// Returns an optional text as it is stored.
+pub(super) fn stored_option(text: Option<&str>) -> Option<Cow<'_, str>> {
+    text.map(stored_text)
+}

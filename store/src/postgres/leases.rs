@@ -30,6 +30,8 @@ const RENEW_EVERY: Duration = Duration::from_secs(2);
 const ROUND_MAX: Duration = Duration::from_secs(3);
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
+/// Reads the epoch of the newest grant. The lease is granted to no other host until the transaction ends.
+pub(super) const NEWEST_EPOCH: &str = "SELECT epoch FROM leases WHERE name = $1 FOR SHARE";
 const RENEW: &str = "UPDATE leases SET expires_at = now() + $3::bigint * interval '1 millisecond' \
     WHERE host = $1 AND name = ANY($2) RETURNING name, epoch";
 const TAKE: &str = "INSERT INTO leases (name, host, epoch, expires_at) \
@@ -219,26 +221,20 @@ impl Keeper {
         let mut renew_at = Instant::now();
         loop {
             let is_due = Instant::now() >= renew_at;
-            let next = match timeout(ROUND_MAX, self.round(is_due)).await.unwrap_or_else(|late| Err(late.into())) {
-                Ok(()) if is_due => {
-                    renew_at = Instant::now() + RENEW_EVERY;
-                    RENEW_EVERY
-                }
-                Ok(()) => renew_at.saturating_duration_since(Instant::now()),
-                Err(error) => {
-                    debug!("the leases cannot be renewed, will try again: {error:#}");
-                    self.client = None;
-                    (renew_at, TRY_AGAIN_AFTER).1
-                }
-            };
-            let woken = tokio::select! {
+            let round = timeout(ROUND_MAX, self.round(is_due)).await.unwrap_or_else(|late| Err(late.into()));
+            let is_away = round.is_err();
+            if let Err(error) = round {
+                debug!("the leases cannot be renewed, will try again: {error:#}");
+                self.client = None;
+                renew_at = Instant::now() + TRY_AGAIN_AFTER;
+            } else if is_due {
+                renew_at = Instant::now() + RENEW_EVERY;
+            }
+            tokio::select! {
                 biased;
                 _ = stopped.wait_for(|stopped| *stopped) => break,
-                () = self.shared.wake.notified() => true,
-                () = tokio::time::sleep(next) => false,
-            };
-            if woken && self.client.is_none() {
-                tokio::time::sleep(TRY_AGAIN_AFTER).await;
+                () = self.shared.wake.notified(), if !is_away => {}
+                () = tokio::time::sleep_until(renew_at.into()) => {}
             }
         }
         if let Err(error) = timeout(ROUND_MAX, self.leave()).await.unwrap_or_else(|late| Err(late.into())) {
@@ -304,4 +300,105 @@ impl Keeper {
 
 fn epochs(rows: &[tokio_postgres::Row]) -> Result<BTreeMap<String, u64>> {
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get::<_, i64>(1)?.try_into()?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HostLeases, LEASE_TIME, NEWEST_EPOCH};
+    use crate::leases::{Grant, Lease, LeaseName, Leases};
+    use crate::postgres::migration::migrate;
+    use crate::postgres::test_database::address;
+    use crate::postgres::{Address, hosts};
+    use std::time::{Duration, Instant};
+    use tokio::time::timeout;
+    use tokio_postgres::Client;
+
+    const SOON: Duration = Duration::from_secs(60);
+
+    async fn database() -> (Address, Client) {
+        let address = address();
+        let (mut client, _) = address.connect().await.unwrap();
+        migrate(&mut client).await.unwrap();
+        (address, client)
+    }
+
+    async fn host(address: &Address, client: &Client, id: &str) -> HostLeases {
+        hosts::register(client, id, id, "1.0").await.unwrap();
+        HostLeases::start(address.clone(), id.into()).unwrap()
+    }
+
+    fn destination(name: &str) -> LeaseName {
+        LeaseName::Destination(name.into())
+    }
+
+    async fn acquire(host: &HostLeases, name: LeaseName) -> Lease {
+        timeout(SOON, host.acquire(name)).await.unwrap()
+    }
+
+    async fn is_newest(client: &Client, grant: &Grant) -> bool {
+        let row = client.query_one(NEWEST_EPOCH, &[&grant.name.to_string()]).await.unwrap();
+        row.get::<_, i64>(0) == grant.epoch as i64
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn one_host_at_a_time_holds_a_lease() {
+        let (address, client) = database().await;
+        let (a, b) = (host(&address, &client, "a").await, host(&address, &client, "b").await);
+        let first = acquire(&a, LeaseName::Purge).await;
+        let again = acquire(&a, LeaseName::Purge).await;
+        assert_eq!(first.grant(), again.grant(), "tasks of one host share a lease");
+        let second = b.acquire(LeaseName::Purge);
+        tokio::pin!(second);
+        drop(first);
+        assert!(timeout(Duration::from_millis(300), &mut second).await.is_err(), "the other task holds it");
+        let former = again.grant().clone();
+        assert!(is_newest(&client, &former).await);
+        drop(again);
+        let second = timeout(SOON, second).await.unwrap();
+        assert!(second.is_held() && second.grant().epoch > former.epoch);
+        assert!(is_newest(&client, second.grant()).await && !is_newest(&client, &former).await);
+        // A host that ends leaves nothing to wait for.
+        b.close();
+        let started = Instant::now();
+        let third = acquire(&a, LeaseName::Purge).await;
+        assert!(started.elapsed() < LEASE_TIME && third.grant().epoch > second.grant().epoch);
+        a.close();
+    }
+
+    /// A host that is stopped for longer than its lease finds that another one has it.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_lease_that_went_to_another_host_is_lost() {
+        let (address, client) = database().await;
+        let a = host(&address, &client, "a").await;
+        let lease = acquire(&a, LeaseName::Remap).await;
+        client.execute("UPDATE leases SET host = 'b', epoch = epoch + 1", &[]).await.unwrap();
+        let work = std::future::pending::<()>();
+        assert!(timeout(SOON, lease.while_held(work)).await.unwrap().is_none());
+        assert!(!lease.is_held() && !is_newest(&client, lease.grant()).await);
+        a.close();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_new_host_gets_its_share() {
+        let (address, client) = database().await;
+        let a = host(&address, &client, "a").await;
+        let mut held = Vec::new();
+        for name in ["1", "2", "3"] {
+            held.push(acquire(&a, destination(name)).await);
+        }
+        let b = host(&address, &client, "b").await;
+        let taken = tokio::spawn(async move {
+            tokio::select! {
+                lease = b.acquire(destination("1")) => lease,
+                lease = b.acquire(destination("2")) => lease,
+                lease = b.acquire(destination("3")) => lease,
+            }
+        });
+        let asked = timeout(SOON, held[0].ended()).await;
+        assert!(asked.is_ok() && held[0].is_held(), "the holder finishes what has begun");
+        drop(held.remove(0));
+        assert!(timeout(SOON, taken).await.unwrap().unwrap().is_held());
+        assert!(held.iter().all(Lease::goes_on), "two of three are the share of the first host");
+        a.close();
+    }
 }

@@ -1,11 +1,11 @@
 //! The row verbs in SQLite: each verb runs its statements immediately, on the writer thread.
 
-use super::stored_days::StoredDays;
 use super::{
     audit, counts, database, deliveries, destinations, events, incidents, operator_actions, queue, repeats, sessions,
-    sources, storage, tokens, triage, versions,
+    sources, storage, stored_days, tokens, triage, versions,
 };
 use crate::clock::WriteClock;
+use crate::columns::stored_days::StoredDays;
 use crate::leases::Grant;
 use crate::ledger::{
     Counts, DeadDelivery, Delivered, DestinationHealth, KnownEvent, NewAuditEntry, NewDelivery, NewEvent, PlainWrites,
@@ -50,7 +50,7 @@ impl<'a> SqliteTx<'a> {
     /// Writes what was kept in memory until the end of the transaction.
     pub fn finish(mut self) -> Result<()> {
         self.save_number()?;
-        self.stored.write(self.connection)
+        stored_days::add(self.connection, &mut self.stored)
     }
 
     /// Writes the number that was given last.

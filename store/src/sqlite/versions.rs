@@ -1,15 +1,12 @@
 //! The tables `plugin_versions` and `compiled`.
 
 use super::columns::read_into;
-use crate::columns::versions::VersionColumns;
+use crate::columns::versions::{NEVER_LIVE_KEPT, VersionColumns};
 use crate::columns::{Columns, json};
 use crate::rows::{ProofReport, VersionRow, VersionState};
 use anyhow::Result;
 use hookmill_incident::PluginVersion;
 use rusqlite::{Connection, OptionalExtension, params};
-
-/// The number of versions of one plugin that are kept although they never were live.
-const NEVER_LIVE_KEPT: usize = 5;
 
 pub(super) fn list(connection: &Connection, plugin: &str) -> Result<Vec<VersionRow>> {
     let list = VersionColumns::LIST;

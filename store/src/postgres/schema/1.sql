@@ -39,7 +39,8 @@ CREATE TABLE hosts (
     name text COLLATE "C" NOT NULL,
     version text COLLATE "C" NOT NULL,
     started_at timestamptz NOT NULL DEFAULT now(),
-    seen_at timestamptz NOT NULL DEFAULT now()
+    seen_at timestamptz NOT NULL DEFAULT now(),
+    waiting text[] NOT NULL DEFAULT '{}'   -- the leases of others that it would take
 );
 
 -- The leases. `host` is null while a lease is free; its epoch stays, and grows with each grant.

@@ -1,0 +1,170 @@
+//! The tables `deliveries` and `attempts`: a queue for each destination.
+
+use crate::columns::Columns;
+use crate::columns::deliveries::{DeadColumns, FROM, FoundColumns, PurgeColumns};
+use crate::ledger::{DeadDelivery, Delivered, NewDelivery, Subject};
+use crate::postgres::columns::{stored_option, stored_text};
+use crate::postgres::delivery_conditions::conditions;
+use crate::postgres::session::Session;
+use crate::rows::{Attempt, DeliveryFilter, DeliveryStatus};
+use anyhow::Result;
+use hookmill_incident::id::row_key;
+use uuid::Uuid;
+
+/// Makes pending deliveries wait for the earlier ones of the same subject.
+const ORDER_PENDING: &str = "UPDATE deliveries SET next_at = NULL WHERE destination = $1 AND status = 'pending' \
+    AND next_at IS NOT NULL AND EXISTS (SELECT 1 FROM deliveries earlier WHERE earlier.destination = deliveries.destination \
+        AND earlier.subject = deliveries.subject AND earlier.status = 'pending' AND earlier.key < deliveries.key)";
+/// Makes waiting deliveries due at the time at which they were added; their key contains this time.
+const UNORDER_PENDING: &str =
+    "UPDATE deliveries SET next_at = key >> 15 WHERE destination = $1 AND status = 'pending' AND next_at IS NULL";
+
+pub(super) fn add(session: &Session, new: &NewDelivery) -> Result<()> {
+    let key = row_key(new.id);
+    let (audit, event, notice) = match new.subject {
+        Subject::Change { audit, .. } => (Some(audit), None, None),
+        Subject::Event { event, .. } => (None, Some(event), None),
+        Subject::Notice(text) => (None, None, Some(text)),
+    };
+    let sql = "INSERT INTO deliveries (key, id, destination, status, attempts, next_at, error, subject, audit, event, \
+               notice, notification, step, traceparent) \
+               VALUES ($1, $2, $3, $4, 0, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+    session.execute(
+        sql,
+        &[
+            &key,
+            &new.id.as_bytes().as_slice(),
+            &stored_text(new.destination),
+            &new.status.as_str(),
+            &new.next_at,
+            &stored_option(new.error),
+            &new.subject.key(key),
+            &audit,
+            &event,
+            &stored_option(notice),
+            &stored_option(new.step.map(|(name, _)| name)),
+            &new.step.map(|(_, step)| step as i64),
+            &stored_option(new.subject.traceparent()),
+        ],
+    )?;
+    Ok(())
+}
+
+pub(super) fn has_pending(session: &Session, destination: &str, subject: i64, before: i64) -> Result<bool> {
+    let sql =
+        "SELECT 1 FROM deliveries WHERE destination = $1 AND subject = $2 AND status = 'pending' AND key < $3 LIMIT 1";
+    session.exists(sql, &[&stored_text(destination), &subject, &before])
+}
+
+pub(super) fn find(session: &Session, id: Uuid) -> Result<Option<(String, DeliveryStatus)>> {
+    let sql = format!("SELECT {} FROM deliveries WHERE key = $1 AND id = $2", FoundColumns::LIST);
+    let row = session.row(&sql, &[&row_key(id), &id.as_bytes().as_slice()])?;
+    row.map(|row| FoundColumns::read(&row).map(Into::into)).transpose()
+}
+
+pub(super) fn set_pending(session: &Session, delivery: i64, next_at: Option<i64>) -> Result<()> {
+    session.execute("UPDATE deliveries SET status = 'pending', next_at = $1 WHERE key = $2", &[&next_at, &delivery])?;
+    Ok(())
+}
+
+pub(super) fn add_attempt(
+    session: &Session,
+    delivery: i64,
+    attempt: &Attempt,
+    status: DeliveryStatus,
+    next_at: i64,
+) -> Result<bool> {
+    let sql = "WITH attempted AS ( \
+                   UPDATE deliveries SET status = $2, attempts = attempts + 1, next_at = $3, error = $4 WHERE key = $1 \
+                   RETURNING key, attempts) \
+               INSERT INTO attempts (delivery, number, at, duration_ms, http_status, code, error, answer) \
+               SELECT key, attempts, $5, $6, $7, $8, $4, $9 FROM attempted";
+    let added = session.execute(
+        sql,
+        &[
+            &delivery,
+            &status.as_str(),
+            &next_at,
+            &stored_option(attempt.error.as_deref()),
+            &attempt.at,
+            &attempt.duration_ms,
+            &attempt.http_status.map(i64::from),
+            &attempt.code,
+            &stored_option(attempt.answer.as_deref()),
+        ],
+    )?;
+    Ok(added > 0)
+}
+
+pub(super) fn release_next(session: &Session, destination: &str, delivery: i64, at: i64) -> Result<()> {
+    let sql = "UPDATE deliveries SET next_at = $1 WHERE next_at IS NULL AND key = ( \
+                   SELECT min(key) FROM deliveries WHERE destination = $2 AND status = 'pending' \
+                   AND subject = (SELECT subject FROM deliveries WHERE key = $3))";
+    session.execute(sql, &[&at, &stored_text(destination), &delivery])?;
+    Ok(())
+}
+
+pub(super) fn order_pending(session: &Session, destination: &str, is_ordered: bool) -> Result<()> {
+    session.execute(if is_ordered { ORDER_PENDING } else { UNORDER_PENDING }, &[&stored_text(destination)])?;
+    Ok(())
+}
+
+pub(super) fn pull_forward(
+    session: &Session,
+    destination: &str,
+    now: i64,
+    latest: i64,
+    limit: usize,
+) -> Result<usize> {
+    let sql = "UPDATE deliveries SET next_at = $2 WHERE key IN ( \
+                   SELECT key FROM deliveries d WHERE destination = $1 AND status = 'pending' AND next_at > $2 \
+                   AND (attempts = 0 OR next_at > $3 OR EXISTS (SELECT 1 FROM attempts a \
+                       WHERE a.delivery = d.key AND a.number = d.attempts AND a.at > $2)) \
+                   ORDER BY next_at LIMIT $4)";
+    session.execute(sql, &[&stored_text(destination), &now, &latest, &(limit as i64)])
+}
+
+pub(super) fn kill_pending(session: &Session, destination: &str, error: &str, limit: usize) -> Result<usize> {
+    // First the deliveries without a time, so that none is left waiting for a dead one.
+    let sql = "UPDATE deliveries SET status = 'dead', error = $1 WHERE key IN ( \
+                   SELECT key FROM deliveries WHERE destination = $2 AND status = 'pending' \
+                   ORDER BY next_at NULLS FIRST, key LIMIT $3)";
+    session.execute(sql, &[&stored_text(error), &stored_text(destination), &(limit as i64)])
+}
+
+/// Removes deliveries with their attempts.
+pub(super) fn remove(session: &Session, deliveries: &[i64]) -> Result<()> {
+    session.execute("DELETE FROM attempts WHERE delivery = ANY($1)", &[&deliveries])?;
+    session.execute("DELETE FROM deliveries WHERE key = ANY($1)", &[&deliveries])?;
+    Ok(())
+}
+
+pub(super) fn delivered(session: &Session, after: i64, before: i64, limit: usize) -> Result<Delivered> {
+    let list = PurgeColumns::LIST;
+    let sql = format!("SELECT {list} FROM deliveries WHERE key > $1 AND key < $2 ORDER BY key LIMIT $3");
+    let rows = session.rows(&sql, &[&after, &before, &(limit as i64)])?;
+    let rows = rows.iter().map(|row| PurgeColumns::read(row)).collect::<Result<Vec<_>>>()?;
+    Ok(PurgeColumns::delivered(&rows, limit))
+}
+
+pub(super) fn destinations_after(session: &Session, key: i64) -> Result<Vec<String>> {
+    let sql = "SELECT DISTINCT destination FROM deliveries WHERE key > $1 ORDER BY destination";
+    session.column(sql, &[&key])
+}
+
+pub(super) fn dead(
+    session: &Session,
+    filter: &DeliveryFilter,
+    destinations: &[&str],
+    after: i64,
+    limit: usize,
+) -> Result<Vec<DeadDelivery>> {
+    let mut conditions = conditions(filter);
+    conditions.add("d.status = 'dead' AND d.key > ?", [Box::new(after) as _]);
+    let destinations: Vec<String> = destinations.iter().map(|name| stored_text(name).into_owned()).collect();
+    conditions.add("d.destination = ANY(?)", [Box::new(destinations) as _]);
+    let (list, where_sql) = (DeadColumns::LIST, conditions.sql());
+    let sql = format!("SELECT {list} {FROM} {where_sql} ORDER BY d.key LIMIT {limit}");
+    let rows = session.rows(&sql, &conditions.values())?;
+    rows.iter().map(|row| DeadColumns::read(row).map(Into::into)).collect()
+}
