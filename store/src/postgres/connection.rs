@@ -17,8 +17,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(10);
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(3);
-/// The connections for reads.
-const POOL_MAX: usize = 16;
 /// The time for which a read waits for a connection.
 const POOL_WAIT: Duration = Duration::from_secs(5);
 
@@ -70,7 +68,7 @@ impl Address {
     }
 
     /// Returns a pool of connections for reads. A statement may take as long as `statement_timeout`.
-    pub fn pool(&self, statement_timeout: Duration) -> Result<Pool> {
+    pub fn pool(&self, connections: usize, statement_timeout: Duration) -> Result<Pool> {
         let settings = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(self.config.clone(), self.tls.clone(), settings);
         let set = format!("SET statement_timeout = {}", statement_timeout.as_millis());
@@ -78,7 +76,7 @@ impl Address {
             let set = set.clone();
             Box::pin(async move { client.batch_execute(&set).await.map_err(HookError::Backend) })
         });
-        let builder = Pool::builder(manager).max_size(POOL_MAX).runtime(Runtime::Tokio1).post_create(prepare);
+        let builder = Pool::builder(manager).max_size(connections).runtime(Runtime::Tokio1).post_create(prepare);
         Ok(builder.wait_timeout(Some(POOL_WAIT)).create_timeout(Some(CONNECT_TIMEOUT)).build()?)
     }
 }
