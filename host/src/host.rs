@@ -24,7 +24,7 @@ use crate::triage::Triager;
 use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
 use hookmill_listen::{LiveTls, TlsFiles};
-use hookmill_store::{HostIdentity, Retention, Store};
+use hookmill_store::{Retention, Store};
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Instant;
@@ -73,8 +73,6 @@ pub struct Host {
     pub reload: mpsc::Sender<ReloadRequest>,
     /// Makes backups, if they are configured.
     pub backup: Option<Arc<BackupTask>>,
-    /// This host among those that share the database.
-    pub identity: HostIdentity,
     /// When the host started.
     pub started_at: Timestamp,
     /// The limits and identities of requests.

@@ -4,24 +4,24 @@
 //! row of the table `head`. Reads have a pool of connections. Nothing outside this folder names SQL of PostgreSQL.
 
 mod columns;
+mod conditions;
 mod connection;
+mod head;
 mod hosts;
 mod lease_share;
 mod leases;
 mod migration;
+mod opened;
 mod query;
 mod readers;
 mod reads;
+mod retention;
+mod session;
 #[cfg(test)]
 mod test_database;
 mod tls;
+mod tx;
+mod writer;
 
-pub use connection::Address;
-
-use readers::Readers;
-
-/// The database, for reads.
-#[derive(Debug)]
-pub(crate) struct Postgres {
-    pub readers: Readers,
-}
+pub(crate) use connection::Address;
+pub(crate) use opened::{Opened, Postgres};

@@ -17,14 +17,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(10);
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(3);
-/// The connections for reads.
-const POOL_MAX: usize = 16;
 /// The time for which a read waits for a connection.
 const POOL_WAIT: Duration = Duration::from_secs(5);
 
 /// The address of a database, and the way to connect to it.
 #[derive(Clone, Debug)]
-pub struct Address {
+pub(crate) struct Address {
     config: Config,
     tls: Tls,
 }
@@ -32,9 +30,6 @@ pub struct Address {
 impl Address {
     /// Reads the URL of a database. `sslmode` is `disable`, `prefer` or `require`; with the last one, the certificate of the
     /// server is verified as `tls` says.
-    ///
-    /// # Errors
-    /// Returns an error if the URL lacks something. The error does not quote the URL.
     pub fn parse(url: &str, tls: Arc<ClientConfig>) -> Result<Self> {
         // Other clients have names of their own for a verified certificate.
         let url = url.replace("sslmode=verify-full", "sslmode=require").replace("sslmode=verify-ca", "sslmode=require");
@@ -62,7 +57,7 @@ impl Address {
     }
 
     /// Makes a connection, whose task ends with the client.
-    pub(super) async fn connect(&self) -> Result<(Client, JoinHandle<()>)> {
+    pub async fn connect(&self) -> Result<(Client, JoinHandle<()>)> {
         let (client, connection) = self.config.connect(self.tls.clone()).await?;
         let task = tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -73,7 +68,7 @@ impl Address {
     }
 
     /// Returns a pool of connections for reads. A statement may take as long as `statement_timeout`.
-    pub(super) fn pool(&self, statement_timeout: Duration) -> Result<Pool> {
+    pub fn pool(&self, connections: usize, statement_timeout: Duration) -> Result<Pool> {
         let settings = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(self.config.clone(), self.tls.clone(), settings);
         let set = format!("SET statement_timeout = {}", statement_timeout.as_millis());
@@ -81,7 +76,7 @@ impl Address {
             let set = set.clone();
             Box::pin(async move { client.batch_execute(&set).await.map_err(HookError::Backend) })
         });
-        let builder = Pool::builder(manager).max_size(POOL_MAX).runtime(Runtime::Tokio1).post_create(prepare);
+        let builder = Pool::builder(manager).max_size(connections).runtime(Runtime::Tokio1).post_create(prepare);
         Ok(builder.wait_timeout(Some(POOL_WAIT)).create_timeout(Some(CONNECT_TIMEOUT)).build()?)
     }
 }

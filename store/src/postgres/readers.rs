@@ -6,10 +6,10 @@
 use super::Address;
 use crate::StoreError;
 use anyhow::Result;
-use deadpool_postgres::{Object, Pool, Transaction};
+use deadpool_postgres::{Object, Pool, PoolError, TimeoutType};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio_postgres::IsolationLevel;
+use tokio_postgres::{Client, IsolationLevel, Transaction};
 
 /// Reads by key, and those of the host itself, at once.
 const SHORT_READS_MAX: usize = 12;
@@ -46,9 +46,8 @@ impl Readers {
 }
 
 async fn connection(pool: &Pool) -> Result<Object> {
-    use deadpool_postgres::PoolError;
     pool.get().await.map_err(|error| match error {
-        PoolError::Timeout(deadpool_postgres::TimeoutType::Wait) => StoreError::Overloaded.into(),
+        PoolError::Timeout(TimeoutType::Wait) => StoreError::Overloaded.into(),
         PoolError::Timeout(_) | PoolError::Backend(_) | PoolError::PostCreateHook(_) => StoreError::Blocked.into(),
         other => other.into(),
     })
@@ -56,6 +55,7 @@ async fn connection(pool: &Pool) -> Result<Object> {
 
 /// Begins several statements that see the same rows. Nothing is written: the transaction ends when it is dropped.
 pub(super) async fn snapshot(connection: &mut Object) -> Result<Transaction<'_>> {
-    let begin = connection.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
+    let client: &mut Client = connection;
+    let begin = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
     begin.start().await.map_err(|_| StoreError::Blocked.into())
 }

@@ -16,7 +16,7 @@ pub(super) fn address() -> Address {
 pub(super) async fn pool() -> Pool {
     let address = address();
     migrate(&mut address.connect().await.unwrap().0).await.unwrap();
-    address.pool(Duration::from_secs(10)).unwrap()
+    address.pool(8, Duration::from_secs(10)).unwrap()
 }
 
 /// Returns TLS that trusts no certificate.

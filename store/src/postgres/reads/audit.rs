@@ -13,7 +13,7 @@ use hookmill_incident::id::row_key;
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::ControlFlow;
-use tokio_postgres::GenericClient;
+use tokio_postgres::{GenericClient, Row};
 use uuid::Uuid;
 
 /// Entries by their keys, or why they cannot be read.
@@ -45,7 +45,7 @@ impl Parts {
         let sql =
             format!("SELECT {list}, a.key FROM audit a JOIN incidents i ON i.key = incident WHERE a.key = ANY($1)");
         let rows = raw_rows(client, &sql, &[keys.to_vec().into()]).await?;
-        let entry = |row| Ok((value(row, EntryColumns::COUNT, "key")?, EntryColumns::read(row)));
+        let entry = |row: &Row| Ok((value(row, EntryColumns::COUNT, "key")?, EntryColumns::read(row)));
         let entries = rows.iter().map(entry).collect::<Result<_>>()?;
         let list = ObjectColumns::LIST;
         let sql = format!(
@@ -56,7 +56,7 @@ impl Parts {
              ) SELECT {list}, key FROM audit WHERE key = ANY(ARRAY(SELECT key FROM later))"
         );
         let rows = raw_rows(client, &sql, &[keys.to_vec().into()]).await?;
-        let object = |row| Ok((value(row, ObjectColumns::COUNT, "key")?, ObjectColumns::read(row)));
+        let object = |row: &Row| Ok((value(row, ObjectColumns::COUNT, "key")?, ObjectColumns::read(row)));
         let objects: HashMap<i64, Result<ObjectColumns>> = rows.iter().map(object).collect::<Result<_>>()?;
         let newest = objects.values().flatten().filter(|entry| entry.object.is_none() && entry.next.is_none());
         let keys = newest.map(|entry| entry.incident).collect();

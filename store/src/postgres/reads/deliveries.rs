@@ -14,7 +14,7 @@ use crate::rows::{
 use anyhow::{Context, Result, bail};
 use hookmill_incident::id::{row_key, row_key_at, row_key_ms};
 use std::collections::{HashMap, HashSet};
-use tokio_postgres::GenericClient;
+use tokio_postgres::{GenericClient, Row};
 use uuid::Uuid;
 
 /// Due deliveries whose messages are read together.
@@ -116,7 +116,7 @@ pub(super) async fn counts(client: &impl GenericClient, destinations: Vec<String
                    SELECT count(*) AS pending, min(key) AS oldest FROM deliveries \
                    WHERE destination = name AND status = 'pending') AS counted ORDER BY place";
     let found = raw_rows(client, sql, &[Value::texts(&destinations)]).await?;
-    let counts = |row| {
+    let counts = |row: &Row| {
         let oldest: Option<i64> = value(row, 2, "oldest")?;
         Ok(QueueCounts {
             destination: value(row, 0, "name")?,

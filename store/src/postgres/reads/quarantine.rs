@@ -27,7 +27,7 @@ pub(super) async fn groups(
     }
     let (listed, next) = groups.page(before, limit);
     let events = events(client, listed.iter().flat_map(|(_, group)| [*group.keys.start(), *group.keys.end()])).await?;
-    let event = |key| events.get(key).copied().context("an event in quarantine is not in the database");
+    let event = |key: &i64| events.get(key).copied().context("an event in quarantine is not in the database");
     let rows = listed.into_iter().map(|(cause, group)| {
         let (oldest, newest) = (event(group.keys.start())?, event(group.keys.end())?);
         Ok(group.with(cause, oldest, newest))
@@ -67,7 +67,7 @@ fn borrowed(failure: &[Option<String>; 3]) -> Failure<'_> {
 async fn events(client: &impl GenericClient, keys: impl Iterator<Item = i64>) -> Result<HashMap<i64, (Uuid, i64)>> {
     let sql = "SELECT id, received_at FROM events WHERE key = ANY($1)";
     let rows = raw_rows(client, sql, &[keys.collect::<Vec<_>>().into()]).await?;
-    let event = |row| {
+    let event = |row: &Row| {
         let Id(id) = value(row, 0, "id")?;
         Ok((row_key(id), (id, value(row, 1, "received_at")?)))
     };

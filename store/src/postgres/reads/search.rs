@@ -10,7 +10,7 @@ use crate::pages::Filling;
 use crate::postgres::query::{cell, raw_rows};
 use crate::rows::{ALL_COUNTED_MAX, BoundedCount, Class, IncidentFilter, IncidentRow, Listed, Order, Page, Position};
 use anyhow::Result;
-use tokio_postgres::GenericClient;
+use tokio_postgres::{GenericClient, Row};
 
 /// Incidents whose records are in memory together, beside those of the page.
 const READ_TOGETHER: usize = 32;
@@ -56,7 +56,7 @@ async fn places(
     let columns = "i.key, i.status, i.severity, i.source, i.updated_at";
     let sql = format!("SELECT {columns} FROM incidents i {where_sql} {order_sql} LIMIT {limit}");
     let rows = raw_rows(client, &sql, &conditions.values).await?;
-    let place = |row| {
+    let place = |row: &Row| {
         let (key, updated_at) = (value(row, 0, "key")?, value(row, 4, "updated_at")?);
         let class = Class {
             status: value(row, 1, "status")?,

@@ -5,7 +5,7 @@ use crate::columns::{Columns, value};
 use crate::postgres::query::{cell, raw_row, raw_rows, rows as read_rows};
 use crate::rows::{StorageUse, StoredKind};
 use anyhow::Result;
-use tokio_postgres::GenericClient;
+use tokio_postgres::{GenericClient, Row};
 
 /// Returns the number of rows of a kind.
 pub(super) async fn rows(client: &impl GenericClient, kind: StoredKind) -> Result<usize> {
@@ -24,7 +24,7 @@ pub(super) async fn usage(client: &impl GenericClient) -> Result<StorageUse> {
         }
     }
     let samples = raw_rows(client, "SELECT hour, used_bytes FROM storage_samples ORDER BY hour", &[]).await?;
-    let sample = |row| Ok((value(row, 0, "hour")?, value(row, 1, "used_bytes")?));
+    let sample = |row: &Row| Ok((value(row, 0, "hour")?, value(row, 1, "used_bytes")?));
     Ok(StorageUse {
         database_bytes: cell(client, "SELECT pg_database_size(current_database())", &[]).await?,
         free_bytes: 0,
