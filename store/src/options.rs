@@ -1,9 +1,43 @@
 //! The options with which the host opens the store.
 
-use rustls::ClientConfig;
-use std::fmt;
-use std::sync::Arc;
+use hookmill_incident::words;
 use std::time::Duration;
+
+words!(
+    /// The kind of a database that many hosts share: what it lacks beside PostgreSQL is not used.
+    Profile {
+        /// PostgreSQL.
+        Postgres = "postgres",
+        /// CockroachDB, which has no notices.
+        CockroachDb = "cockroachdb",
+        /// YugabyteDB, which has no notices.
+        YugabyteDb = "yugabytedb",
+    }
+);
+
+impl Default for Profile {
+    fn default() -> Self {
+        Self::Postgres
+    }
+}
+
+impl Profile {
+    /// Returns whether commits of other hosts can be noticed with LISTEN and NOTIFY.
+    pub(crate) fn has_notices(self) -> bool {
+        self == Self::Postgres
+    }
+}
+
+/// The host that opens a store.
+#[derive(Clone, Debug)]
+pub struct HostIdentity {
+    /// Its id, new at each start.
+    pub id: String,
+    /// The name of its machine or container.
+    pub name: String,
+    /// Its version of Hookmill.
+    pub version: String,
+}
 
 /// The rules by which repeats are recognised and incidents are reopened.
 #[derive(Clone, Debug)]
@@ -25,20 +59,3 @@ pub struct Dedup {
 
 /// A function that is called after each commit with the number of writes in it and its duration.
 pub type OnCommit = Box<dyn Fn(usize, Duration) + Send>;
-
-/// A database that many hosts share.
-#[derive(Clone)]
-pub struct SharedDatabase {
-    /// The URL, `postgres://…`, which may have a password.
-    pub url: String,
-    /// How certificates are verified if the URL has `sslmode=require`.
-    pub tls: Arc<ClientConfig>,
-    /// The name under which this host is listed.
-    pub host_name: String,
-}
-
-impl fmt::Debug for SharedDatabase {
-    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        formatter.debug_struct("SharedDatabase").field("host_name", &self.host_name).finish_non_exhaustive()
-    }
-}
