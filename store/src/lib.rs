@@ -37,7 +37,8 @@ mod writer_shared;
 
 pub use error::StoreError;
 pub use leases::{Grant, Lease, LeaseName, Leases};
-pub use options::{Dedup, OnCommit, Policy, Profile, SharedDatabase};
+pub use options::{Dedup, HostIdentity, OnCommit, Policy, Profile};
+pub use postgres::Address as DatabaseAddress;
 pub use rows::{
     ASKED_TO_WAIT, Attempt, AttemptRow, Attempted, BoundedCount, CopyProgress, CountFilter, CountKind, CountSeries,
     Cursor, DatabaseCopy, DeadLetters, DeliveryFilter, DeliveryRow, DeliveryStatus, DestinationRow, DestinationState,

@@ -23,5 +23,5 @@ mod tls;
 mod tx;
 mod writer;
 
-pub(crate) use connection::Address;
+pub use connection::Address;
 pub(crate) use opened::{Opened, Postgres};

@@ -25,8 +25,8 @@ use crate::database::{Database, Kind};
 use crate::error::StoreError;
 use crate::leases::{Grant, Lease, LeaseName, Leases};
 use crate::ledger::Writes;
-use crate::options::{Dedup, OnCommit, Policy, SharedDatabase};
-use crate::postgres::{self, Address};
+use crate::options::{Dedup, HostIdentity, OnCommit, Policy};
+use crate::postgres::{self, Address as DatabaseAddress};
 use crate::private_files::{private_file, private_folder};
 use crate::reads::Reads;
 use crate::rows::Outbound;
@@ -95,21 +95,14 @@ impl Store {
         })
     }
 
-    /// Checks the URL of a database without a connection.
-    ///
-    /// # Errors
-    /// Returns an error if something is missing. The error does not quote the URL.
-    pub fn check_address(shared: &SharedDatabase) -> Result<()> {
-        Address::parse(&shared.url, shared.tls.clone()).map(drop)
-    }
-
     /// Connects to the database that many hosts share, and creates its tables if they are missing. What belongs to this
     /// host alone is in a data folder of its own.
     ///
     /// # Errors
     /// Returns an error if the folder or the database cannot be used.
     pub async fn connect(
-        shared: &SharedDatabase,
+        address: DatabaseAddress,
+        host: HostIdentity,
         data_dir: &Path,
         queue: usize,
         policy: Policy,
@@ -117,12 +110,13 @@ impl Store {
         clock: hookmill_incident::Clock,
     ) -> Result<Self> {
         let clock = |slot, last_key| WriteClock::with(IdSource::in_slot(slot, last_key), clock);
-        Self::connect_with(shared, data_dir, queue, policy, on_commit, clock).await
+        Self::connect_with(address, host, data_dir, queue, policy, on_commit, clock).await
     }
 
     /// Connects with the clock that `clock` makes from the slot of the host and the largest key in the database.
     pub(crate) async fn connect_with(
-        shared: &SharedDatabase,
+        address: DatabaseAddress,
+        host: HostIdentity,
         data_dir: &Path,
         queue: usize,
         policy: Policy,
@@ -130,8 +124,7 @@ impl Store {
         clock: impl FnOnce(u64, i64) -> WriteClock,
     ) -> Result<Self> {
         let lock = locked(data_dir)?;
-        let address = Address::parse(&shared.url, shared.tls.clone())?;
-        let opened = postgres::Opened::open(address, &shared.host_name).await?;
+        let opened = postgres::Opened::open(address, host).await?;
         let clock = clock(opened.slot, opened.last_key);
         let (newest_audit, silent) = (opened.newest_audit, opened.silent_sources.clone());
         let parts = Parts { lock, data_dir, policy, on_commit, clock, newest_audit, silent };

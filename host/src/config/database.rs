@@ -3,14 +3,19 @@
 use super::value::Interpolated;
 use anyhow::{Context, Result, ensure};
 use hookmill_connection::{CertificateFile, client_tls};
-use hookmill_store::{Profile, SharedDatabase, Store};
+use hookmill_store::{DatabaseAddress, Profile};
+use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
 /// The database that several hosts share.
 #[derive(Clone, Debug)]
 pub struct DatabaseSettings {
-    /// The database. Its name of this host is that of the machine.
-    pub shared: SharedDatabase,
+    /// The address, with its password.
+    pub address: DatabaseAddress,
+    /// What the database is.
+    pub profile: Profile,
+    /// The digest of the URL, which may contain a password.
+    digest: [u8; 32],
     /// The file with the authorities of its certificate.
     pub(super) ca: Option<PathBuf>,
 }
@@ -37,20 +42,13 @@ impl DatabaseSettings {
         let file = ca.clone().map(|path| CertificateFile { path, password: None });
         let tls = client_tls(file.as_ref()).context("`database_ca`")?;
         let profile = profile.map(|profile| profile.0).unwrap_or_default();
-        let shared = SharedDatabase { url, profile, tls, host_name: host_name() };
-        Store::check_address(&shared).context("`database`")?;
-        Ok(Some(Self { shared, ca }))
+        let address = DatabaseAddress::parse(&url, tls).context("`database`")?;
+        Ok(Some(Self { address, profile, digest: Sha256::digest(&url).into(), ca }))
     }
 }
 
 impl PartialEq for DatabaseSettings {
     fn eq(&self, other: &Self) -> bool {
-        (&self.shared.url, self.shared.profile, &self.ca) == (&other.shared.url, other.shared.profile, &other.ca)
+        (self.digest, self.profile, &self.ca) == (other.digest, other.profile, &other.ca)
     }
-}
-
-/// Returns the name of this machine or container.
-fn host_name() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    Some(name.trim()).filter(|name| !name.is_empty()).unwrap_or("host").to_owned()
 }

@@ -30,6 +30,8 @@ const RENEW_EVERY: Duration = Duration::from_secs(2);
 const ROUND_MAX: Duration = Duration::from_secs(3);
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
+/// Reads the epoch of the newest grant. The lease is granted to no other host until the transaction ends.
+pub(super) const NEWEST_EPOCH: &str = "SELECT epoch FROM leases WHERE name = $1 FOR SHARE";
 const RENEW: &str = "UPDATE leases SET expires_at = now() + $3::bigint * interval '1 millisecond' \
     WHERE host = $1 AND name = ANY($2) RETURNING name, epoch";
 const TAKE: &str = "INSERT INTO leases (name, host, epoch, expires_at) \
@@ -42,15 +44,6 @@ const RELEASE: &str = "UPDATE leases SET host = NULL, expires_at = now() WHERE h
 const RELEASE_ALL: &str = "UPDATE leases SET host = NULL, expires_at = now() WHERE host = $1";
 const LIST: &str = "SELECT name, host, expires_at > now(), expires_at < now() - $1::bigint * interval '1 millisecond' \
     FROM leases";
-
-/// Returns whether a grant is the newest one of its lease. The lease is granted to no other host until the transaction
-/// ends.
-pub(super) async fn is_newest(client: &Client, grant: &Grant) -> Result<bool> {
-    let sql = "SELECT epoch FROM leases WHERE name = $1 FOR SHARE";
-    let row = client.query_opt(sql, &[&grant.name.to_string()]).await?;
-    let newest: Option<i64> = row.map(|row| row.try_get(0)).transpose()?;
-    Ok(newest == i64::try_from(grant.epoch).ok())
-}
 
 /// The leases of one host.
 pub(crate) struct HostLeases {
@@ -316,8 +309,8 @@ fn epochs(rows: &[tokio_postgres::Row]) -> Result<BTreeMap<String, u64>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{HostLeases, LEASE_TIME, is_newest};
-    use crate::leases::{Lease, LeaseName, Leases};
+    use super::{HostLeases, LEASE_TIME, NEWEST_EPOCH};
+    use crate::leases::{Grant, Lease, LeaseName, Leases};
     use crate::postgres::migration::migrate;
     use crate::postgres::test_database::address;
     use crate::postgres::{Address, hosts};
@@ -347,6 +340,11 @@ mod tests {
         timeout(SOON, host.acquire(name)).await.unwrap()
     }
 
+    async fn is_newest(client: &Client, grant: &Grant) -> bool {
+        let row = client.query_one(NEWEST_EPOCH, &[&grant.name.to_string()]).await.unwrap();
+        row.get::<_, i64>(0) == grant.epoch as i64
+    }
+
     #[tokio::test(flavor = "multi_thread")]
     async fn one_host_at_a_time_holds_a_lease() {
         let (address, client) = database().await;
@@ -359,11 +357,11 @@ mod tests {
         drop(first);
         assert!(timeout(Duration::from_millis(300), &mut second).await.is_err(), "the other task holds it");
         let former = again.grant().clone();
-        assert!(is_newest(&client, &former).await.unwrap());
+        assert!(is_newest(&client, &former).await);
         drop(again);
         let second = timeout(SOON, second).await.unwrap();
         assert!(second.is_held() && second.grant().epoch > former.epoch);
-        assert!(is_newest(&client, second.grant()).await.unwrap() && !is_newest(&client, &former).await.unwrap());
+        assert!(is_newest(&client, second.grant()).await && !is_newest(&client, &former).await);
         // A host that ends leaves nothing to wait for.
         b.close();
         let started = Instant::now();
@@ -381,7 +379,7 @@ mod tests {
         client.execute("UPDATE leases SET host = 'b', epoch = epoch + 1", &[]).await.unwrap();
         let work = std::future::pending::<()>();
         assert!(timeout(SOON, lease.while_held(work)).await.unwrap().is_none());
-        assert!(!lease.is_held() && !is_newest(&client, lease.grant()).await.unwrap());
+        assert!(!lease.is_held() && !is_newest(&client, lease.grant()).await);
         a.close();
     }
 

@@ -8,6 +8,7 @@ use super::query::{cell, raw_rows};
 use super::readers::Readers;
 use super::writer::PostgresWriter;
 use crate::columns::{Id, value};
+use crate::options::HostIdentity;
 use crate::write_queue::WriteQueue;
 use crate::writer_shared::WriterShared;
 use anyhow::{Context, Result};
@@ -30,12 +31,11 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    /// Opens the database for a host of this name, and creates the tables if they are missing.
-    pub async fn open(address: Address, name: &str) -> Result<Self> {
+    /// Opens the database for a host, and creates the tables if they are missing.
+    pub async fn open(address: Address, host: HostIdentity) -> Result<Self> {
         let (mut client, _) = address.connect().await.context("cannot connect to the database")?;
         migrate(&mut client).await.context("the database cannot be used")?;
-        let host = Uuid::new_v4().to_string();
-        let slot = hosts::register(&client, &host, name, env!("CARGO_PKG_VERSION")).await?;
+        let slot = hosts::register(&client, &host.id, &host.name, &host.version).await?;
         client.execute("DELETE FROM groups WHERE host NOT IN (SELECT id FROM hosts)", &[]).await?;
         let last_key = "SELECT greatest((SELECT last_key FROM head), (SELECT max(last_key) FROM restores))";
         let last_key = cell(&client, last_key, &[]).await?;
@@ -43,7 +43,7 @@ impl Opened {
         let silent = raw_rows(&client, "SELECT source, since FROM silent_sources", &[]).await?;
         let silent_sources =
             silent.iter().map(|row| Ok((value(row, 0, "source")?, value(row, 1, "since")?))).collect::<Result<_>>()?;
-        Ok(Self { address, host, slot: slot.try_into()?, last_key, newest_audit, silent_sources })
+        Ok(Self { address, host: host.id, slot: slot.try_into()?, last_key, newest_audit, silent_sources })
     }
 
     /// Starts the threads of the host.
