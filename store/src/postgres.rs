@@ -8,6 +8,7 @@ mod conditions;
 mod connection;
 #[cfg(test)]
 mod dump;
+mod follow;
 mod head;
 mod hosts;
 mod lease_share;

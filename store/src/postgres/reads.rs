@@ -222,6 +222,10 @@ impl Reads for Readers {
         versions::list(&**self.short().await?, &plugin).await
     }
 
+    async fn silent_sources(&self) -> Result<BTreeMap<String, i64>> {
+        sources::silent(&**self.short().await?).await
+    }
+
     async fn hosts(&self) -> Result<Vec<HostRow>> {
         hosts::list(&**self.short().await?).await
     }
