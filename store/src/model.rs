@@ -9,6 +9,7 @@ mod memory;
 mod operation;
 mod queue;
 mod random;
+mod reads;
 mod retention;
 mod search;
 
@@ -108,6 +109,7 @@ impl Model {
                 self.compare_reads().await;
             }
         }
+        reads::compare_databases(&mut self).await;
     }
 
     fn set_time(&self, now: i64) {

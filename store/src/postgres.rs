@@ -8,6 +8,8 @@ mod connection;
 mod hosts;
 mod lease_share;
 mod leases;
+#[cfg(test)]
+mod loaded;
 mod migration;
 mod query;
 mod readers;
@@ -17,6 +19,8 @@ mod test_database;
 mod tls;
 
 pub(crate) use connection::Address;
+#[cfg(test)]
+pub(crate) use loaded::loaded;
 
 use readers::Readers;
 
