@@ -2,6 +2,7 @@
 
 use crate::Dedup;
 use crate::error::StoreError;
+use crate::leases::{Lease, LeaseName, Leases};
 use crate::ledger::Writes;
 use crate::mark::Mark;
 use crate::postgres::Postgres;
@@ -82,9 +83,20 @@ impl Database {
         self.queue.is_open()
     }
 
-    /// Finishes every waiting write and ends the thread that writes.
+    /// Finishes every waiting write, ends the thread that writes, and releases the leases.
     pub fn close(&self) {
         self.queue.close();
+        if let Kind::Postgres(database) = &self.kind {
+            database.leases.close();
+        }
+    }
+
+    /// Waits for a lease.
+    pub async fn acquire(&self, name: LeaseName) -> Lease {
+        match &self.kind {
+            Kind::Sqlite(database) => database.leases.acquire(name).await,
+            Kind::Postgres(database) => database.leases.acquire(name).await,
+        }
     }
 }
 

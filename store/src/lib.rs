@@ -21,7 +21,6 @@ mod mark;
 mod model;
 mod options;
 mod pages;
-#[allow(dead_code, reason = "the store does not use it yet")]
 mod postgres;
 pub mod private_files;
 mod reads;
@@ -38,7 +37,8 @@ mod writer_shared;
 
 pub use error::StoreError;
 pub use leases::{Grant, Lease, LeaseName, Leases};
-pub use options::{Dedup, OnCommit, Policy};
+pub use options::{Dedup, HostIdentity, OnCommit, Policy, Profile};
+pub use postgres::Address as DatabaseAddress;
 pub use rows::{
     ASKED_TO_WAIT, Attempt, AttemptRow, Attempted, BoundedCount, CopyProgress, CountFilter, CountKind, CountSeries,
     Cursor, DatabaseCopy, DeadLetters, DeliveryFilter, DeliveryRow, DeliveryStatus, DestinationRow, DestinationState,

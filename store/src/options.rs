@@ -1,6 +1,43 @@
 //! The options with which the host opens the store.
 
+use hookmill_incident::words;
 use std::time::Duration;
+
+words!(
+    /// The kind of a database that many hosts share: what it lacks beside PostgreSQL is not used.
+    Profile {
+        /// PostgreSQL.
+        Postgres = "postgres",
+        /// CockroachDB, which has no notices.
+        CockroachDb = "cockroachdb",
+        /// YugabyteDB, which has no notices.
+        YugabyteDb = "yugabytedb",
+    }
+);
+
+impl Default for Profile {
+    fn default() -> Self {
+        Self::Postgres
+    }
+}
+
+impl Profile {
+    /// Returns whether commits of other hosts can be noticed with LISTEN and NOTIFY.
+    pub(crate) fn has_notices(self) -> bool {
+        self == Self::Postgres
+    }
+}
+
+/// The host that opens a store.
+#[derive(Clone, Debug)]
+pub struct HostIdentity {
+    /// Its id, new at each start.
+    pub id: String,
+    /// The name of its machine or container.
+    pub name: String,
+    /// Its version of Hookmill.
+    pub version: String,
+}
 
 /// The rules by which repeats are recognised and incidents are reopened.
 #[derive(Clone, Debug)]

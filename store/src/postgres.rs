@@ -4,28 +4,28 @@
 //! row of the table `head`. Reads have a pool of connections. Nothing outside this folder names SQL of PostgreSQL.
 
 mod columns;
+mod conditions;
 mod connection;
+mod head;
 mod hosts;
 mod lease_share;
 mod leases;
 #[cfg(test)]
 mod loaded;
 mod migration;
+mod opened;
 mod query;
 mod readers;
 mod reads;
+mod retention;
+mod session;
 #[cfg(test)]
 mod test_database;
 mod tls;
+mod tx;
+mod writer;
 
-pub(crate) use connection::Address;
+pub use connection::Address;
 #[cfg(test)]
 pub(crate) use loaded::loaded;
-
-use readers::Readers;
-
-/// The database, for reads.
-#[derive(Debug)]
-pub(crate) struct Postgres {
-    pub readers: Readers,
-}
+pub(crate) use opened::{Opened, Postgres};

@@ -57,6 +57,7 @@ pub(crate) use dump::{Dump, dump};
 pub use migration::Migration;
 pub(crate) use tokens::TokenTable;
 
+use crate::leases::LocalLeases;
 use crate::mark::{self, Mark};
 use crate::write_queue::WriteQueue;
 use crate::writer_shared::WriterShared;
@@ -138,14 +139,16 @@ impl Opened {
         let gate = Arc::new(Gate::default());
         let log = WriteAheadLog::of(&self.path, gate.clone());
         let queue = WriteQueue::start(queue, SqliteWriter { connection: self.connection, shared, log })?;
-        Ok((queue, Sqlite { readers: Readers::new(self.path, gate, readers::DEADLINE), _lock: self.lock }))
+        let readers = Readers::new(self.path, gate, readers::DEADLINE);
+        Ok((queue, Sqlite { readers, leases: LocalLeases::default(), _lock: self.lock }))
     }
 }
 
-/// The database, for reads.
+/// The database, without its writer.
 #[derive(Debug)]
 pub(crate) struct Sqlite {
     pub readers: Readers,
+    pub leases: LocalLeases,
     /// The lock on the database, held for as long as it is open.
     _lock: File,
 }

@@ -22,9 +22,10 @@ pub use tokens::{Tokens, credential_digest};
 use crate::clock::WriteClock;
 use crate::database::{Database, Kind};
 use crate::error::StoreError;
-use crate::leases::{Grant, Lease, LeaseName, Leases, LocalLeases};
+use crate::leases::{Grant, Lease, LeaseName, Leases};
 use crate::ledger::Writes;
-use crate::options::{Dedup, OnCommit, Policy};
+use crate::options::{Dedup, HostIdentity, OnCommit, Policy};
+use crate::postgres::{self, Address as DatabaseAddress};
 use crate::private_files::{private_file, private_folder};
 use crate::reads::Reads;
 use crate::rows::Outbound;
@@ -33,6 +34,7 @@ use crate::topics::Topics;
 use crate::writer_shared::WriterShared;
 use anyhow::{Result, bail};
 use arc_swap::ArcSwap;
+use hookmill_incident::id::IdSource;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -50,7 +52,6 @@ pub struct Store {
     silent: ArcSwap<BTreeMap<String, i64>>,
     topics: Arc<Topics>,
     dedup: Dedup,
-    pub(crate) leases: LocalLeases,
     data_dir: PathBuf,
     /// Held for as long as the store is open.
     _lock: File,
@@ -79,27 +80,57 @@ impl Store {
         on_commit: OnCommit,
         clock: impl FnOnce(i64) -> WriteClock,
     ) -> Result<Self> {
-        private_folder(data_dir)?;
-        let lock = private_file(&data_dir.join("lock"))?;
-        if lock.try_lock().is_err() {
-            bail!(in_use(data_dir));
-        }
+        let lock = locked(data_dir)?;
         let opened = Opened::open(data_dir)?;
-        let clock = Arc::new(clock(opened.last_key()?));
+        let clock = clock(opened.last_key()?);
         if let Some(pace) = opened.pace() {
             clock.times().continue_pace(pace);
         }
-        let outbound = Arc::new(ArcSwap::default());
-        let silent = ArcSwap::from_pointee(opened.silent_sources()?);
-        let topics = Arc::new(Topics::new(opened.newest_audit()?));
-        let dedup = policy.dedup;
-        let (shared_clock, shared_outbound, shared_topics) = (clock.clone(), outbound.clone(), topics.clone());
-        let shared =
-            WriterShared { policy, clock: shared_clock, outbound: shared_outbound, topics: shared_topics, on_commit };
-        let (queue, sqlite) = opened.start(queue, shared)?;
-        let database = Database::new(queue, Kind::Sqlite(sqlite));
-        let (leases, data_dir) = (LocalLeases::default(), data_dir.to_owned());
-        Ok(Self { database, clock, outbound, silent, topics, dedup, leases, data_dir, _lock: lock })
+        let (newest_audit, silent) = (opened.newest_audit()?, opened.silent_sources()?);
+        let parts = Parts { lock, data_dir, policy, on_commit, clock, newest_audit, silent };
+        parts.build(|shared| {
+            let (queue, sqlite) = opened.start(queue, shared)?;
+            Ok(Database::new(queue, Kind::Sqlite(sqlite)))
+        })
+    }
+
+    /// Connects to the database that many hosts share, and creates its tables if they are missing. What belongs to this
+    /// host alone is in a data folder of its own.
+    ///
+    /// # Errors
+    /// Returns an error if the folder or the database cannot be used.
+    pub async fn connect(
+        address: DatabaseAddress,
+        host: HostIdentity,
+        data_dir: &Path,
+        queue: usize,
+        policy: Policy,
+        on_commit: OnCommit,
+        clock: hookmill_incident::Clock,
+    ) -> Result<Self> {
+        let clock = |slot, last_key| WriteClock::with(IdSource::in_slot(slot, last_key), clock);
+        Self::connect_with(address, host, data_dir, queue, policy, on_commit, clock).await
+    }
+
+    /// Connects with the clock that `clock` makes from the slot of the host and the largest key in the database.
+    pub(crate) async fn connect_with(
+        address: DatabaseAddress,
+        host: HostIdentity,
+        data_dir: &Path,
+        queue: usize,
+        policy: Policy,
+        on_commit: OnCommit,
+        clock: impl FnOnce(u64, i64) -> WriteClock,
+    ) -> Result<Self> {
+        let lock = locked(data_dir)?;
+        let opened = postgres::Opened::open(address, host).await?;
+        let clock = clock(opened.slot, opened.last_key);
+        let (newest_audit, silent) = (opened.newest_audit, opened.silent_sources.clone());
+        let parts = Parts { lock, data_dir, policy, on_commit, clock, newest_audit, silent };
+        parts.build(|shared| {
+            let (queue, postgres) = opened.start(queue, shared)?;
+            Ok(Database::new(queue, Kind::Postgres(postgres)))
+        })
     }
 
     /// Returns the clock of the host.
@@ -157,6 +188,8 @@ impl Store {
     /// # Errors
     /// Returns an error if that cannot be read or written.
     pub async fn put_mark(&self) -> Result<()> {
+        // A shared database is older or newer than a data folder for many reasons.
+        let Kind::Sqlite(_) = self.database.reads() else { return Ok(()) };
         let (mut mark, folder) = (self.database.reads().mark().await?, self.data_dir.clone());
         mark.pace = Some(self.clock().kept_pace());
         tokio::task::spawn_blocking(move || mark.write(&folder)).await?
@@ -198,8 +231,48 @@ impl Store {
     }
 }
 
+/// Locks a data folder, and creates it if it is missing.
+fn locked(data_dir: &Path) -> Result<File> {
+    private_folder(data_dir)?;
+    let lock = private_file(&data_dir.join("lock"))?;
+    if lock.try_lock().is_err() {
+        bail!(in_use(data_dir));
+    }
+    Ok(lock)
+}
+
+/// The parts of a store whose writer does not run yet.
+struct Parts<'a> {
+    lock: File,
+    data_dir: &'a Path,
+    policy: Policy,
+    on_commit: OnCommit,
+    clock: WriteClock,
+    newest_audit: Uuid,
+    silent: BTreeMap<String, i64>,
+}
+
+impl Parts<'_> {
+    /// Returns the store, with the database that `start` returns.
+    fn build(self, start: impl FnOnce(WriterShared) -> Result<Database>) -> Result<Store> {
+        let Self { lock, data_dir, policy, on_commit, clock, newest_audit, silent } = self;
+        let (clock, outbound, dedup) = (Arc::new(clock), Arc::<ArcSwap<Outbound>>::default(), policy.dedup);
+        let topics = Arc::new(Topics::new(newest_audit));
+        let shared = WriterShared {
+            policy,
+            clock: clock.clone(),
+            outbound: outbound.clone(),
+            topics: topics.clone(),
+            on_commit,
+        };
+        let (database, data_dir) = (start(shared)?, data_dir.to_owned());
+        let silent = ArcSwap::from_pointee(silent);
+        Ok(Store { database, clock, outbound, silent, topics, dedup, data_dir, _lock: lock })
+    }
+}
+
 impl Leases for Store {
     async fn acquire(&self, name: LeaseName) -> Lease {
-        self.leases.acquire(name).await
+        self.database.acquire(name).await
     }
 }

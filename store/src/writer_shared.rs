@@ -7,7 +7,6 @@ use crate::rows::Outbound;
 use crate::topics::Topics;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// The values that the writer shares with the rest of the store.
 pub(crate) struct WriterShared {
@@ -24,13 +23,12 @@ impl WriterShared {
         Ledger::begin(rows, &self.clock, &self.policy, self.outbound.load_full())
     }
 
-    /// Does what is due after the commit of a transaction with this number of writes.
-    pub fn publish(&self, outcome: Outcome, writes: usize, took: Duration) {
+    /// Does what is due after the commit of a transaction.
+    pub fn publish(&self, outcome: Outcome) {
         let Outcome { outbound, changed, events } = outcome;
         if !Arc::ptr_eq(&outbound, &self.outbound.load()) {
             self.outbound.store(outbound);
         }
         self.topics.publish(changed, events);
-        (self.on_commit)(writes, took);
     }
 }

@@ -10,6 +10,7 @@ use crate::source::{OnUnmappable, SourceKind};
 use hookmill_incident::Severity;
 use hookmill_notify::Trigger;
 use hookmill_signatures::OneOrMany;
+use hookmill_store::Profile;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -177,6 +178,7 @@ from_text! {
     Pointer,
     PollMethod,
     TimeFormat,
+    Profile,
     Reload,
     DestinationType,
     Format,

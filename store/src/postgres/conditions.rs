@@ -1,6 +1,8 @@
 //! Errors of PostgreSQL that say something about the moment rather than about the statement.
 
 use super::session::NoAnswer;
+use crate::error::StoreError;
+use std::error::Error;
 use tokio_postgres::error::SqlState;
 
 /// The reasons for which a group of writes may succeed when it is run again.
@@ -21,10 +23,12 @@ const TRANSIENT: [SqlState; 12] = [
 
 /// Returns whether an error comes from a database that takes no writes at the moment.
 pub(super) fn is_blocked(error: &anyhow::Error) -> bool {
-    if is_lost(error) {
+    let is_away = |cause: &(dyn Error + 'static)| matches!(cause.downcast_ref(), Some(StoreError::Blocked));
+    if is_lost(error) || error.chain().any(is_away) {
         return true;
     }
-    let code = error.chain().find_map(|cause| cause.downcast_ref::<tokio_postgres::Error>()).and_then(|error| error.code());
+    let code =
+        error.chain().find_map(|cause| cause.downcast_ref::<tokio_postgres::Error>()).and_then(|error| error.code());
     code.is_some_and(|code| TRANSIENT.contains(code) || code.code().starts_with("08"))
 }
 

@@ -22,7 +22,7 @@ const POOL_WAIT: Duration = Duration::from_secs(5);
 
 /// The address of a database, and the way to connect to it.
 #[derive(Clone, Debug)]
-pub(crate) struct Address {
+pub struct Address {
     config: Config,
     tls: Tls,
 }
@@ -30,6 +30,9 @@ pub(crate) struct Address {
 impl Address {
     /// Reads the URL of a database. `sslmode` is `disable`, `prefer` or `require`; with the last one, the certificate of the
     /// server is verified as `tls` says.
+    ///
+    /// # Errors
+    /// Returns an error if the URL lacks something. The error does not quote the URL.
     pub fn parse(url: &str, tls: Arc<ClientConfig>) -> Result<Self> {
         // Other clients have names of their own for a verified certificate.
         let url = url.replace("sslmode=verify-full", "sslmode=require").replace("sslmode=verify-ca", "sslmode=require");
@@ -57,7 +60,7 @@ impl Address {
     }
 
     /// Makes a connection, whose task ends with the client.
-    pub async fn connect(&self) -> Result<(Client, JoinHandle<()>)> {
+    pub(super) async fn connect(&self) -> Result<(Client, JoinHandle<()>)> {
         let (client, connection) = self.config.connect(self.tls.clone()).await?;
         let task = tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -68,7 +71,7 @@ impl Address {
     }
 
     /// Returns a pool of connections for reads. A statement may take as long as `statement_timeout`.
-    pub fn pool(&self, connections: usize, statement_timeout: Duration) -> Result<Pool> {
+    pub(super) fn pool(&self, connections: usize, statement_timeout: Duration) -> Result<Pool> {
         let settings = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(self.config.clone(), self.tls.clone(), settings);
         let set = format!("SET statement_timeout = {}", statement_timeout.as_millis());

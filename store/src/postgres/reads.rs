@@ -3,7 +3,7 @@
 mod access;
 mod audit;
 mod counts;
-mod deliveries;
+pub(super) mod deliveries;
 mod events;
 mod incidents;
 mod quarantine;

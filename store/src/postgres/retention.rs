@@ -74,7 +74,8 @@ impl RetentionTx for PostgresTx<'_> {
 
     fn remove_bodies(&mut self, events: &[&OldEvent], at: i64) -> Result<()> {
         // The logs may quote the body, and only mapping the body again needs the trace.
-        let sql = "UPDATE events SET body = '', log = NULL, traceparent = NULL, body_removed_at = $1 WHERE key = ANY($2)";
+        let sql =
+            "UPDATE events SET body = '', log = NULL, traceparent = NULL, body_removed_at = $1 WHERE key = ANY($2)";
         self.session.execute(sql, &[&at, &keys_of(events)])?;
         for event in events {
             self.stored.add(StoredKind::Payloads, event.key, -1, -event.body_bytes.unwrap_or(0));

@@ -1,10 +1,12 @@
 //! The connection that writes, used from a thread that may block.
 
 use super::connection::Address;
+use crate::columns::{FromCell, value};
 use anyhow::{Result, anyhow};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
@@ -22,8 +24,8 @@ const IDLE_IN_TRANSACTION_MAX: Duration = Duration::from_secs(5);
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A connection with its prepared statements.
-pub(super) struct Session<'a> {
-    runtime: &'a Runtime,
+pub(super) struct Session {
+    runtime: Arc<Runtime>,
     client: Client,
     statements: RefCell<HashMap<String, Statement>>,
 }
@@ -33,10 +35,10 @@ pub(super) struct Session<'a> {
 #[error("the database does not answer")]
 pub(super) struct NoAnswer;
 
-impl<'a> Session<'a> {
+impl Session {
     /// Connects. A commit is on disk before it is answered.
-    pub fn connect(runtime: &'a Runtime, address: &Address) -> Result<Self> {
-        let (client, _) = answer(runtime, address.connect())?;
+    pub fn connect(runtime: Arc<Runtime>, address: &Address) -> Result<Self> {
+        let (client, _) = answer(&runtime, address.connect())?;
         let session = Self { runtime, client, statements: RefCell::default() };
         session.batch(&format!(
             "SET idle_in_transaction_session_timeout = {}; SET lock_timeout = {}; SET statement_timeout = {}; \
@@ -53,6 +55,27 @@ impl<'a> Session<'a> {
         self.wait(self.client.batch_execute(sql))
     }
 
+    /// Begins a transaction with a query, and returns its only row, if it has one.
+    pub fn begin(&self, sql: &str) -> Result<Option<Row>> {
+        let statement = self.prepared(sql)?;
+        self.wait(async {
+            let (begun, row) =
+                tokio::join!(biased; self.client.batch_execute("BEGIN"), self.client.query_opt(&statement, &[]));
+            begun.and(row)
+        })
+    }
+
+    /// Runs the last statement of a transaction, and commits it.
+    pub fn commit(&self, sql: &str, values: Values) -> Result<()> {
+        let statement = self.prepared(sql)?;
+        self.wait(async {
+            let last = self.client.execute(&statement, values);
+            let (changed, committed) = tokio::join!(biased; last, self.client.batch_execute("COMMIT"));
+            // After a statement that failed, COMMIT is a rollback.
+            changed.and(committed)
+        })
+    }
+
     /// Returns the rows of a query.
     pub fn rows(&self, sql: &str, values: Values) -> Result<Vec<Row>> {
         let statement = self.prepared(sql)?;
@@ -66,13 +89,13 @@ impl<'a> Session<'a> {
     }
 
     /// Returns the values in the first column of a query.
-    pub fn column<T: for<'b> tokio_postgres::types::FromSql<'b>>(&self, sql: &str, values: Values) -> Result<Vec<T>> {
-        self.rows(sql, values)?.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    pub fn column<T: FromCell>(&self, sql: &str, values: Values) -> Result<Vec<T>> {
+        self.rows(sql, values)?.iter().map(|row| value(row, 0, "first")).collect()
     }
 
     /// Returns the value in the first column of the only row of a query, if it has one.
-    pub fn value<T: for<'b> tokio_postgres::types::FromSql<'b>>(&self, sql: &str, values: Values) -> Result<Option<T>> {
-        Ok(self.row(sql, values)?.map(|row| row.try_get(0)).transpose()?)
+    pub fn value<T: FromCell>(&self, sql: &str, values: Values) -> Result<Option<T>> {
+        self.row(sql, values)?.map(|row| value(&row, 0, "first")).transpose()
     }
 
     /// Returns whether a query has rows.
@@ -88,8 +111,7 @@ impl<'a> Session<'a> {
 
     /// Waits for what uses the connection itself.
     pub fn wait_for<T>(&self, work: impl AsyncFnOnce(&Client) -> Result<T>) -> Result<T> {
-        let result = self.runtime.block_on(timeout(ANSWER_MAX, work(&self.client)));
-        result.unwrap_or_else(|_| Err(anyhow!(NoAnswer)))
+        answer(&self.runtime, work(&self.client))
     }
 
     fn prepared(&self, sql: &str) -> Result<Statement> {
@@ -102,7 +124,7 @@ impl<'a> Session<'a> {
     }
 
     fn wait<T>(&self, work: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T> {
-        answer(self.runtime, async { Ok(work.await?) })
+        answer(&self.runtime, async { Ok(work.await?) })
     }
 }
 

@@ -12,7 +12,7 @@ mod sources;
 mod triage;
 mod versions;
 
-use super::leases;
+use super::leases::NEWEST_EPOCH;
 use super::session::Session;
 use crate::clock::WriteClock;
 use crate::columns::stored_days::StoredDays;
@@ -34,7 +34,7 @@ use uuid::Uuid;
 
 /// A transaction of the writing connection.
 pub(super) struct PostgresTx<'a> {
-    pub(super) session: &'a Session<'a>,
+    pub(super) session: &'a Session,
     clock: &'a WriteClock,
     /// The rows that were added and removed in this transaction; written once, at its end.
     pub(super) stored: StoredDays,
@@ -45,7 +45,7 @@ pub(super) struct PostgresTx<'a> {
 }
 
 impl<'a> PostgresTx<'a> {
-    pub fn new(session: &'a Session<'a>, clock: &'a WriteClock) -> Self {
+    pub fn new(session: &'a Session, clock: &'a WriteClock) -> Self {
         Self {
             session,
             clock,
@@ -73,7 +73,8 @@ impl<'a> PostgresTx<'a> {
 
 impl Tx for PostgresTx<'_> {
     fn is_newest_grant(&mut self, grant: &Grant) -> Result<bool> {
-        self.session.wait_for(async |client| leases::is_newest(client, grant).await)
+        let newest: Option<i64> = self.session.value(NEWEST_EPOCH, &[&grant.name.to_string()])?;
+        Ok(newest == i64::try_from(grant.epoch).ok())
     }
 
     fn add_repeat(&mut self, key: &RepeatKeyRow, event: KnownEvent) -> Result<Option<KnownEvent>> {

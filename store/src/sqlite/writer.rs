@@ -26,7 +26,8 @@ impl CommitGroups for SqliteWriter {
         let outcome = ledger.finish()?;
         rows.finish()?;
         transaction.commit()?;
-        self.shared.publish(outcome, group.len(), started.elapsed());
+        self.shared.publish(outcome);
+        (self.shared.on_commit)(group.len(), started.elapsed());
         Ok(())
     }
 

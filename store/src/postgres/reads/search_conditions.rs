@@ -31,7 +31,7 @@ pub(super) async fn conditions(client: &impl GenericClient, filter: &IncidentFil
     has_value(&mut conditions, Kind::Technique, &techniques, &ranges);
     has_beginning(&mut conditions, &filter.observable_prefix);
     if let Some(words) = &filter.q {
-        let sql = "EXISTS (SELECT FROM words w WHERE w.incident = i.key AND w.words @@ CAST(@ AS tsquery))";
+        let sql = "EXISTS (SELECT FROM words w WHERE w.incident = i.key AND w.words @@ CAST(? AS tsquery))";
         conditions.add_with(sql, text_query(words).as_str());
     }
     add_times(client, filter, &mut conditions).await?;
@@ -75,20 +75,20 @@ fn text_query(words: &SearchWords) -> String {
 async fn add_times(client: &impl GenericClient, filter: &IncidentFilter, conditions: &mut Conditions) -> Result<()> {
     // The key of an incident is not earlier than its time of creation, and finds it.
     if let Some(time) = filter.created_after {
-        conditions.add_with("i.created_at > @", nanoseconds(time));
-        conditions.add_with("i.key >= @", row_key_at(time.as_millisecond()));
+        conditions.add_with("i.created_at > ?", nanoseconds(time));
+        conditions.add_with("i.key >= ?", row_key_at(time.as_millisecond()));
     }
     if let Some(time) = filter.created_before {
-        conditions.add_with("i.created_at < @", nanoseconds(time));
+        conditions.add_with("i.created_at < ?", nanoseconds(time));
         // The index has the keys that are more than a second later than the time of their row.
         let last = row_key_at(time.as_millisecond().saturating_add(1_001));
         let sql = "SELECT key FROM incidents WHERE (key >> 15) - created_at / 1000000 > 1000 \
                    AND key > $1 AND created_at < $2 ORDER BY key DESC LIMIT 1";
         let ahead = column(client, sql, &[last.into(), nanoseconds(time).into()]).await?.pop();
-        conditions.add_with("i.key <= @", ahead.unwrap_or(last));
+        conditions.add_with("i.key <= ?", ahead.unwrap_or(last));
     }
     if let Some(time) = filter.updated_after {
-        conditions.add_with("i.updated_at > @", nanoseconds(time));
+        conditions.add_with("i.updated_at > ?", nanoseconds(time));
     }
     Ok(())
 }

@@ -33,12 +33,7 @@ pub(super) fn keep_moved(session: &Session, entry: i64, moved: &Difference) -> R
     Ok(())
 }
 
-pub(super) fn keep_difference(
-    session: &Session,
-    entry: i64,
-    difference: &Difference,
-    next: Option<i64>,
-) -> Result<()> {
+pub(super) fn keep_difference(session: &Session, entry: i64, difference: &Difference, next: Option<i64>) -> Result<()> {
     let sql = "UPDATE audit SET difference = $1, next = $2 WHERE key = $3";
     session.execute(sql, &[&stored_text(&json(difference)), &next, &entry])?;
     Ok(())

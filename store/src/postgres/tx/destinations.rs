@@ -23,12 +23,7 @@ pub(super) fn put(session: &Session, name: &str, fingerprint: &str, health: &Des
     Ok(())
 }
 
-pub(super) fn update(
-    session: &Session,
-    name: &str,
-    failing_since: Option<i64>,
-    disabled: Option<&str>,
-) -> Result<()> {
+pub(super) fn update(session: &Session, name: &str, failing_since: Option<i64>, disabled: Option<&str>) -> Result<()> {
     let sql = "UPDATE destinations SET failing_since = $1, disabled = $2 WHERE name = $3";
     session.execute(sql, &[&failing_since, &stored_option(disabled), &stored_text(name)])?;
     Ok(())

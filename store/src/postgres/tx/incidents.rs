@@ -24,10 +24,9 @@ pub(super) fn find(session: &Session, which: IncidentKey) -> Result<Option<Liste
             &format!("SELECT {list} FROM incidents WHERE key = $1 AND id = $2 AND NOT deleted"),
             &[&row_key(id), &id.as_bytes().as_slice()],
         ),
-        IncidentKey::Number(number) => session.row(
-            &format!("SELECT {list} FROM incidents WHERE number = $1 AND NOT deleted"),
-            &[&number.to_key()],
-        ),
+        IncidentKey::Number(number) => {
+            session.row(&format!("SELECT {list} FROM incidents WHERE number = $1 AND NOT deleted"), &[&number.to_key()])
+        }
     };
     let Some(row) = row? else { return Ok(None) };
     let Id(id) = value(&row, 0, "id")?;
@@ -126,7 +125,7 @@ pub(super) fn delete(session: &Session, id: Uuid, newest_audit: i64) -> Result<(
 }
 
 /// Removes an incident, and the values by which it is found.
-pub(super) fn remove(session: &Session, key: i64) -> Result<()> {
+pub(in crate::postgres) fn remove(session: &Session, key: i64) -> Result<()> {
     if let Some(row) = of_key(session, key)? {
         postings::remove(session, key, &row.incident)?;
     }
@@ -141,8 +140,7 @@ pub(super) fn last_number(session: &Session, year: i16) -> Result<u32> {
 }
 
 pub(super) fn put_last_number(session: &Session, number: Number) -> Result<()> {
-    let sql =
-        "INSERT INTO numbers (year, last) VALUES ($1, $2) ON CONFLICT (year) DO UPDATE SET last = excluded.last";
+    let sql = "INSERT INTO numbers (year, last) VALUES ($1, $2) ON CONFLICT (year) DO UPDATE SET last = excluded.last";
     session.execute(sql, &[&i64::from(number.year), &i64::from(number.count)])?;
     Ok(())
 }

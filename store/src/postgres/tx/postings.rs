@@ -43,11 +43,7 @@ pub(super) fn remove(session: &Session, key: i64, incident: &Incident) -> Result
     Ok(())
 }
 
-fn add_values<'a>(
-    session: &Session,
-    key: i64,
-    values: impl Iterator<Item = &'a (Kind, Cow<'a, str>)>,
-) -> Result<()> {
+fn add_values<'a>(session: &Session, key: i64, values: impl Iterator<Item = &'a (Kind, Cow<'a, str>)>) -> Result<()> {
     let sql = "INSERT INTO postings (kind, value, incident) SELECT kind, value, $3 \
                FROM UNNEST($1::bigint[], $2::text[]) AS added (kind, value)";
     for_values(session, sql, key, values)
@@ -69,8 +65,7 @@ fn for_values<'a>(
     key: i64,
     values: impl Iterator<Item = &'a (Kind, Cow<'a, str>)>,
 ) -> Result<()> {
-    let (kinds, values): (Vec<i64>, Vec<_>) =
-        values.map(|(kind, value)| (*kind as i64, stored_text(value))).unzip();
+    let (kinds, values): (Vec<i64>, Vec<_>) = values.map(|(kind, value)| (*kind as i64, stored_text(value))).unzip();
     if !kinds.is_empty() {
         session.execute(sql, &[&kinds, &values, &key])?;
     }

@@ -4,7 +4,8 @@ use crate::columns::Columns;
 use crate::columns::deliveries::{DeadColumns, FROM, FoundColumns, PurgeColumns};
 use crate::ledger::{DeadDelivery, Delivered, NewDelivery, Subject};
 use crate::postgres::columns::{stored_option, stored_text};
-use crate::postgres::delivery_conditions::conditions;
+use crate::postgres::query::{Value, rows};
+use crate::postgres::reads::deliveries::conditions;
 use crate::postgres::session::Session;
 use crate::rows::{Attempt, DeliveryFilter, DeliveryStatus};
 use anyhow::Result;
@@ -109,13 +110,7 @@ pub(super) fn order_pending(session: &Session, destination: &str, is_ordered: bo
     Ok(())
 }
 
-pub(super) fn pull_forward(
-    session: &Session,
-    destination: &str,
-    now: i64,
-    latest: i64,
-    limit: usize,
-) -> Result<usize> {
+pub(super) fn pull_forward(session: &Session, destination: &str, now: i64, latest: i64, limit: usize) -> Result<usize> {
     let sql = "UPDATE deliveries SET next_at = $2 WHERE key IN ( \
                    SELECT key FROM deliveries d WHERE destination = $1 AND status = 'pending' AND next_at > $2 \
                    AND (attempts = 0 OR next_at > $3 OR EXISTS (SELECT 1 FROM attempts a \
@@ -160,11 +155,12 @@ pub(super) fn dead(
     limit: usize,
 ) -> Result<Vec<DeadDelivery>> {
     let mut conditions = conditions(filter);
-    conditions.add("d.status = 'dead' AND d.key > ?", [Box::new(after) as _]);
-    let destinations: Vec<String> = destinations.iter().map(|name| stored_text(name).into_owned()).collect();
-    conditions.add("d.destination = ANY(?)", [Box::new(destinations) as _]);
+    conditions.add("d.status = 'dead'");
+    conditions.add_with("d.key > ?", after);
+    conditions.add_with("d.destination = ANY(?)", Value::texts(destinations));
+    let limit = conditions.parameter(limit);
     let (list, where_sql) = (DeadColumns::LIST, conditions.sql());
     let sql = format!("SELECT {list} {FROM} {where_sql} ORDER BY d.key LIMIT {limit}");
-    let rows = session.rows(&sql, &conditions.values())?;
-    rows.iter().map(|row| DeadColumns::read(row).map(Into::into)).collect()
+    let found: Vec<DeadColumns> = session.wait_for(async |client| rows(client, &sql, &conditions.values).await)?;
+    Ok(found.into_iter().map(Into::into).collect())
 }

@@ -1,0 +1,55 @@
+//! The row `head`, which makes the groups of all hosts serial, and what a group writes beside the rows of its writes.
+
+use super::session::Session;
+use crate::columns::{Columns, columns};
+use crate::ledger::Outcome;
+use crate::topics::Changed;
+use anyhow::{Context, Result};
+use hookmill_incident::id::row_key_at;
+
+/// The newest groups whose events other hosts can still look up.
+pub(super) const GROUPS_KEPT: i64 = 1024;
+
+columns! {
+    /// The row, locked.
+    HeadColumns {
+        number: i64,
+        last_key: i64,
+    }
+}
+
+/// Counts the group, and tells other hosts what it changed.
+const PUT: &str = "WITH counted AS (
+        UPDATE head SET number = $1, last_key = greatest(last_key, $2), newest_audit = coalesce($3, newest_audit),
+            deliveries = deliveries + $4, retries = retries + $5, queued = queued + $6, triage = triage + $7
+    ), told AS (
+        INSERT INTO group_events (place, number, events) SELECT $1 % $8, $1, $9 WHERE $9 <> ''
+        ON CONFLICT (place) DO UPDATE SET number = excluded.number, events = excluded.events
+    )
+    INSERT INTO groups (host, number) VALUES ($10, $1) ON CONFLICT (host) DO UPDATE SET number = excluded.number";
+
+/// Begins a transaction and waits for the groups of other hosts.
+pub(super) fn begin(session: &Session) -> Result<HeadColumns> {
+    let sql = format!("SELECT {} FROM head FOR UPDATE", HeadColumns::LIST);
+    let row = session.begin(&sql)?.context("the table `head` is empty")?;
+    HeadColumns::read(&row)
+}
+
+/// Ends the transaction of a group with this number.
+pub(super) fn commit(session: &Session, host: &str, number: i64, last_key: i64, outcome: &Outcome) -> Result<()> {
+    let Outcome { changed: Changed { newest_audit, deliveries, retries, queued, triage }, events, .. } = outcome;
+    let [deliveries, retries, queued, triage] = [deliveries, retries, queued, triage].map(|topic| i64::from(*topic));
+    let newest_audit = newest_audit.as_ref().map(|id| id.as_bytes().as_slice());
+    let events: Vec<u8> = events.iter().flat_map(|id| id.into_bytes()).collect();
+    // A damaged row with an impossible key must not end the growth of keys.
+    let last_key = last_key.min(row_key_at(i64::MAX));
+    session.commit(
+        PUT,
+        &[&number, &last_key, &newest_audit, &deliveries, &retries, &queued, &triage, &GROUPS_KEPT, &events, &host],
+    )
+}
+
+/// Returns whether a group of this host was committed. Its transaction has ended if this one has the row `head`.
+pub(super) fn was_committed(session: &Session, host: &str, number: i64) -> Result<bool> {
+    session.exists("SELECT 1 FROM groups WHERE host = $1 AND number = $2", &[&host, &number])
+}

@@ -1,0 +1,63 @@
+//! A database that was opened, and the host that uses it.
+
+use super::connection::Address;
+use super::hosts;
+use super::leases::HostLeases;
+use super::migration::migrate;
+use super::query::{cell, raw_rows};
+use super::readers::Readers;
+use super::writer::PostgresWriter;
+use crate::columns::{Id, value};
+use crate::options::HostIdentity;
+use crate::write_queue::WriteQueue;
+use crate::writer_shared::WriterShared;
+use anyhow::{Context, Result};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// A database that was opened and migrated, before its writer runs.
+pub(crate) struct Opened {
+    address: Address,
+    /// The id of the host.
+    host: String,
+    /// The number that no other running host has, for the keys of rows.
+    pub slot: u64,
+    /// The largest key of any row.
+    pub last_key: i64,
+    /// The id of the newest audit entry.
+    pub newest_audit: Uuid,
+    /// The silent sources, each with the start of its silence.
+    pub silent_sources: BTreeMap<String, i64>,
+}
+
+impl Opened {
+    /// Opens the database for a host, and creates the tables if they are missing.
+    pub async fn open(address: Address, host: HostIdentity) -> Result<Self> {
+        let (mut client, _) = address.connect().await.context("cannot connect to the database")?;
+        migrate(&mut client).await.context("the database cannot be used")?;
+        let slot = hosts::register(&client, &host.id, &host.name, &host.version).await?;
+        client.execute("DELETE FROM groups WHERE host NOT IN (SELECT id FROM hosts)", &[]).await?;
+        let last_key = "SELECT greatest((SELECT last_key FROM head), (SELECT max(last_key) FROM restores))";
+        let last_key = cell(&client, last_key, &[]).await?;
+        let Id(newest_audit) = cell(&client, "SELECT newest_audit FROM head", &[]).await?;
+        let silent = raw_rows(&client, "SELECT source, since FROM silent_sources", &[]).await?;
+        let silent_sources =
+            silent.iter().map(|row| Ok((value(row, 0, "source")?, value(row, 1, "since")?))).collect::<Result<_>>()?;
+        Ok(Self { address, host: host.id, slot: slot.try_into()?, last_key, newest_audit, silent_sources })
+    }
+
+    /// Starts the threads of the host.
+    pub fn start(self, queue: usize, shared: WriterShared) -> Result<(WriteQueue, Postgres)> {
+        let readers = Readers::new(&self.address)?;
+        let leases = HostLeases::start(self.address.clone(), self.host.clone())?;
+        let queue = WriteQueue::start(queue, PostgresWriter::new(self.address, self.host, shared)?)?;
+        Ok((queue, Postgres { readers, leases }))
+    }
+}
+
+/// The database, without its writer.
+#[derive(Debug)]
+pub(crate) struct Postgres {
+    pub readers: Readers,
+    pub leases: HostLeases,
+}
