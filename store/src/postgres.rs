@@ -6,6 +6,8 @@
 mod columns;
 mod conditions;
 mod connection;
+#[cfg(test)]
+mod dump;
 mod head;
 mod hosts;
 mod lease_share;
@@ -20,12 +22,14 @@ mod reads;
 mod retention;
 mod session;
 #[cfg(test)]
-mod test_database;
+pub(crate) mod test_database;
 mod tls;
 mod tx;
 mod writer;
 
 pub use connection::Address;
+#[cfg(test)]
+pub(crate) use dump::dump;
 #[cfg(test)]
 pub(crate) use loaded::loaded;
 pub(crate) use opened::{Opened, Postgres};

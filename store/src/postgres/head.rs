@@ -20,13 +20,13 @@ columns! {
 
 /// Counts the group, and tells other hosts what it changed.
 const PUT: &str = "WITH counted AS (
-        UPDATE head SET number = $1, last_key = greatest(last_key, $2), newest_audit = coalesce($3, newest_audit),
-            deliveries = deliveries + $4, retries = retries + $5, queued = queued + $6, triage = triage + $7
+        UPDATE head SET number = $1::bigint, last_key = greatest(last_key, $2::bigint), newest_audit = coalesce($3::bytea, newest_audit),
+            deliveries = deliveries + $4::bigint, retries = retries + $5::bigint, queued = queued + $6::bigint, triage = triage + $7::bigint
     ), told AS (
-        INSERT INTO group_events (place, number, events) SELECT $1 % $8, $1, $9 WHERE $9 <> ''
+        INSERT INTO group_events (place, number, events) SELECT $1::bigint % $8::bigint, $1::bigint, $9::bytea WHERE octet_length($9::bytea) > 0
         ON CONFLICT (place) DO UPDATE SET number = excluded.number, events = excluded.events
     )
-    INSERT INTO groups (host, number) VALUES ($10, $1) ON CONFLICT (host) DO UPDATE SET number = excluded.number";
+    INSERT INTO groups (host, number) VALUES ($10, $1::bigint) ON CONFLICT (host) DO UPDATE SET number = excluded.number";
 
 /// Begins a transaction and waits for the groups of other hosts.
 pub(super) fn begin(session: &Session) -> Result<HeadColumns> {

@@ -4,10 +4,11 @@ use super::connection::Address;
 use super::hosts;
 use super::leases::HostLeases;
 use super::migration::migrate;
-use super::query::{cell, raw_rows};
+use super::query::cell;
 use super::readers::Readers;
+use super::reads::sources::silent;
 use super::writer::PostgresWriter;
-use crate::columns::{Id, value};
+use crate::columns::Id;
 use crate::options::HostIdentity;
 use crate::write_queue::WriteQueue;
 use crate::writer_shared::WriterShared;
@@ -40,9 +41,7 @@ impl Opened {
         let last_key = "SELECT greatest((SELECT last_key FROM head), (SELECT max(last_key) FROM restores))";
         let last_key = cell(&client, last_key, &[]).await?;
         let Id(newest_audit) = cell(&client, "SELECT newest_audit FROM head", &[]).await?;
-        let silent = raw_rows(&client, "SELECT source, since FROM silent_sources", &[]).await?;
-        let silent_sources =
-            silent.iter().map(|row| Ok((value(row, 0, "source")?, value(row, 1, "since")?))).collect::<Result<_>>()?;
+        let silent_sources = silent(&client).await?;
         Ok(Self { address, host: host.id, slot: slot.try_into()?, last_key, newest_audit, silent_sources })
     }
 

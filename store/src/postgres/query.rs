@@ -152,7 +152,7 @@ fn is_unavailable(code: &SqlState) -> bool {
 }
 
 /// The conditions of a list, with their values.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Conditions {
     sql: Vec<String>,
     pub values: Vec<Value>,

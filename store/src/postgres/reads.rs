@@ -10,7 +10,7 @@ mod quarantine;
 mod related;
 mod search;
 mod search_conditions;
-mod sources;
+pub(super) mod sources;
 mod stored_days;
 mod triage;
 mod versions;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Returns the address of a new, empty database.
-pub(super) fn address() -> Address {
+pub(crate) fn address() -> Address {
     Address::parse(&hookmill_test_postgres::new_database(), tls()).unwrap()
 }
 

@@ -1,4 +1,4 @@
-//! Reads of the tables `sources`, `source_secrets`, `tallies`, `cursors` and `raised_notices`.
+//! Reads of the tables `sources`, `source_secrets`, `tallies`, `cursors`, `raised_notices` and `silent_sources`.
 
 use crate::columns::sources::{SecretColumns, SourceColumns, TallyColumns};
 use crate::columns::{Columns, value};
@@ -37,6 +37,12 @@ pub(super) async fn tally(client: &impl GenericClient, source: &str) -> Result<T
 pub(super) async fn cursors(client: &impl GenericClient) -> Result<BTreeMap<String, String>> {
     let rows = raw_rows(client, "SELECT source, position FROM cursors", &[]).await?;
     rows.iter().map(|row| Ok((value(row, 0, "source")?, value(row, 1, "position")?))).collect()
+}
+
+/// Returns the silent sources, each with the start of its silence.
+pub(crate) async fn silent(client: &impl GenericClient) -> Result<BTreeMap<String, i64>> {
+    let rows = raw_rows(client, "SELECT source, since FROM silent_sources", &[]).await?;
+    rows.iter().map(|row| Ok((value(row, 0, "source")?, value(row, 1, "since")?))).collect()
 }
 
 /// Returns the start of a condition about which notifications were queued, in milliseconds since the Unix epoch.
