@@ -12,7 +12,8 @@ use std::sync::Arc;
 /// # Errors
 /// Returns an error if the file cannot be used, or the system has no authorities.
 pub fn client_tls(ca: Option<&CertificateFile>) -> Result<Arc<ClientConfig>> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider())).with_safe_default_protocol_versions()?;
+    let builder =
+        ClientConfig::builder_with_provider(Arc::new(default_provider())).with_safe_default_protocol_versions()?;
     let builder = match ca {
         Some(file) => {
             let mut roots = RootCertStore::empty();
