@@ -9,6 +9,7 @@ mod memory;
 mod operation;
 mod queue;
 mod random;
+mod reads;
 mod retention;
 mod search;
 
@@ -121,6 +122,9 @@ impl Model {
                 self.compare_rows().await;
                 self.compare_reads().await;
             }
+        }
+        if self.address.is_none() {
+            reads::compare_databases(&mut self).await;
         }
     }
 

@@ -13,6 +13,8 @@ mod head;
 mod hosts;
 mod lease_share;
 mod leases;
+#[cfg(test)]
+mod loaded;
 mod migration;
 mod opened;
 mod query;
@@ -29,4 +31,6 @@ mod writer;
 pub use connection::Address;
 #[cfg(test)]
 pub(crate) use dump::dump;
+#[cfg(test)]
+pub(crate) use loaded::loaded;
 pub(crate) use opened::{Opened, Postgres};

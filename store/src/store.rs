@@ -46,7 +46,7 @@ use uuid::Uuid;
 /// The store of one host.
 #[derive(Debug)]
 pub struct Store {
-    database: Database,
+    pub(crate) database: Database,
     pub(crate) clock: Arc<WriteClock>,
     outbound: Arc<ArcSwap<Outbound>>,
     /// The sources about whose silence notifications were queued, and since when they are silent.

@@ -152,7 +152,7 @@ fn is_unavailable(code: &SqlState) -> bool {
 }
 
 /// The conditions of a list, with their values.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Conditions {
     sql: Vec<String>,
     pub values: Vec<Value>,
@@ -170,10 +170,10 @@ impl Conditions {
         self.sql.push(sql.into());
     }
 
-    /// Adds a condition in which `@` stands for the parameter with a value.
+    /// Adds a condition in which `?` stands for the parameter with a value.
     pub fn add_with(&mut self, sql: &str, value: impl Into<Value>) {
         let parameter = self.parameter(value);
-        self.add(sql.replace('@', &parameter));
+        self.add(sql.replace('?', &parameter));
     }
 
     /// Adds the condition that `expression` is one of these texts or words; no condition for an empty list.
@@ -181,8 +181,8 @@ impl Conditions {
         match texts {
             [] => {}
             // The planner knows more about one value, also that rows with it are in the order of the next column.
-            [text] => self.add_with(&format!("{expression} = @"), text.to_string().as_str()),
-            texts => self.add_with(&format!("{expression} = ANY(@)"), Value::texts(texts.iter().map(T::to_string))),
+            [text] => self.add_with(&format!("{expression} = ?"), text.to_string().as_str()),
+            texts => self.add_with(&format!("{expression} = ANY(?)"), Value::texts(texts.iter().map(T::to_string))),
         }
     }
 
@@ -190,16 +190,21 @@ impl Conditions {
     /// other ids have the same key.
     pub fn one_of_ids(&mut self, key: &str, id: &str, ids: &[Uuid]) {
         if !ids.is_empty() {
-            self.add_with(&format!("{key} = ANY(@)"), keys_of(ids));
-            self.add_with(&format!("{id} = ANY(@)"), Value::ids(ids));
+            self.add_with(&format!("{key} = ANY(?)"), keys_of(ids));
+            self.add_with(&format!("{id} = ANY(?)"), Value::ids(ids));
         }
     }
 
     /// Adds the condition that the key is below that of the page before.
     pub fn before(&mut self, expression: &str, key: Option<i64>) {
         if let Some(key) = key {
-            self.add_with(&format!("{expression} < @"), key);
+            self.add_with(&format!("{expression} < ?"), key);
         }
+    }
+
+    /// Returns no conditions, for a statement around one with these, which has the same parameters.
+    pub fn around(self) -> Self {
+        Self { sql: Vec::new(), values: self.values }
     }
 
     /// Returns the WHERE clause; an empty text without conditions.

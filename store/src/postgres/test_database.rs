@@ -12,11 +12,16 @@ pub(crate) fn address() -> Address {
     Address::parse(&hookmill_test_postgres::new_database(), tls()).unwrap()
 }
 
-/// Returns connections to a new database with the newest schema.
-pub(super) async fn pool() -> Pool {
+/// Returns the address of a new database with the newest schema.
+pub(super) async fn migrated() -> Address {
     let address = address();
     migrate(&mut address.connect().await.unwrap().0).await.unwrap();
-    address.pool(8, Duration::from_secs(10)).unwrap()
+    address
+}
+
+/// Returns connections to a new database with the newest schema.
+pub(super) async fn pool() -> Pool {
+    migrated().await.pool(8, Duration::from_secs(10)).unwrap()
 }
 
 /// Returns TLS that trusts no certificate.

@@ -17,7 +17,7 @@ pub(super) fn find(connection: &Connection, digest: &[u8; 32]) -> Result<Option<
 
 /// Returns the newest sessions, valid or not, with the names of their tokens.
 pub(super) fn newest(connection: &Connection, limit: usize) -> Result<Vec<OwnedSession>> {
-    let sql = format!("SELECT {} FROM sessions ORDER BY created_at DESC LIMIT ?", SessionColumns::LIST);
+    let sql = format!("SELECT {} FROM sessions ORDER BY created_at DESC, rowid DESC LIMIT ?", SessionColumns::LIST);
     let mut query = connection.prepare_cached(&sql)?;
     Ok(query.query_map([limit as u64], read_into::<SessionColumns, _>)?.collect::<Result<_, _>>()?)
 }

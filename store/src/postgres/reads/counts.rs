@@ -11,8 +11,8 @@ use tokio_postgres::GenericClient;
 /// Returns the series of a filter, the series of each kind by name and result.
 pub(super) async fn series(client: &impl GenericClient, filter: &CountFilter) -> Result<Vec<CountSeries>> {
     let mut conditions = Conditions::default();
-    conditions.add_with("minute >= @", filter.from);
-    conditions.add_with("minute < @", filter.to);
+    conditions.add_with("minute >= ?", filter.from);
+    conditions.add_with("minute < ?", filter.to);
     conditions.one_of("kind", &filter.kind);
     conditions.one_of("name", &filter.name);
     let (from, step) = (conditions.parameter(filter.from), conditions.parameter(filter.step));

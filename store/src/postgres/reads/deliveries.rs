@@ -30,7 +30,7 @@ pub(crate) fn conditions(filter: &DeliveryFilter) -> Conditions {
     conditions.one_of_ids("d.subject", "e.id", &filter.event);
     conditions.one_of("d.error", &filter.error);
     if let Some(time) = filter.created_after {
-        conditions.add_with("d.key >= @", row_key_at(time.as_millisecond() + 1));
+        conditions.add_with("d.key >= ?", row_key_at(time.as_millisecond() + 1));
     }
     conditions
 }

@@ -90,15 +90,15 @@ async fn conditions(client: &impl GenericClient, filter: &EventFilter) -> Result
     conditions.one_of("status", &filter.status);
     conditions.one_of("code", &filter.code);
     if !filter.incident.is_empty() {
-        conditions.add_with("key = ANY(@)", of_incidents(client, &filter.incident).await?);
-        let is_named = "EXISTS (SELECT FROM unnest(@) AS named (id) WHERE strpos(incidents, named.id) > 0)";
+        conditions.add_with("key = ANY(?)", of_incidents(client, &filter.incident).await?);
+        let is_named = "EXISTS (SELECT FROM unnest(?) AS named (id) WHERE strpos(incidents, named.id) > 0)";
         conditions.add_with(is_named, Value::texts(&filter.incident));
     }
     conditions.one_of_ids("key", "id", &filter.id);
     if let Some(time) = filter.created_after {
         let time = time.as_millisecond();
-        conditions.add_with("received_at > @", time);
-        conditions.add_with("key >= @", row_key_at(time.saturating_sub(ID_AHEAD_MS)));
+        conditions.add_with("received_at > ?", time);
+        conditions.add_with("key >= ?", row_key_at(time.saturating_sub(ID_AHEAD_MS)));
     }
     Ok(conditions)
 }

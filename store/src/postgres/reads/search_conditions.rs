@@ -2,12 +2,13 @@
 
 use crate::columns::nanoseconds;
 use crate::postgres::query::{Conditions, Value, column};
-use crate::rows::{IncidentFilter, Order, Position, SortKey, SortValue};
+use crate::rows::{Class, IncidentFilter, SortKey, SortValue, Sorting};
 use crate::search_values::{Kind, stored, stored_technique};
 use crate::search_words::SearchWords;
 use anyhow::Result;
 use hookmill_incident::id::row_key_at;
 use hookmill_incident::{Severity, Status};
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use tokio_postgres::GenericClient;
 
@@ -31,7 +32,7 @@ pub(super) async fn conditions(client: &impl GenericClient, filter: &IncidentFil
     has_value(&mut conditions, Kind::Technique, &techniques, &ranges);
     has_beginning(&mut conditions, &filter.observable_prefix);
     if let Some(words) = &filter.q {
-        let sql = "EXISTS (SELECT FROM words w WHERE w.incident = i.key AND w.words @@ CAST(@ AS tsquery))";
+        let sql = "EXISTS (SELECT FROM words w WHERE w.incident = i.key AND w.words @@ CAST(? AS tsquery))";
         conditions.add_with(sql, text_query(words).as_str());
     }
     add_times(client, filter, &mut conditions).await?;
@@ -75,20 +76,20 @@ fn text_query(words: &SearchWords) -> String {
 async fn add_times(client: &impl GenericClient, filter: &IncidentFilter, conditions: &mut Conditions) -> Result<()> {
     // The key of an incident is not earlier than its time of creation, and finds it.
     if let Some(time) = filter.created_after {
-        conditions.add_with("i.created_at > @", nanoseconds(time));
-        conditions.add_with("i.key >= @", row_key_at(time.as_millisecond()));
+        conditions.add_with("i.created_at > ?", nanoseconds(time));
+        conditions.add_with("i.key >= ?", row_key_at(time.as_millisecond()));
     }
     if let Some(time) = filter.created_before {
-        conditions.add_with("i.created_at < @", nanoseconds(time));
+        conditions.add_with("i.created_at < ?", nanoseconds(time));
         // The index has the keys that are more than a second later than the time of their row.
         let last = row_key_at(time.as_millisecond().saturating_add(1_001));
         let sql = "SELECT key FROM incidents WHERE (key >> 15) - created_at / 1000000 > 1000 \
                    AND key > $1 AND created_at < $2 ORDER BY key DESC LIMIT 1";
         let ahead = column(client, sql, &[last.into(), nanoseconds(time).into()]).await?.pop();
-        conditions.add_with("i.key <= @", ahead.unwrap_or(last));
+        conditions.add_with("i.key <= ?", ahead.unwrap_or(last));
     }
     if let Some(time) = filter.updated_after {
-        conditions.add_with("i.updated_at > @", nanoseconds(time));
+        conditions.add_with("i.updated_at > ?", nanoseconds(time));
     }
     Ok(())
 }
@@ -110,38 +111,43 @@ fn rank(column: &str, words: &[impl Display]) -> String {
     format!("coalesce(array_position(ARRAY[{}], {column}), 0) - 1", words.join(", "))
 }
 
-/// Returns the ORDER BY clause of an order.
-pub(super) fn order_by(order: &Order) -> String {
-    let sortings = order.keys().iter();
-    let terms = sortings
-        .map(|sorting| format!("{} {}", expression(sorting.key), if sorting.descending { "DESC" } else { "ASC" }));
-    format!("ORDER BY {}", terms.collect::<Vec<_>>().join(", "))
+/// Returns the ORDER BY clause of sort keys.
+pub(super) fn order_by(keys: &[Sorting]) -> String {
+    let term =
+        |sorting: &Sorting| format!("{} {}", expression(sorting.key), if sorting.descending { "DESC" } else { "ASC" });
+    format!("ORDER BY {}", keys.iter().map(term).collect::<Vec<_>>().join(", "))
 }
 
-/// Adds the condition that an incident comes after a position.
-pub(super) fn add_after(conditions: &mut Conditions, order: &Order, position: &Position) {
-    let compared = |descending| if descending { "<" } else { ">" };
-    let terms: Vec<(String, &str, String)> = order
-        .keys()
-        .iter()
-        .zip(position.values())
-        .map(|(sorting, value)| {
-            let parameter = match value {
-                SortValue::Number(number) => conditions.parameter(*number),
-                SortValue::Text(text) => conditions.parameter(&**text),
-            };
-            (expression(sorting.key), compared(sorting.descending), parameter)
-        })
-        .collect();
-    let mut later = String::new();
-    for (expression, compared, parameter) in terms.iter().rev() {
-        later = match later.is_empty() {
-            true => format!("{expression} {compared} {parameter}"),
+/// Adds the condition that an incident comes after these values of sort keys.
+pub(super) fn add_after(conditions: &mut Conditions, keys: &[Sorting], values: &[SortValue]) {
+    let mut later = None;
+    for (sorting, value) in keys.iter().zip(values).rev() {
+        let parameter = match value {
+            SortValue::Number(number) => conditions.parameter(*number),
+            SortValue::Text(text) => conditions.parameter(&**text),
+        };
+        let (expression, compared) = (expression(sorting.key), if sorting.descending { "<" } else { ">" });
+        later = Some(match later {
+            None => format!("{expression} {compared} {parameter}"),
             // The first part bounds the range of an index.
-            false => {
+            Some(later) => {
                 format!("({expression} {compared}= {parameter} AND ({expression} {compared} {parameter} OR {later}))")
             }
-        };
+        });
     }
-    conditions.add(later);
+    later.into_iter().for_each(|later| conditions.add(later));
+}
+
+/// Adds the condition that an incident is in one of these classes, which are equal in the first keys of an order.
+pub(super) fn add_group(conditions: &mut Conditions, keys: &[Sorting], classes: &[Class]) {
+    for sorting in keys {
+        let (column, word): (_, fn(&Class) -> &String) = match sorting.key {
+            SortKey::Severity => ("i.severity", |class| &class.severity),
+            SortKey::Status => ("i.status", |class| &class.status),
+            SortKey::Source => ("i.source", |class| &class.source),
+            SortKey::CreatedAt | SortKey::UpdatedAt => continue,
+        };
+        let words: BTreeSet<&String> = classes.iter().map(word).collect();
+        conditions.one_of(column, &words.into_iter().collect::<Vec<_>>());
+    }
 }

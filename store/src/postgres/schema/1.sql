@@ -115,7 +115,7 @@ CREATE TABLE incidents (
     PRIMARY KEY (key) INCLUDE (deleted, status, severity, source, created_at, updated_at)
 );
 
-CREATE INDEX incidents_ref ON incidents (source, source_ref, key);
+CREATE INDEX incidents_ref ON incidents (source_ref, source, key);
 CREATE INDEX incidents_ended ON incidents (newest_audit)
     WHERE deleted OR status IN ('resolved', 'false_positive', 'closed');
 CREATE INDEX incidents_class ON incidents (status, severity, source, key) WHERE NOT deleted;

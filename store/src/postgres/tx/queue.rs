@@ -156,8 +156,8 @@ pub(super) fn dead(
 ) -> Result<Vec<DeadDelivery>> {
     let mut conditions = conditions(filter);
     conditions.add("d.status = 'dead'");
-    conditions.add_with("d.key > @", after);
-    conditions.add_with("d.destination = ANY(@)", Value::texts(destinations));
+    conditions.add_with("d.key > ?", after);
+    conditions.add_with("d.destination = ANY(?)", Value::texts(destinations));
     let limit = conditions.parameter(limit);
     let (list, where_sql) = (DeadColumns::LIST, conditions.sql());
     let sql = format!("SELECT {list} {FROM} {where_sql} ORDER BY d.key LIMIT {limit}");
