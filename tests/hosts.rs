@@ -135,7 +135,8 @@ async fn a_host_that_is_killed_loses_nothing_and_its_work_goes_on() {
     let (mut sent, kills) = (Vec::new(), number_of("HOOKMILL_KILLS", KILLS));
     for round in 0..kills {
         let host = a.start().await;
-        let loads = [Load::start(&host, "lab", &format!("a-{round}")), Load::start(&survivor, "lab", &format!("b-{round}"))];
+        let loads =
+            [Load::start(&host, "lab", &format!("a-{round}")), Load::start(&survivor, "lab", &format!("b-{round}"))];
         loads[0].pass(40).await;
         host.kill();
         let [a_load, b_load] = loads;
@@ -231,8 +232,11 @@ async fn changes_through_three_hosts_arrive_in_order() {
     let streamed: Vec<&str> = seen.iter().map(|event| event.data["object"]["title"].as_str().unwrap()).collect();
     assert_eq!(streamed, expected, "the stream has a gap or a repeat");
     hosts[1].settled("/api/deliveries").await;
-    let mut titles: Vec<String> =
-        receiver.received().iter().map(|received| received.body["object"]["title"].as_str().unwrap().to_owned()).collect();
+    let mut titles: Vec<String> = receiver
+        .received()
+        .iter()
+        .map(|received| received.body["object"]["title"].as_str().unwrap().to_owned())
+        .collect();
     titles.dedup();
     assert_eq!(titles, expected);
 }

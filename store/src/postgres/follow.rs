@@ -15,7 +15,8 @@ use uuid::Uuid;
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 const HEAD: &str = "SELECT number, newest_audit, deliveries, retries, queued, triage, settings FROM head";
-const EVENTS: &str = "SELECT events FROM group_events WHERE number > $1 AND number <= $2 AND host <> $3 ORDER BY number";
+const EVENTS: &str =
+    "SELECT events FROM group_events WHERE number > $1 AND number <= $2 AND host <> $3 ORDER BY number";
 
 /// The task that watches the database for the commits of other hosts. It ends with this value.
 #[derive(Debug)]

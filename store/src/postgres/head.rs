@@ -50,7 +50,19 @@ pub(super) fn commit(session: &Session, host: &str, number: i64, last_key: i64, 
     let last_key = last_key.min(row_key_at(i64::MAX));
     session.commit(
         PUT,
-        &[&number, &last_key, &newest_audit, &deliveries, &retries, &queued, &triage, &GROUPS_KEPT, &events, &host, &settings],
+        &[
+            &number,
+            &last_key,
+            &newest_audit,
+            &deliveries,
+            &retries,
+            &queued,
+            &triage,
+            &GROUPS_KEPT,
+            &events,
+            &host,
+            &settings,
+        ],
     )
 }
 
