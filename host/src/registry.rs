@@ -70,7 +70,7 @@ impl Registry {
     /// # Errors
     /// Returns an error if a configured and a registered source have the same name, or the store fails.
     pub async fn open(store: Arc<Store>, data_dir: &Path, configured: Vec<Source>, limits: Limits) -> Result<Self> {
-        let vault = Vault::open(data_dir)?;
+        let vault = Vault::open(data_dir, store.host_id().is_some())?;
         let registry = Self { sources: Arc::default(), changing: Mutex::default(), limits, store, vault };
         registry.reconfigure(configured, async { Ok(()) }).await?;
         Ok(registry)

@@ -25,6 +25,7 @@ mod session;
 #[cfg(test)]
 pub(crate) mod test_database;
 mod tls;
+mod tokens;
 mod tx;
 mod writer;
 
@@ -34,3 +35,4 @@ pub(crate) use dump::dump;
 #[cfg(test)]
 pub(crate) use loaded::loaded;
 pub(crate) use opened::{Opened, Postgres};
+pub(crate) use tokens::SharedTokens;

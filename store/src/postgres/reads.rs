@@ -15,6 +15,8 @@ mod stored_days;
 mod triage;
 mod versions;
 
+pub(super) use access::tokens;
+
 use super::hosts;
 use super::query::cell;
 use super::readers::{Readers, snapshot};

@@ -12,6 +12,8 @@ mod sources;
 mod triage;
 mod versions;
 
+pub(super) use access::add_operator_action;
+
 use super::leases::NEWEST_EPOCH;
 use super::session::Session;
 use crate::clock::WriteClock;
