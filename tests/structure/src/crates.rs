@@ -19,6 +19,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("host", &["connection", "incident", "listen", "notify", "sandbox", "signatures", "store"]),
     ("cli", &["host", "incident", "sandbox", "signatures", "store"]),
     ("sdk/rust", &[]),
+    ("tests/postgres", &[]),
     ("tests/structure", &[]),
 ];
 const PLUGINS: &str = "plugins/";
@@ -26,9 +27,15 @@ const SDK: &str = "sdk/rust";
 const OF_A_PLUGIN: &[&str] = &[SDK];
 
 /// Crates of others, by the beginning of their names, that only one crate may depend on.
-const USED_ONCE: &[(&str, &str)] = &[("wasmtime", "sandbox"), ("rusqlite", "store")];
+const USED_ONCE: &[(&str, &str)] = &[("wasmtime", "sandbox"), ("rusqlite", "store"), ("tokio-postgres", "store")];
 /// Further dependencies of tests: the end-to-end tests build guests and look into the database.
-const IN_TESTS: &[(&str, &str)] = &[("cli", "wasmtime"), ("cli", "rusqlite"), ("cli", "sdk/rust")];
+const IN_TESTS: &[(&str, &str)] = &[
+    ("cli", "wasmtime"),
+    ("cli", "rusqlite"),
+    ("cli", "sdk/rust"),
+    ("cli", "tests/postgres"),
+    ("store", "tests/postgres"),
+];
 
 /// The number of lines of a file that is not generated.
 const LINES_MAX: usize = 450;
