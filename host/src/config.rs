@@ -26,7 +26,7 @@ mod traces;
 mod typed;
 mod value;
 
-pub use database::SharedDatabase;
+pub use database::DatabaseSettings;
 pub use limits::Limits;
 pub use listing::{ListedSetting, SettingOrigin, registered};
 pub use settings::Settings;
@@ -43,7 +43,6 @@ use anyhow::{Context, Result, anyhow, ensure};
 use destination::DestinationDeclaration;
 use file::ConfigFile;
 use hookmill_notify::Rule;
-use hookmill_store::Profile;
 use notification::NotificationDeclaration;
 use scalar::{Age, Name, Period};
 use std::collections::BTreeMap;
@@ -130,7 +129,7 @@ impl Config {
             admin_listen: file.admin_listen.map(|address| address.0),
             tls: file.tls.map(|tls| tls.files(folder)),
             admin_tls: file.admin_tls.map(|tls| tls.files(folder)),
-            database: database(file.database, file.database_profile, file.database_ca, folder)?,
+            database: DatabaseSettings::new(file.database, file.database_profile, file.database_ca, folder)?,
             data_dir: folder.join(file.data_dir.map_or(PathBuf::from(DATA_DIR), |path| path.0)),
             plugins_dir: folder.join(file.plugins_dir.map_or(PathBuf::from(PLUGINS_DIR), |path| path.0)),
             plugins_dir_shared: file.plugins_dir_shared.is_some_and(|shared| shared.0),
@@ -188,22 +187,6 @@ impl Config {
         let outbound = of_destinations.chain(of_sources).map(PathBuf::as_path);
         std::iter::once(path).chain(self.settings.files()).chain(outbound).map(Path::to_owned).collect()
     }
-}
-
-fn database(
-    url: Option<value::Interpolated<String>>,
-    profile: Option<value::Interpolated<Profile>>,
-    ca: Option<value::Interpolated<PathBuf>>,
-    folder: &Path,
-) -> Result<Option<SharedDatabase>> {
-    let Some(url) = url else {
-        ensure!(
-            profile.is_none() && ca.is_none(),
-            "`database_profile` or `database_ca` is set without `database`; set `database`, or remove them"
-        );
-        return Ok(None);
-    };
-    SharedDatabase::new(&url.0, profile.map(|profile| profile.0), ca.map(|path| folder.join(path.0))).map(Some)
 }
 
 fn sources(

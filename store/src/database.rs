@@ -9,9 +9,9 @@ use crate::postgres::Postgres;
 use crate::reads::{Reads, for_all_reads};
 use crate::rows::{
     BoundedCount, CountFilter, CountSeries, DeadLetters, DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter,
-    EventRow, IncidentFilter, IncidentKey, IncidentRow, Listed, OpenIncidents, OperatorAction, Order, OwnedSession,
-    Page, Position, QuarantineGroup, QueueCounts, QueuePosition, RelatedIncident, SessionRow, SharedObservable,
-    SourceRow, StorageUse, StoredDelivery, Tally, TokenRow, TriageJob, VersionRow,
+    EventRow, HostRow, IncidentFilter, IncidentKey, IncidentRow, Listed, OpenIncidents, OperatorAction, Order,
+    OwnedSession, Page, Position, QuarantineGroup, QueueCounts, QueuePosition, RelatedIncident, SessionRow,
+    SharedObservable, SourceRow, StorageUse, StoredDelivery, Tally, TokenRow, TriageJob, VersionRow,
 };
 use crate::sqlite::Sqlite;
 use crate::write_queue::WriteQueue;
@@ -88,6 +88,14 @@ impl Database {
         self.queue.close();
         if let Kind::Postgres(database) = &self.kind {
             database.leases.close();
+        }
+    }
+
+    /// Returns the id of this host among those that share the database.
+    pub fn host_id(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Sqlite(_) => None,
+            Kind::Postgres(database) => Some(database.leases.host()),
         }
     }
 

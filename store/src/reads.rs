@@ -4,9 +4,9 @@ use crate::Dedup;
 use crate::mark::Mark;
 use crate::rows::{
     BoundedCount, CountFilter, CountSeries, DeadLetters, DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter,
-    EventRow, IncidentFilter, IncidentKey, IncidentRow, Listed, OpenIncidents, OperatorAction, Order, OwnedSession,
-    Page, Position, QuarantineGroup, QueueCounts, QueuePosition, RelatedIncident, SessionRow, SharedObservable,
-    SourceRow, StorageUse, StoredDelivery, Tally, TokenRow, TriageJob, VersionRow,
+    EventRow, HostRow, IncidentFilter, IncidentKey, IncidentRow, Listed, OpenIncidents, OperatorAction, Order,
+    OwnedSession, Page, Position, QuarantineGroup, QueueCounts, QueuePosition, RelatedIncident, SessionRow,
+    SharedObservable, SourceRow, StorageUse, StoredDelivery, Tally, TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Event, EventStatus};
@@ -80,6 +80,7 @@ macro_rules! for_all_reads {
             fn raised_since(trigger: Trigger) -> Option<i64>;
             fn cursors() -> BTreeMap<String, String>;
             fn plugin_versions(plugin: String) -> Vec<VersionRow>;
+            fn hosts() -> Vec<HostRow>;
             fn mark() -> Mark;
             fn operator_actions(ids: Vec<Uuid>, before: Option<i64>, limit: usize) -> Page<OperatorAction>;
             fn session(digest: [u8; 32]) -> Option<SessionRow>;

@@ -4,6 +4,7 @@ mod copy;
 mod deliveries;
 mod destinations;
 mod events;
+mod hosts;
 mod incidents;
 mod operator_actions;
 mod plugins;

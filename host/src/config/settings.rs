@@ -1,6 +1,6 @@
 //! The settings of the host itself, most of which take effect only at a start.
 
-use super::database::SharedDatabase;
+use super::database::DatabaseSettings;
 use super::limits::Limits;
 use crate::backup::Schedule;
 use crate::release::decision::Reload;
@@ -30,7 +30,7 @@ pub struct Settings {
     /// The certificate and key of `admin_listen`.
     pub admin_tls: Option<TlsFiles>,
     /// The database that this host shares with others; `None` for the embedded one in `data_dir`.
-    pub database: Option<SharedDatabase>,
+    pub database: Option<DatabaseSettings>,
     /// The folder of the embedded database and the compiled plugins.
     pub data_dir: PathBuf,
     /// The folder of the plugins.
@@ -127,7 +127,7 @@ impl Settings {
     pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
         let tls = [&self.tls, &self.admin_tls].into_iter().flatten();
         let files = tls.flat_map(|files| [Some(&files.certificate), Some(&files.key), files.client_ca.as_ref()]);
-        let database = self.database.iter().filter_map(SharedDatabase::ca);
+        let database = self.database.iter().filter_map(|database| database.ca.as_ref());
         files.flatten().chain(database).map(PathBuf::as_path)
     }
 

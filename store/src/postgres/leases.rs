@@ -96,6 +96,11 @@ impl HostLeases {
         Ok(Self { shared, stop, thread: Mutex::new(Some(thread)) })
     }
 
+    /// Returns the id of the host.
+    pub fn host(&self) -> &str {
+        &self.shared.host
+    }
+
     /// Releases every lease and removes the row of the host. Blocks.
     pub fn close(&self) {
         self.stop.send_replace(true);

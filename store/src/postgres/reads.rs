@@ -15,6 +15,7 @@ mod stored_days;
 mod triage;
 mod versions;
 
+use super::hosts;
 use super::query::cell;
 use super::readers::{Readers, snapshot};
 use crate::Dedup;
@@ -22,9 +23,9 @@ use crate::mark::Mark;
 use crate::reads::Reads;
 use crate::rows::{
     BoundedCount, CountFilter, CountSeries, DeadLetters, DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter,
-    EventRow, IncidentFilter, IncidentKey, IncidentRow, Listed, OpenIncidents, OperatorAction, Order, OwnedSession,
-    Page, Position, QuarantineGroup, QueueCounts, QueuePosition, RelatedIncident, SessionRow, SharedObservable,
-    SourceRow, StorageUse, StoredDelivery, Tally, TokenRow, TriageJob, VersionRow,
+    EventRow, HostRow, IncidentFilter, IncidentKey, IncidentRow, Listed, OpenIncidents, OperatorAction, Order,
+    OwnedSession, Page, Position, QuarantineGroup, QueueCounts, QueuePosition, RelatedIncident, SessionRow,
+    SharedObservable, SourceRow, StorageUse, StoredDelivery, Tally, TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Event, EventStatus};
@@ -219,6 +220,10 @@ impl Reads for Readers {
 
     async fn plugin_versions(&self, plugin: String) -> Result<Vec<VersionRow>> {
         versions::list(&**self.short().await?, &plugin).await
+    }
+
+    async fn hosts(&self) -> Result<Vec<HostRow>> {
+        hosts::list(&**self.short().await?).await
     }
 
     async fn mark(&self) -> Result<Mark> {
