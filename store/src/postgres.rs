@@ -3,6 +3,9 @@
 //! Writes of all hosts are serial, as in SQLite: each group of writes is one transaction, whose first statement locks the
 //! row of the table `head`. Reads have a pool of connections. Nothing outside this folder names SQL of PostgreSQL.
 
+mod ahead;
+mod batch;
+mod buffer;
 mod columns;
 mod conditions;
 mod connection;

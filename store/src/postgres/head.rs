@@ -1,11 +1,14 @@
 //! The row `head`, which makes the groups of all hosts serial, and what a group writes beside the rows of its writes.
 
+use super::ahead::{Known, Wanted};
+use super::batch::Statement;
 use super::session::Session;
 use crate::columns::{Columns, columns};
 use crate::ledger::Outcome;
 use crate::topics::Changed;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use hookmill_incident::id::row_key_at;
+use tokio_postgres::types::ToSql;
 
 /// The newest groups whose events other hosts can still look up.
 pub(super) const GROUPS_KEPT: i64 = 1024;
@@ -28,25 +31,34 @@ const PUT: &str = "WITH counted AS (
     )
     INSERT INTO groups (host, number) VALUES ($10, $1::bigint) ON CONFLICT (host) DO UPDATE SET number = excluded.number";
 
-/// Begins a transaction and waits for the groups of other hosts.
-pub(super) fn begin(session: &Session) -> Result<HeadColumns> {
+/// Begins a transaction, waits for the groups of other hosts, and loads rows.
+pub(super) fn begin(session: &Session, wanted: Wanted) -> Result<(HeadColumns, Known)> {
     let sql = format!("SELECT {} FROM head FOR UPDATE", HeadColumns::LIST);
-    let row = session.begin(&sql)?.context("the table `head` is empty")?;
-    HeadColumns::read(&row)
+    let (row, found) = session.begin(&sql, &wanted.statements())?;
+    Ok((HeadColumns::read(&row)?, Known::read(wanted, found)?))
 }
 
-/// Ends the transaction of a group with this number.
-pub(super) fn commit(session: &Session, host: &str, number: i64, last_key: i64, outcome: &Outcome) -> Result<()> {
+/// Returns the last statement of a group with this number.
+pub(super) fn last_statement(host: &str, number: i64, last_key: i64, outcome: &Outcome) -> Statement {
     let Outcome { changed: Changed { newest_audit, deliveries, retries, queued, triage }, events, .. } = outcome;
     let [deliveries, retries, queued, triage] = [deliveries, retries, queued, triage].map(|topic| i64::from(*topic));
-    let newest_audit = newest_audit.as_ref().map(|id| id.as_bytes().as_slice());
+    let newest_audit = newest_audit.map(|id| id.as_bytes().to_vec());
     let events: Vec<u8> = events.iter().flat_map(|id| id.into_bytes()).collect();
     // A damaged row with an impossible key must not end the growth of keys.
     let last_key = last_key.min(row_key_at(i64::MAX));
-    session.commit(
-        PUT,
-        &[&number, &last_key, &newest_audit, &deliveries, &retries, &queued, &triage, &GROUPS_KEPT, &events, &host],
-    )
+    let values: Vec<Box<dyn ToSql + Sync>> = vec![
+        Box::new(number),
+        Box::new(last_key),
+        Box::new(newest_audit),
+        Box::new(deliveries),
+        Box::new(retries),
+        Box::new(queued),
+        Box::new(triage),
+        Box::new(GROUPS_KEPT),
+        Box::new(events),
+        Box::new(host.to_owned()),
+    ];
+    Statement { sql: PUT.into(), values }
 }
 
 /// Returns whether a group of this host was committed. Its transaction has ended if this one has the row `head`.

@@ -35,40 +35,40 @@ fn keys_of(events: &[&OldEvent]) -> Vec<i64> {
 
 impl RetentionTx for PostgresTx<'_> {
     fn newest_event(&mut self) -> Result<i64> {
-        Ok(self.session.value("SELECT key FROM events ORDER BY key DESC LIMIT 1", &[])?.unwrap_or(0))
+        Ok(self.settled()?.value("SELECT key FROM events ORDER BY key DESC LIMIT 1", &[])?.unwrap_or(0))
     }
 
     fn newest_entry(&mut self) -> Result<i64> {
-        Ok(self.session.value("SELECT key FROM audit ORDER BY key DESC LIMIT 1", &[])?.unwrap_or(0))
+        Ok(self.settled()?.value("SELECT key FROM audit ORDER BY key DESC LIMIT 1", &[])?.unwrap_or(0))
     }
 
     fn retention_position(&mut self, kind: StoredKind) -> Result<i64> {
         let sql = "SELECT position FROM retention WHERE kind = $1";
-        Ok(self.session.value(sql, &[&kind.as_str()])?.unwrap_or(0))
+        Ok(self.settled()?.value(sql, &[&kind.as_str()])?.unwrap_or(0))
     }
 
     fn set_retention_position(&mut self, kind: StoredKind, key: i64) -> Result<()> {
         let sql = "INSERT INTO retention (kind, position) VALUES ($1, $2) \
                    ON CONFLICT (kind) DO UPDATE SET position = excluded.position";
-        self.session.execute(sql, &[&kind.as_str(), &key])?;
+        self.settled()?.execute(sql, &[&kind.as_str(), &key])?;
         Ok(())
     }
 
     fn events_between(&mut self, after: i64, before: i64, limit: usize) -> Result<Vec<OldEvent>> {
-        old_events(self.session, "events", after, before, limit)
+        old_events(self.settled()?, "events", after, before, limit)
     }
 
     fn kept_events_between(&mut self, after: i64, before: i64, limit: usize) -> Result<Vec<OldEvent>> {
-        old_events(self.session, "kept_events JOIN events ON key = event", after, before, limit)
+        old_events(self.settled()?, "kept_events JOIN events ON key = event", after, before, limit)
     }
 
     fn keep_event(&mut self, event: i64) -> Result<()> {
-        self.session.execute("INSERT INTO kept_events (event) VALUES ($1) ON CONFLICT DO NOTHING", &[&event])?;
+        self.settled()?.execute("INSERT INTO kept_events (event) VALUES ($1) ON CONFLICT DO NOTHING", &[&event])?;
         Ok(())
     }
 
     fn forget_kept_event(&mut self, event: i64) -> Result<()> {
-        self.session.execute("DELETE FROM kept_events WHERE event = $1", &[&event])?;
+        self.settled()?.execute("DELETE FROM kept_events WHERE event = $1", &[&event])?;
         Ok(())
     }
 
@@ -76,7 +76,7 @@ impl RetentionTx for PostgresTx<'_> {
         // The logs may quote the body, and only mapping the body again needs the trace.
         let sql =
             "UPDATE events SET body = '', log = NULL, traceparent = NULL, body_removed_at = $1 WHERE key = ANY($2)";
-        self.session.execute(sql, &[&at, &keys_of(events)])?;
+        self.settled()?.execute(sql, &[&at, &keys_of(events)])?;
         for event in events {
             self.stored.add(StoredKind::Payloads, event.key, -1, -event.body_bytes.unwrap_or(0));
         }
@@ -84,7 +84,7 @@ impl RetentionTx for PostgresTx<'_> {
     }
 
     fn remove_events(&mut self, events: &[&OldEvent]) -> Result<()> {
-        self.session.execute("DELETE FROM events WHERE key = ANY($1)", &[&keys_of(events)])?;
+        self.settled()?.execute("DELETE FROM events WHERE key = ANY($1)", &[&keys_of(events)])?;
         for event in events {
             self.stored.add(StoredKind::Events, event.key, -1, 0);
             if let Some(bytes) = event.body_bytes {
@@ -101,7 +101,7 @@ impl RetentionTx for PostgresTx<'_> {
              AND newest_audit > $1 AND newest_audit < $2 ORDER BY newest_audit LIMIT $3",
             EndedColumns::LIST
         );
-        let rows = self.session.rows(&sql, &[&after, &before, &bound(limit)])?;
+        let rows = self.settled()?.rows(&sql, &[&after, &before, &bound(limit)])?;
         rows.iter().map(|row| EndedColumns::read(row).map(Into::into)).collect()
     }
 
@@ -110,27 +110,28 @@ impl RetentionTx for PostgresTx<'_> {
                        SELECT key, previous FROM audit WHERE key = $1 \
                        UNION ALL SELECT audit.key, audit.previous FROM audit JOIN trail ON audit.key = trail.previous \
                    ) SELECT key FROM trail WHERE key < $1 ORDER BY key LIMIT $2";
-        self.session.column(sql, &[&newest, &bound(limit)])
+        self.settled()?.column(sql, &[&newest, &bound(limit)])
     }
 
     fn remove_entries(&mut self, entries: &[i64]) -> Result<()> {
-        self.session.execute("DELETE FROM audit WHERE key = ANY($1)", &[&entries])?;
+        self.settled()?.execute("DELETE FROM audit WHERE key = ANY($1)", &[&entries])?;
         self.stored.remove_all(StoredKind::Audit, entries);
         Ok(())
     }
 
     fn remove_incident(&mut self, incident: i64) -> Result<()> {
-        incidents::remove(self.session, incident)?;
+        incidents::remove(self.settled()?, incident)?;
         self.stored.remove_all(StoredKind::Incidents, &[incident]);
         Ok(())
     }
 
     fn has_pending_of(&mut self, subject: i64) -> Result<bool> {
-        self.session.exists("SELECT 1 FROM deliveries WHERE subject = $1 AND status = 'pending' LIMIT 1", &[&subject])
+        self.settled()?
+            .exists("SELECT 1 FROM deliveries WHERE subject = $1 AND status = 'pending' LIMIT 1", &[&subject])
     }
 
     fn deliveries_of(&mut self, subject: i64, limit: usize) -> Result<Vec<i64>> {
         let sql = "SELECT key FROM deliveries WHERE subject = $1 ORDER BY key LIMIT $2";
-        self.session.column(sql, &[&subject, &bound(limit)])
+        self.settled()?.column(sql, &[&subject, &bound(limit)])
     }
 }

@@ -1,8 +1,10 @@
 //! The connection that writes, used from a thread that may block.
 
+use super::batch::Statement;
 use super::connection::Address;
 use crate::columns::{FromCell, value};
 use anyhow::{Result, anyhow};
+use futures_util::future::join_all;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::Future;
@@ -11,7 +13,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Row, Statement};
+use tokio_postgres::{Client, Row, Statement as Prepared};
 
 /// The values of a statement.
 pub(super) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -27,7 +29,7 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct Session {
     runtime: Arc<Runtime>,
     client: Client,
-    statements: RefCell<HashMap<String, Statement>>,
+    statements: RefCell<HashMap<String, Prepared>>,
 }
 
 /// The database answered nothing in time.
@@ -55,25 +57,63 @@ impl Session {
         self.wait(self.client.batch_execute(sql))
     }
 
-    /// Begins a transaction with a query, and returns its only row, if it has one.
-    pub fn begin(&self, sql: &str) -> Result<Option<Row>> {
-        let statement = self.prepared(sql)?;
+    /// Begins a transaction with a query that has one row, and returns that row and those of further queries. All are sent
+    /// together.
+    pub fn begin<const QUERIES: usize>(
+        &self,
+        first: &str,
+        queries: &[Option<Statement>; QUERIES],
+    ) -> Result<(Row, [Vec<Row>; QUERIES])> {
+        let first = self.prepared(first)?;
+        let queries = queries.iter().map(|query| query.as_ref().map(|query| self.ready(query)).transpose());
+        let queries = queries.collect::<Result<Vec<_>>>()?;
         self.wait(async {
-            let (begun, row) =
-                tokio::join!(biased; self.client.batch_execute("BEGIN"), self.client.query_opt(&statement, &[]));
-            begun.and(row)
+            let queries = queries.iter().map(|query| async move {
+                match query {
+                    Some((statement, values)) => self.client.query(statement, values).await,
+                    None => Ok(Vec::new()),
+                }
+            });
+            let first = self.client.query_one(&first, &[]);
+            let (begun, first, found) =
+                tokio::join!(biased; self.client.batch_execute("BEGIN"), first, join_all(queries));
+            begun?;
+            let (first, mut found) = (first?, found.into_iter().collect::<Result<Vec<_>, _>>()?);
+            Ok((first, std::array::from_fn(|index| std::mem::take(&mut found[index]))))
         })
     }
 
-    /// Runs the last statement of a transaction, and commits it.
-    pub fn commit(&self, sql: &str, values: Values) -> Result<()> {
-        let statement = self.prepared(sql)?;
+    /// Runs the last statements of a transaction, and commits it. All are sent together.
+    pub fn commit(&self, statements: &[Statement]) -> Result<()> {
+        self.run_and(statements, async || self.client.batch_execute("COMMIT").await)
+    }
+
+    /// Runs statements that are sent together.
+    pub fn run(&self, statements: &[Statement]) -> Result<()> {
+        if statements.is_empty() {
+            return Ok(());
+        }
+        self.run_and(statements, async || Ok(()))
+    }
+
+    fn run_and(
+        &self,
+        statements: &[Statement],
+        then: impl AsyncFnOnce() -> Result<(), tokio_postgres::Error>,
+    ) -> Result<()> {
+        let ready = statements.iter().map(|statement| self.ready(statement)).collect::<Result<Vec<_>>>()?;
         self.wait(async {
-            let last = self.client.execute(&statement, values);
-            let (changed, committed) = tokio::join!(biased; last, self.client.batch_execute("COMMIT"));
-            // After a statement that failed, COMMIT is a rollback.
-            changed.and(committed)
+            let run = ready.iter().map(|(statement, values)| self.client.execute(statement, values));
+            // After a statement that failed, COMMIT is a rollback, and the error of the statement comes first.
+            let (run, then) = tokio::join!(biased; join_all(run), then());
+            run.into_iter().collect::<Result<Vec<_>, _>>()?;
+            then
         })
+    }
+
+    fn ready<'s>(&self, statement: &'s Statement) -> Result<(Prepared, Vec<&'s (dyn ToSql + Sync)>)> {
+        let values = statement.values.iter().map(|value| &**value).collect();
+        Ok((self.prepared(&statement.sql)?, values))
     }
 
     /// Returns the rows of a query.
@@ -114,7 +154,7 @@ impl Session {
         answer(&self.runtime, work(&self.client))
     }
 
-    fn prepared(&self, sql: &str) -> Result<Statement> {
+    fn prepared(&self, sql: &str) -> Result<Prepared> {
         if let Some(statement) = self.statements.borrow().get(sql) {
             return Ok(statement.clone());
         }

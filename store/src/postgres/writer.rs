@@ -1,11 +1,13 @@
 //! Groups of writes in PostgreSQL.
 
+use super::ahead::Wanted;
 use super::conditions::{is_blocked, is_lost};
 use super::connection::Address;
 use super::head;
 use super::session::Session;
 use super::tx::PostgresTx;
-use crate::ledger::Outcome;
+use crate::clock::WriteClock;
+use crate::ledger::{Ledger, Outcome, Writes};
 use crate::write_queue::{CommitGroups, WriteGroup, run_group};
 use crate::writer_shared::WriterShared;
 use anyhow::Result;
@@ -30,6 +32,8 @@ pub(super) struct PostgresWriter {
     in_doubt: Option<InDoubt>,
     /// Whether the last group found no database. The next ones do not wait for it.
     is_away: bool,
+    /// Makes the ids of rehearsals, which no row gets.
+    rehearsal_clock: WriteClock,
 }
 
 /// A group whose COMMIT had no answer.
@@ -43,7 +47,8 @@ struct InDoubt {
 impl PostgresWriter {
     pub fn new(address: Address, host: String, shared: WriterShared) -> Result<Self> {
         let runtime = Arc::new(tokio::runtime::Builder::new_current_thread().enable_all().build()?);
-        Ok(Self { address, runtime, host, shared, session: None, in_doubt: None, is_away: false })
+        let rehearsal_clock = WriteClock::after(0, shared.clock.times().clone());
+        Ok(Self { address, runtime, host, shared, session: None, in_doubt: None, is_away: false, rehearsal_clock })
     }
 
     /// Runs a group once. The connection is kept if it can be used again.
@@ -61,8 +66,20 @@ impl PostgresWriter {
         result
     }
 
+    /// Returns the keys of the rows that the writes of a group will look for.
+    fn rehearse(&self, group: &mut WriteGroup) -> Wanted {
+        let mut rows = PostgresTx::rehearsal(&self.rehearsal_clock);
+        let WriterShared { policy, outbound, .. } = &self.shared;
+        for write in group {
+            let mut ledger: Writes = Ledger::begin(&mut rows, &self.rehearsal_clock, policy, outbound.load_full());
+            // A write that does something else ends here. It reads what it needs itself.
+            let _ = run_group(std::slice::from_mut(write), &mut ledger);
+        }
+        rows.into_wanted()
+    }
+
     fn run_in(&mut self, session: &Session, group: &mut WriteGroup) -> Result<Outcome> {
-        let head = head::begin(session)?;
+        let (head, known) = head::begin(session, self.rehearse(group))?;
         if let Some(doubt) = &self.in_doubt {
             let was_committed = head::was_committed(session, &self.host, doubt.number)?;
             if let Some(InDoubt { outcome, is_current, .. }) = self.in_doubt.take().filter(|_| was_committed) {
@@ -74,13 +91,14 @@ impl PostgresWriter {
             }
         }
         self.shared.clock.advance(head.last_key);
-        let mut rows = PostgresTx::new(session, &self.shared.clock);
+        let mut rows = PostgresTx::new(session, &self.shared.clock, known);
         let mut ledger = self.shared.begin(&mut rows);
         run_group(group, &mut ledger)?;
         let outcome = ledger.finish()?;
-        rows.finish()?;
+        let mut statements = rows.finish()?;
         let (number, last_key) = (head.number + 1, self.shared.clock.last_row_key());
-        match head::commit(session, &self.host, number, last_key, &outcome) {
+        statements.push(head::last_statement(&self.host, number, last_key, &outcome));
+        match session.commit(&statements) {
             Err(error) if is_lost(&error) => {
                 self.in_doubt = Some(InDoubt { number, outcome, is_current: true });
                 Err(error)

@@ -146,7 +146,7 @@ fn shell(folder: &Path, programs: &Path, settings: &[String]) -> Child {
         read -r _
         kill -QUIT $!
         wait
-        kill -0 "$parent" 2>/dev/null || rm -rf "$folder"
+        [ -d "/proc/$parent" ] || rm -rf "$folder"
     "#;
     let mut command = run_as_server(Path::new("/bin/sh"));
     command.args(["-c", SCRIPT, "sh"]).arg(folder).arg(std::process::id().to_string());

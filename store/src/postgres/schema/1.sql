@@ -107,7 +107,7 @@ CREATE TABLE incidents (
     occurrences bigint NOT NULL,
     event_ids bytea NOT NULL,               -- 16 bytes each, the newest last
     newest_audit bigint NOT NULL,
-    deleted boolean NOT NULL,
+    deleted boolean NOT NULL DEFAULT false,
     record text COLLATE "C" NOT NULL,       -- JSON
     -- Lists in the order of creation are read from the index alone, as far as they do without the record.
     PRIMARY KEY (key) INCLUDE (deleted, status, severity, source, created_at, updated_at)

@@ -2,24 +2,27 @@
 
 use crate::columns::stored_days::StoredDays;
 use crate::ledger::Counts;
-use crate::postgres::columns::stored_text;
+use crate::postgres::batch::{Batch, Statement};
+use crate::postgres::buffer::Buffer;
 use crate::postgres::session::Session;
 use anyhow::Result;
 
-pub(super) fn add(session: &Session, counts: &Counts) -> Result<()> {
-    if counts.0.is_empty() {
-        return Ok(());
+/// Returns the statement that adds counts.
+pub(super) fn add(counts: &Counts) -> Option<Statement> {
+    let mut batch = Batch::new(
+        "INSERT INTO counts (minute, kind, name, result, count) SELECT * FROM @ \
+         ON CONFLICT (minute, kind, name, result) DO UPDATE SET count = counts.count + excluded.count",
+    );
+    for (key, count) in &counts.0 {
+        batch.push([
+            key.minute.into(),
+            key.kind.as_str().into(),
+            key.name.as_str().into(),
+            key.result.into(),
+            (*count as i64).into(),
+        ]);
     }
-    let sql = "INSERT INTO counts (minute, kind, name, result, count) \
-               SELECT * FROM UNNEST($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[]) \
-               ON CONFLICT (minute, kind, name, result) DO UPDATE SET count = counts.count + excluded.count";
-    let minutes: Vec<i64> = counts.0.keys().map(|key| key.minute).collect();
-    let kinds: Vec<&str> = counts.0.keys().map(|key| key.kind.as_str()).collect();
-    let names: Vec<_> = counts.0.keys().map(|key| stored_text(&key.name)).collect();
-    let results: Vec<&str> = counts.0.keys().map(|key| key.result).collect();
-    let numbers: Vec<i64> = counts.0.values().map(|count| *count as i64).collect();
-    session.execute(sql, &[&minutes, &kinds, &names, &results, &numbers])?;
-    Ok(())
+    batch.take()
 }
 
 pub(super) fn remove(session: &Session, before: i64, limit: usize) -> Result<usize> {
@@ -28,29 +31,22 @@ pub(super) fn remove(session: &Session, before: i64, limit: usize) -> Result<usi
     session.execute(sql, &[&before, &(limit as i64)])
 }
 
-/// Writes how many rows of which day were added and removed.
-pub(super) fn add_stored_days(session: &Session, stored: &mut StoredDays) -> Result<()> {
-    let (mut kinds, mut days, mut rows, mut bytes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+/// Adds the statements that count the rows that were added and removed, by their day.
+pub(super) fn add_stored_days(buffer: &mut Buffer, stored: &mut StoredDays) {
+    let mut batch = Batch::new(
+        "INSERT INTO stored_days (kind, day, rows, bytes) SELECT * FROM @ \
+         ON CONFLICT (kind, day) DO UPDATE SET rows = stored_days.rows + excluded.rows, \
+         bytes = stored_days.bytes + excluded.bytes",
+    );
+    let mut emptied = Batch::new("DELETE FROM stored_days WHERE rows = 0 AND (kind, day) IN (SELECT * FROM @)");
     for ((kind, day), count) in stored.take() {
-        kinds.push(kind.as_str());
-        days.push(day);
-        rows.push(count.rows);
-        bytes.push(count.bytes);
+        batch.push([kind.as_str().into(), day.into(), count.rows.into(), count.bytes.into()]);
+        if count.rows <= 0 {
+            emptied.push([kind.as_str().into(), day.into()]);
+        }
     }
-    if kinds.is_empty() {
-        return Ok(());
-    }
-    let sql = "INSERT INTO stored_days (kind, day, rows, bytes) \
-               SELECT * FROM UNNEST($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) \
-               ON CONFLICT (kind, day) DO UPDATE SET rows = stored_days.rows + excluded.rows, \
-               bytes = stored_days.bytes + excluded.bytes";
-    session.execute(sql, &[&kinds, &days, &rows, &bytes])?;
-    if rows.iter().any(|rows| *rows <= 0) {
-        let sql = "DELETE FROM stored_days WHERE rows = 0 \
-                   AND (kind, day) IN (SELECT * FROM UNNEST($1::text[], $2::bigint[]))";
-        session.execute(sql, &[&kinds, &days])?;
-    }
-    Ok(())
+    buffer.add(batch.take());
+    buffer.add(emptied.take());
 }
 
 pub(super) fn put_storage_sample(session: &Session, hour: i64, oldest: i64) -> Result<()> {

@@ -3,36 +3,18 @@
 use crate::columns::events::StateColumns;
 use crate::columns::repeats::KnownColumns;
 use crate::columns::{Columns, json};
-use crate::ledger::{EncodedEvent, KnownEvent, NewEvent, RepeatKeyRow};
+use crate::ledger::{EncodedEvent, KnownEvent, RepeatKeyRow};
 use crate::postgres::columns::{stored_option, stored_text};
 use crate::postgres::session::Session;
 use anyhow::Result;
 use hookmill_incident::id::row_key;
-use hookmill_incident::{EventState, EventStatus, FailureCode, Mapped, RepeatKey};
+use hookmill_incident::{EventState, EventStatus, FailureCode, Mapped};
 use uuid::Uuid;
-
-pub(super) fn add_repeat(session: &Session, key: &RepeatKeyRow, event: KnownEvent) -> Result<Option<KnownEvent>> {
-    let sql = "INSERT INTO repeats (at, source, digest, event, received_at) VALUES ($1, $2, $3, $4, $5) \
-               ON CONFLICT DO NOTHING";
-    let (source, digest) = (stored_text(key.source), key.digest.as_slice());
-    match session.execute(sql, &[&key.at, &source, &digest, &event.key, &event.received_at])? {
-        0 => find_repeat(session, key),
-        _ => Ok(None),
-    }
-}
 
 pub(super) fn find_repeat(session: &Session, key: &RepeatKeyRow) -> Result<Option<KnownEvent>> {
     let sql = format!("SELECT {} FROM repeats WHERE at = $1 AND source = $2 AND digest = $3", KnownColumns::LIST);
     let row = session.row(&sql, &[&key.at, &stored_text(key.source), &key.digest.as_slice()])?;
     row.map(|row| KnownColumns::read(&row).map(KnownEvent::from)).transpose()
-}
-
-pub(super) fn put_repeat(session: &Session, key: &RepeatKeyRow, event: KnownEvent) -> Result<()> {
-    let sql = "INSERT INTO repeats (at, source, digest, event, received_at) VALUES ($1, $2, $3, $4, $5) \
-               ON CONFLICT (at, source, digest) DO UPDATE SET event = excluded.event, received_at = excluded.received_at";
-    let (source, digest) = (stored_text(key.source), key.digest.as_slice());
-    session.execute(sql, &[&key.at, &source, &digest, &event.key, &event.received_at])?;
-    Ok(())
 }
 
 pub(super) fn remove_repeats(session: &Session, before: i64, limit: usize) -> Result<usize> {
@@ -50,45 +32,6 @@ pub(super) fn status(session: &Session, id: Uuid) -> Result<Option<EventStatus>>
     let sql = "SELECT status FROM events WHERE key = $1 AND id = $2";
     let word: Option<String> = session.value(sql, &[&row_key(id), &id.as_bytes().as_slice()])?;
     Ok(word.and_then(|word| word.parse().ok()))
-}
-
-pub(super) fn put(session: &Session, new: &NewEvent) -> Result<()> {
-    let NewEvent { event, state, attempts, stored_at, encoded } = new;
-    let sql = "INSERT INTO events (key, id, source, status, received_at, attempts, code, message, tried, incidents, \
-               content_type, headers, context, signed_at, digest, body, traceparent, stored_at, journey, log) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
-    let signed_at = match event.repeat_key {
-        RepeatKey::SignedAt(ms) => Some(ms),
-        RepeatKey::UnsignedDeliveryId { signed_at, .. } => signed_at,
-        RepeatKey::DeliveryId(_) | RepeatKey::Body => None,
-    };
-    let body: &[u8] = &event.body;
-    session.execute(
-        sql,
-        &[
-            &row_key(event.id),
-            &event.id.as_bytes().as_slice(),
-            &stored_text(&event.source),
-            &state.status.as_str(),
-            &event.received_at,
-            &i64::from(*attempts),
-            &state.code.map(FailureCode::as_str),
-            &stored_option(state.message.as_deref()),
-            &stored_text(&encoded.tried),
-            &stored_text(&json(&state.incidents)),
-            &stored_option(event.content_type.as_deref()),
-            &stored_text(&encoded.headers),
-            &stored_text(&encoded.context),
-            &signed_at,
-            &event.digest.as_slice(),
-            &body,
-            &stored_option(event.traceparent.as_deref()),
-            stored_at,
-            &stored_option(encoded.journey.as_deref()),
-            &stored_option(encoded.log.as_deref()),
-        ],
-    )?;
-    Ok(())
 }
 
 pub(super) fn update(session: &Session, state: &EventState, attempts: u32, mapped: &Mapped) -> Result<()> {

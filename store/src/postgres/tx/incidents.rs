@@ -2,15 +2,16 @@
 
 use super::postings;
 use crate::columns::incidents::IncidentColumns;
-use crate::columns::{Columns, Id, id_bytes, json, nanoseconds, value};
+use crate::columns::{Columns, Id, value};
+use crate::postgres::ahead::readable;
+use crate::postgres::batch::Statement;
 use crate::postgres::columns::stored_text;
 use crate::postgres::session::Session;
 use crate::rows::{IncidentKey, IncidentRow, Listed, Unreadable};
 use anyhow::{Context, Result};
+use hookmill_incident::Number;
 use hookmill_incident::id::row_key;
-use hookmill_incident::{Number, record};
 use tokio_postgres::Row;
-use tracing::warn;
 use uuid::Uuid;
 
 fn incident_row(row: &Row) -> Result<IncidentRow> {
@@ -38,80 +39,19 @@ pub(super) fn newest_audit(session: &Session, id: Uuid) -> Result<i64> {
     session.value(sql, &[&row_key(id), &id.as_bytes().as_slice()])?.context("there is no such incident")
 }
 
-/// Returns the newest incident of a source-ref. One that cannot be read is passed over, so that its source is not held up
-/// by it: the next payload makes a new incident.
+/// Returns the newest incident of a source-ref, if it can be read.
 pub(super) fn newest(session: &Session, source: &str, source_ref: &str) -> Result<Option<IncidentRow>> {
     let list = IncidentColumns::LIST;
     let sql = format!(
         "SELECT {list} FROM incidents WHERE source = $1 AND source_ref = $2 AND NOT deleted ORDER BY key DESC LIMIT 1"
     );
-    Ok(readable(session.row(&sql, &[&stored_text(source), &stored_text(source_ref)])?))
-}
-
-/// Returns a row, or none if its values cannot be read.
-fn readable(row: Option<Row>) -> Option<IncidentRow> {
-    let read = incident_row(&row?);
-    read.inspect_err(|error| warn!("an incident cannot be read and is passed over: {error:#}")).ok()
+    Ok(session.row(&sql, &[&stored_text(source), &stored_text(source_ref)])?.and_then(|row| readable(&row)))
 }
 
 /// Returns an incident, unless it was deleted or cannot be read.
 fn of_key(session: &Session, incident: i64) -> Result<Option<IncidentRow>> {
     let sql = format!("SELECT {} FROM incidents WHERE key = $1 AND NOT deleted", IncidentColumns::LIST);
-    Ok(readable(session.row(&sql, &[&incident])?))
-}
-
-pub(super) fn put(session: &Session, row: &IncidentRow) -> Result<()> {
-    let sql = "INSERT INTO incidents (key, id, number, source, source_ref, status, severity, created_at, updated_at, \
-               changed_at, pinned, occurrences, event_ids, newest_audit, deleted, record) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, false, $15)";
-    let key = row_key(row.id);
-    session.execute(
-        sql,
-        &[
-            &key,
-            &row.id.as_bytes().as_slice(),
-            &row.number.to_key(),
-            &stored_text(&row.incident.source),
-            &stored_text(&row.incident.source_ref),
-            &row.incident.status.as_str(),
-            &row.incident.severity.as_str(),
-            &nanoseconds(row.incident.created_at),
-            &nanoseconds(row.incident.updated_at),
-            &row.guard.changed_at.as_microsecond(),
-            &stored_text(&json(&row.guard.pinned)),
-            &(row.occurrences as i64),
-            &id_bytes(&row.event_ids),
-            &row.newest_audit,
-            &stored_text(&record::short_text(&row.incident)?),
-        ],
-    )?;
-    postings::add(session, key, &row.incident)
-}
-
-pub(super) fn update(session: &Session, before: &IncidentRow, row: &IncidentRow) -> Result<()> {
-    let sql = "UPDATE incidents SET status = $1, severity = $2, updated_at = $3, changed_at = $4, pinned = $5, \
-               occurrences = $6, event_ids = $7, newest_audit = $8, record = $9 WHERE key = $10";
-    let key = row_key(row.id);
-    session.execute(
-        sql,
-        &[
-            &row.incident.status.as_str(),
-            &row.incident.severity.as_str(),
-            &nanoseconds(row.incident.updated_at),
-            &row.guard.changed_at.as_microsecond(),
-            &stored_text(&json(&row.guard.pinned)),
-            &(row.occurrences as i64),
-            &id_bytes(&row.event_ids),
-            &row.newest_audit,
-            &stored_text(&record::short_text(&row.incident)?),
-            &key,
-        ],
-    )?;
-    if let Some(dropped) = before.event_ids.first().filter(|first| !row.event_ids.contains(first)) {
-        let sql = "INSERT INTO earlier_events (incident, event) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-        session.execute(sql, &[&key, &row_key(*dropped)])?;
-    }
-    postings::update(session, key, &before.incident, &row.incident)
+    Ok(session.row(&sql, &[&incident])?.and_then(|row| readable(&row)))
 }
 
 /// Marks an incident as deleted. Of one that cannot be read, the values by which it was found stay in the index.
@@ -139,10 +79,10 @@ pub(super) fn last_number(session: &Session, year: i16) -> Result<u32> {
     Ok(last.unwrap_or(0).try_into()?)
 }
 
-pub(super) fn put_last_number(session: &Session, number: Number) -> Result<()> {
+/// Returns the statement that keeps the number that was given last.
+pub(super) fn put_last_number(number: Number) -> Statement {
     let sql = "INSERT INTO numbers (year, last) VALUES ($1, $2) ON CONFLICT (year) DO UPDATE SET last = excluded.last";
-    session.execute(sql, &[&i64::from(number.year), &i64::from(number.count)])?;
-    Ok(())
+    Statement { sql: sql.into(), values: vec![Box::new(i64::from(number.year)), Box::new(i64::from(number.count))] }
 }
 
 pub(super) fn set_hold(session: &Session, incident: i64, is_held: bool) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use crate::columns::Columns;
 use crate::columns::deliveries::{DeadColumns, FROM, FoundColumns, PurgeColumns};
-use crate::ledger::{DeadDelivery, Delivered, NewDelivery, Subject};
+use crate::ledger::{DeadDelivery, Delivered};
 use crate::postgres::columns::{stored_option, stored_text};
 use crate::postgres::query::{Value, rows};
 use crate::postgres::reads::deliveries::conditions;
@@ -19,37 +19,6 @@ const ORDER_PENDING: &str = "UPDATE deliveries SET next_at = NULL WHERE destinat
 /// Makes waiting deliveries due at the time at which they were added; their key contains this time.
 const UNORDER_PENDING: &str =
     "UPDATE deliveries SET next_at = key >> 15 WHERE destination = $1 AND status = 'pending' AND next_at IS NULL";
-
-pub(super) fn add(session: &Session, new: &NewDelivery) -> Result<()> {
-    let key = row_key(new.id);
-    let (audit, event, notice) = match new.subject {
-        Subject::Change { audit, .. } => (Some(audit), None, None),
-        Subject::Event { event, .. } => (None, Some(event), None),
-        Subject::Notice(text) => (None, None, Some(text)),
-    };
-    let sql = "INSERT INTO deliveries (key, id, destination, status, attempts, next_at, error, subject, audit, event, \
-               notice, notification, step, traceparent) \
-               VALUES ($1, $2, $3, $4, 0, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
-    session.execute(
-        sql,
-        &[
-            &key,
-            &new.id.as_bytes().as_slice(),
-            &stored_text(new.destination),
-            &new.status.as_str(),
-            &new.next_at,
-            &stored_option(new.error),
-            &new.subject.key(key),
-            &audit,
-            &event,
-            &stored_option(notice),
-            &stored_option(new.step.map(|(name, _)| name)),
-            &new.step.map(|(_, step)| step as i64),
-            &stored_option(new.subject.traceparent()),
-        ],
-    )?;
-    Ok(())
-}
 
 pub(super) fn has_pending(session: &Session, destination: &str, subject: i64, before: i64) -> Result<bool> {
     let sql =
