@@ -23,6 +23,8 @@ mod query;
 mod readers;
 mod reads;
 mod retention;
+#[cfg(test)]
+mod scans;
 mod session;
 #[cfg(test)]
 pub(crate) mod test_database;
