@@ -5,10 +5,13 @@
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark that fails should say so and end")]
 
+#[path = "../tests/database/open.rs"]
+mod database;
+
+use database::connect;
 use hookmill_incident::{Clock, Event, Journey, Mapped, Observation, PluginVersion, Reading, Verdict};
-use hookmill_store::{DatabaseAddress, Dedup, HostIdentity, Policy, Store};
+use hookmill_store::{Dedup, Policy, Store};
 use hookmill_test_postgres::Server;
-use rustls::{ClientConfig, RootCertStore};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -53,7 +56,7 @@ async fn loop_of_inserts(url: &str, rows: usize) -> f64 {
 async fn hosts_rate(url: &str, hosts: usize, events: usize) -> f64 {
     let mut stores = Vec::new();
     for index in 0..hosts {
-        stores.push(connect(url, &format!("host-{index}")).await);
+        stores.push(host(url, &format!("host-{index}")).await);
     }
     let (next, started, mut running) = (Arc::new(AtomicUsize::new(0)), Instant::now(), JoinSet::new());
     for (store, _) in &stores {
@@ -74,18 +77,12 @@ async fn hosts_rate(url: &str, hosts: usize, events: usize) -> f64 {
     events as f64 / started.elapsed().as_secs_f64()
 }
 
-async fn connect(url: &str, name: &str) -> (Arc<Store>, TempDir) {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let tls = Arc::new(tls.with_root_certificates(RootCertStore::empty()).with_no_client_auth());
-    let identity = HostIdentity { id: name.into(), name: name.into(), version: "1".into() };
+async fn host(url: &str, name: &str) -> (Arc<Store>, TempDir) {
     let dedup = Dedup { retention: Duration::from_secs(3600), window: Duration::from_secs(300) };
     let policy = Policy { dedup, reopen_within: Duration::from_secs(3600) };
     let folder = tempfile::tempdir().unwrap();
-    let address = DatabaseAddress::parse(url, tls).unwrap();
-    let on_commit = Box::new(|_, _| {});
-    let store = Store::connect(address, identity, folder.path(), 1024, policy, on_commit, Clock::default());
-    (Arc::new(store.await.unwrap()), folder)
+    let store = connect(url, name, folder.path(), policy, Clock::default()).await;
+    (Arc::new(store), folder)
 }
 
 /// Returns the report of a new incident.
