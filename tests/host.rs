@@ -56,7 +56,8 @@ impl Folder {
         Self::on(self.database.clone(), config)
     }
 
-    fn on(database: Option<String>, config: &str) -> Self {
+    /// Makes a folder for a host on this database; `None` is the embedded one.
+    pub fn on(database: Option<String>, config: &str) -> Self {
         let folder = Self { temp: tempfile::tempdir().unwrap(), database };
         std::fs::create_dir(folder.path("plugins")).unwrap();
         if folder.database.is_some() {

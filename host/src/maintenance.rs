@@ -15,6 +15,7 @@ use tracing::{info, warn};
 const PURGE_REPEATS_EVERY: Duration = Duration::from_secs(60);
 const PURGE_DELIVERED_EVERY: Duration = Duration::from_secs(10 * 60);
 const SAVE_TALLIES_EVERY: Duration = Duration::from_secs(5);
+const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
 const PUT_MARK_EVERY: Duration = Duration::from_secs(10);
 /// Without anything new, the mark is written after so many intervals, for the pace of the clock.
 const QUIET_MARKS_MAX: u32 = 6;
@@ -52,6 +53,28 @@ pub async fn purge_delivered(store: Arc<Store>, retention: Duration, mut stopped
                     warn!("old deliveries cannot be removed, will try again: {error:#}");
                     break;
                 }
+            }
+        }
+    }
+}
+
+/// Reads again what other hosts changed, until the host stops.
+pub async fn follow_settings(host: Arc<Host>, mut stopped: watch::Receiver<bool>) {
+    let mut settings = host.store.watch_settings();
+    loop {
+        tokio::select! {
+            _ = settings.changed() => {}
+            _ = stopped.wait_for(|stopped| *stopped) => return,
+        }
+        let refreshed = async {
+            host.store.refresh_silent().await?;
+            host.registry.refresh().await
+        };
+        if let Err(error) = refreshed.await {
+            warn!("what other hosts changed cannot be read yet: {error:#}");
+            settings.mark_changed();
+            if !pause(READ_AGAIN_AFTER, &mut stopped).await {
+                return;
             }
         }
     }

@@ -317,6 +317,7 @@ fn spawn_tasks(
     tasks.spawn(maintenance::purge_delivered(store.clone(), settings.delivered_retention, stopped.clone()));
     tasks.spawn(retention::remove_old_rows(host.clone(), settings.retention, stopped.clone()));
     tasks.spawn(maintenance::watch_storage(host.clone(), stopped.clone()));
+    tasks.spawn(maintenance::follow_settings(host.clone(), stopped.clone()));
     tasks.spawn(maintenance::save_tallies(host.clone(), stopped.clone()));
     tasks.spawn(maintenance::watch_clock(store.clone(), stopped.clone()));
     tasks.spawn(maintenance::watch_store(host.clone(), stopped.clone()));

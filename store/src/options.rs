@@ -4,13 +4,13 @@ use hookmill_incident::words;
 use std::time::Duration;
 
 words!(
-    /// The kind of a database that many hosts share: what it lacks beside PostgreSQL is not used.
+    /// The kind of a database that many hosts share. Nothing that one of them lacks is used with any of them.
     Profile {
         /// PostgreSQL.
         Postgres = "postgres",
-        /// CockroachDB, which has no notices.
+        /// CockroachDB.
         CockroachDb = "cockroachdb",
-        /// YugabyteDB, which has no notices.
+        /// YugabyteDB.
         YugabyteDb = "yugabytedb",
     }
 );
@@ -18,13 +18,6 @@ words!(
 impl Default for Profile {
     fn default() -> Self {
         Self::Postgres
-    }
-}
-
-impl Profile {
-    /// Returns whether commits of other hosts can be noticed with LISTEN and NOTIFY.
-    pub(crate) fn has_notices(self) -> bool {
-        self == Self::Postgres
     }
 }
 

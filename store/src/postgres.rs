@@ -11,6 +11,7 @@ mod conditions;
 mod connection;
 #[cfg(test)]
 mod dump;
+mod follow;
 mod head;
 mod hosts;
 mod lease_share;
@@ -29,6 +30,7 @@ mod session;
 #[cfg(test)]
 pub(crate) mod test_database;
 mod tls;
+mod tokens;
 mod tx;
 mod writer;
 
@@ -38,3 +40,4 @@ pub(crate) use dump::dump;
 #[cfg(test)]
 pub(crate) use loaded::loaded;
 pub(crate) use opened::{Opened, Postgres};
+pub(crate) use tokens::SharedTokens;

@@ -81,6 +81,7 @@ macro_rules! for_all_reads {
             fn cursors() -> BTreeMap<String, String>;
             fn plugin_versions(plugin: String) -> Vec<VersionRow>;
             fn hosts() -> Vec<HostRow>;
+            fn silent_sources() -> BTreeMap<String, i64>;
             fn mark() -> Mark;
             fn operator_actions(ids: Vec<Uuid>, before: Option<i64>, limit: usize) -> Page<OperatorAction>;
             fn session(digest: [u8; 32]) -> Option<SessionRow>;

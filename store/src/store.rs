@@ -226,6 +226,11 @@ impl Store {
         self.topics.watch_queued()
     }
 
+    /// Watches for changes by other hosts of registered sources and silent sources. Without others there are none.
+    pub fn watch_settings(&self) -> watch::Receiver<()> {
+        self.topics.watch_settings()
+    }
+
     /// Watches for incidents that wait for a playbook.
     pub fn watch_triage(&self) -> watch::Receiver<()> {
         self.topics.watch_triage()

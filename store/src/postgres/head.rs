@@ -18,16 +18,19 @@ columns! {
     HeadColumns {
         number: i64,
         last_key: i64,
+        settings: i64,
     }
 }
 
 /// Counts the group, and tells other hosts what it changed.
 const PUT: &str = "WITH counted AS (
         UPDATE head SET number = $1::bigint, last_key = greatest(last_key, $2::bigint), newest_audit = coalesce($3::bytea, newest_audit),
-            deliveries = deliveries + $4::bigint, retries = retries + $5::bigint, queued = queued + $6::bigint, triage = triage + $7::bigint
+            deliveries = deliveries + $4::bigint, retries = retries + $5::bigint, queued = queued + $6::bigint, triage = triage + $7::bigint,
+            settings = settings + $11::bigint
     ), told AS (
-        INSERT INTO group_events (place, number, events) SELECT $1::bigint % $8::bigint, $1::bigint, $9::bytea WHERE octet_length($9::bytea) > 0
-        ON CONFLICT (place) DO UPDATE SET number = excluded.number, events = excluded.events
+        INSERT INTO group_events (place, number, host, events)
+        SELECT $1::bigint % $8::bigint, $1::bigint, $10, $9::bytea WHERE octet_length($9::bytea) > 0
+        ON CONFLICT (place) DO UPDATE SET number = excluded.number, host = excluded.host, events = excluded.events
     )
     INSERT INTO groups (host, number) VALUES ($10, $1::bigint) ON CONFLICT (host) DO UPDATE SET number = excluded.number";
 
@@ -40,8 +43,10 @@ pub(super) fn begin(session: &Session, wanted: Wanted) -> Result<(HeadColumns, K
 
 /// Returns the last statement of a group with this number.
 pub(super) fn last_statement(host: &str, number: i64, last_key: i64, outcome: &Outcome) -> Statement {
-    let Outcome { changed: Changed { newest_audit, deliveries, retries, queued, triage }, events, .. } = outcome;
-    let [deliveries, retries, queued, triage] = [deliveries, retries, queued, triage].map(|topic| i64::from(*topic));
+    let Outcome { changed, events, .. } = outcome;
+    let Changed { newest_audit, deliveries, retries, queued, triage, settings } = changed;
+    let topics = [deliveries, retries, queued, triage, settings];
+    let [deliveries, retries, queued, triage, settings] = topics.map(|topic| i64::from(*topic));
     let newest_audit = newest_audit.map(|id| id.as_bytes().to_vec());
     let events: Vec<u8> = events.iter().flat_map(|id| id.into_bytes()).collect();
     // A damaged row with an impossible key must not end the growth of keys.
@@ -57,6 +62,7 @@ pub(super) fn last_statement(host: &str, number: i64, last_key: i64, outcome: &O
         Box::new(GROUPS_KEPT),
         Box::new(events),
         Box::new(host.to_owned()),
+        Box::new(settings),
     ];
     Statement { sql: PUT.into(), values }
 }

@@ -1,6 +1,7 @@
 //! A database that was opened, and the host that uses it.
 
 use super::connection::Address;
+use super::follow::Follower;
 use super::hosts;
 use super::leases::HostLeases;
 use super::migration::migrate;
@@ -48,9 +49,10 @@ impl Opened {
     /// Starts the threads of the host.
     pub fn start(self, queue: usize, shared: WriterShared) -> Result<(WriteQueue, Postgres)> {
         let readers = Readers::new(&self.address)?;
+        let follower = Follower::start(self.address.clone(), self.host.clone(), shared.topics.clone());
         let leases = HostLeases::start(self.address.clone(), self.host.clone())?;
         let queue = WriteQueue::start(queue, PostgresWriter::new(self.address, self.host, shared)?)?;
-        Ok((queue, Postgres { readers, leases }))
+        Ok((queue, Postgres { readers, leases, _follower: follower }))
     }
 }
 
@@ -59,4 +61,5 @@ impl Opened {
 pub(crate) struct Postgres {
     pub readers: Readers,
     pub leases: HostLeases,
+    _follower: Follower,
 }

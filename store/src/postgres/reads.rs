@@ -15,6 +15,8 @@ mod stored_days;
 mod triage;
 mod versions;
 
+pub(super) use access::tokens;
+
 use super::hosts;
 use super::query::cell;
 use super::readers::{Readers, snapshot};
@@ -220,6 +222,10 @@ impl Reads for Readers {
 
     async fn plugin_versions(&self, plugin: String) -> Result<Vec<VersionRow>> {
         versions::list(&**self.short().await?, &plugin).await
+    }
+
+    async fn silent_sources(&self) -> Result<BTreeMap<String, i64>> {
+        sources::silent(&**self.short().await?).await
     }
 
     async fn hosts(&self) -> Result<Vec<HostRow>> {

@@ -14,6 +14,8 @@ mod sources;
 mod triage;
 mod versions;
 
+pub(super) use access::add_operator_action;
+
 use super::ahead::{Known, Wanted, owned};
 use super::batch::Statement;
 use super::buffer::Buffer;

@@ -29,6 +29,8 @@ pub(super) struct PostgresWriter {
     pub host: String,
     pub shared: WriterShared,
     session: Option<Session>,
+    /// The counter of settings in the row `head` when the health of destinations was last read.
+    settings: i64,
     in_doubt: Option<InDoubt>,
     /// Whether the last group found no database. The next ones do not wait for it.
     is_away: bool,
@@ -48,7 +50,17 @@ impl PostgresWriter {
     pub fn new(address: Address, host: String, shared: WriterShared) -> Result<Self> {
         let runtime = Arc::new(tokio::runtime::Builder::new_current_thread().enable_all().build()?);
         let rehearsal_clock = WriteClock::after(0, shared.clock.times().clone());
-        Ok(Self { address, runtime, host, shared, session: None, in_doubt: None, is_away: false, rehearsal_clock })
+        Ok(Self {
+            address,
+            runtime,
+            host,
+            shared,
+            session: None,
+            settings: -1,
+            in_doubt: None,
+            is_away: false,
+            rehearsal_clock,
+        })
     }
 
     /// Runs a group once. The connection is kept if it can be used again.
@@ -93,6 +105,9 @@ impl PostgresWriter {
         self.shared.clock.advance(head.last_key);
         let mut rows = PostgresTx::new(session, &self.shared.clock, known);
         let mut ledger = self.shared.begin(&mut rows);
+        if head.settings != self.settings {
+            ledger.read_health()?;
+        }
         run_group(group, &mut ledger)?;
         let outcome = ledger.finish()?;
         let mut statements = rows.finish()?;
@@ -103,7 +118,11 @@ impl PostgresWriter {
                 self.in_doubt = Some(InDoubt { number, outcome, is_current: true });
                 Err(error)
             }
-            result => result.map(|()| outcome),
+            result => {
+                result?;
+                self.settings = head.settings;
+                Ok(outcome)
+            }
         }
     }
 }

@@ -215,6 +215,10 @@ impl Reads for Readers {
         self.read(move |connection| versions::list(connection, &plugin)).await
     }
 
+    async fn silent_sources(&self) -> Result<BTreeMap<String, i64>> {
+        self.read(destinations::silent_sources).await
+    }
+
     async fn hosts(&self) -> Result<Vec<HostRow>> {
         Ok(Vec::new())
     }

@@ -25,7 +25,11 @@ impl Store {
     /// # Errors
     /// Returns an error if the source cannot be written.
     pub async fn put_source(&self, source: SourceRow) -> Result<(), StoreError> {
-        self.database.write(move |ledger| ledger.rows.put_source(&source)).await
+        let put = move |ledger: &mut Writes| {
+            ledger.changed.settings = true;
+            ledger.rows.put_source(&source)
+        };
+        self.database.write(put).await
     }
 
     /// Removes a registered source with its secrets and counts. Its events and incidents are kept.
@@ -33,7 +37,11 @@ impl Store {
     /// # Errors
     /// Returns an error if the source cannot be removed.
     pub async fn remove_source(&self, name: String) -> Result<(), StoreError> {
-        self.database.write(move |ledger| ledger.rows.remove_source(&name)).await
+        let remove = move |ledger: &mut Writes| {
+            ledger.changed.settings = true;
+            ledger.rows.remove_source(&name)
+        };
+        self.database.write(remove).await
     }
 
     /// Returns the counts of a source that were stored last.
@@ -62,6 +70,15 @@ impl Store {
     /// Returns since when a source is recorded as silent, in milliseconds since the Unix epoch; `None` if it is not.
     pub fn silent_since(&self, source: &str) -> Option<i64> {
         self.silent.load().get(source).copied()
+    }
+
+    /// Reads the silent sources again, which another host may have changed.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be read.
+    pub async fn refresh_silent(&self) -> Result<()> {
+        self.silent.store(Arc::new(self.database.reads().silent_sources().await?));
+        Ok(())
     }
 
     /// Records that a source is silent and queues the notifications about that, or records that it sends again.

@@ -18,7 +18,7 @@ pub(super) async fn token(client: &impl GenericClient, hash: &[u8; 32], now: i64
 }
 
 /// Returns every token, by name.
-pub(super) async fn tokens(client: &impl GenericClient) -> Result<Vec<TokenRow>> {
+pub(in crate::postgres) async fn tokens(client: &impl GenericClient) -> Result<Vec<TokenRow>> {
     let sql = format!("SELECT {} FROM tokens ORDER BY name", TokenColumns::LIST);
     let found: Vec<TokenColumns> = rows(client, &sql, &[]).await?;
     Ok(found.into_iter().map(TokenRow::from).collect())

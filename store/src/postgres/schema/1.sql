@@ -12,11 +12,12 @@ CREATE TABLE head (
     deliveries bigint NOT NULL,
     retries bigint NOT NULL,
     queued bigint NOT NULL,
-    triage bigint NOT NULL
+    triage bigint NOT NULL,
+    settings bigint NOT NULL        -- registered sources, states of destinations, silent sources
 );
 
-INSERT INTO head (number, last_key, newest_audit, deliveries, retries, queued, triage)
-VALUES (0, 0, decode('00000000000000000000000000000000', 'hex'), 0, 0, 0, 0);
+INSERT INTO head (number, last_key, newest_audit, deliveries, retries, queued, triage, settings)
+VALUES (0, 0, decode('00000000000000000000000000000000', 'hex'), 0, 0, 0, 0, 0);
 
 -- The newest group of each host that was committed: it tells a host whether its group was, if the answer of COMMIT was lost.
 CREATE TABLE groups (
@@ -29,6 +30,7 @@ CREATE TABLE groups (
 CREATE TABLE group_events (
     place bigint PRIMARY KEY,
     number bigint NOT NULL,
+    host text COLLATE "C" NOT NULL,
     events bytea NOT NULL           -- 16 bytes each
 );
 

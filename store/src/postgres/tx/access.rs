@@ -33,7 +33,11 @@ pub(super) fn remove_session(session: &Session, digest: &[u8; 32]) -> Result<boo
     Ok(session.execute("DELETE FROM sessions WHERE digest = $1", &[&digest.as_slice()])? == 1)
 }
 
-pub(super) fn add_operator_action(session: &Session, action: &OperatorAction, oldest: Option<i64>) -> Result<()> {
+pub(in crate::postgres) fn add_operator_action(
+    session: &Session,
+    action: &OperatorAction,
+    oldest: Option<i64>,
+) -> Result<()> {
     let sql = "INSERT INTO operator_actions (key, id, at, token, address, method, path, status, note) \
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (key) DO UPDATE SET id = excluded.id, \
                at = excluded.at, token = excluded.token, address = excluded.address, method = excluded.method, \
