@@ -1,11 +1,13 @@
 //! The table `hosts`.
 
-use super::leases::LEASE_TIME;
 use crate::rows::HostRow;
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use std::time::{Duration, SystemTime};
 use tokio_postgres::Client;
+
+/// The time for which a lease is granted or renewed.
+pub(super) const LEASE_TIME: Duration = Duration::from_secs(10);
 
 /// The time after which the slot of a host that was not seen any more goes to another one. It is much longer than a host is
 /// stopped without being restarted: two hosts with one slot may make the same id.

@@ -6,7 +6,7 @@
 //! host begins.
 
 use super::Address;
-use super::hosts;
+use super::hosts::{self, LEASE_TIME};
 use super::lease_share::{LeaseRow, LeaseView};
 use crate::leases::{Grant, Lease, LeaseName, Leases, Tenure};
 use anyhow::Result;
@@ -21,8 +21,6 @@ use tokio::time::timeout;
 use tokio_postgres::Client;
 use tracing::{debug, info, warn};
 
-/// The time for which a lease is granted or renewed.
-pub(super) const LEASE_TIME: Duration = Duration::from_secs(10);
 /// A host takes its leases for lost so much earlier than the database does.
 const MARGIN: Duration = Duration::from_secs(1);
 const RENEW_EVERY: Duration = Duration::from_secs(2);
