@@ -31,6 +31,7 @@ const EMBEDDED: &[(&str, &str)] = &[
     ("sources::a_registered_source_works_at_once_and_after_a_restart", FILES),
     ("sources::an_unusable_source_does_not_affect_others", "all hosts of a database need a key that is not made anew"),
     ("storage::", FILES),
+    ("tokens::tokens_allow_what_their_scope_says", FILES),
 ];
 
 /// Returns whether the tests run on PostgreSQL.

@@ -4,6 +4,7 @@
 //! row of the table `head`. Reads have a pool of connections. Nothing outside this folder names SQL of PostgreSQL.
 
 mod ahead;
+mod attempts;
 mod batch;
 mod buffer;
 mod columns;
@@ -24,6 +25,8 @@ mod query;
 mod readers;
 mod reads;
 mod retention;
+#[cfg(test)]
+mod scans;
 mod session;
 #[cfg(test)]
 pub(crate) mod test_database;

@@ -5,6 +5,10 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test that fails should say so and end")]
 
+#[path = "database/open.rs"]
+mod database;
+
+use database::Database;
 use hookmill_incident::json_size::text_depth;
 use hookmill_incident::{
     Action, AuditEntry, Clock, Event, EventStatus, IncidentRef, Journey, Mapped, MapperRun, Observable, Observation,
@@ -38,13 +42,15 @@ const DESTINATION: &str = "archive";
 async fn whatever_is_accepted_can_be_stored_shown_changed_delivered_replayed_and_deleted() {
     let seed = std::env::var("HOOKMILL_ANYTHING_SEED").ok().map(|text| text.parse().expect("a number"));
     for seed in seed.map_or(SEEDS.to_vec(), |seed| vec![seed]) {
-        run(seed).await;
+        for database in Database::each() {
+            run(seed, &database).await;
+        }
     }
 }
 
-async fn run(seed: u64) {
+async fn run(seed: u64, database: &Database) {
     let (mut random, folder) = (Random(Xoshiro256PlusPlus::seed_from_u64(seed)), tempfile::tempdir().unwrap());
-    let store = open(folder.path());
+    let store = open(database, folder.path()).await;
     set_outbound(&store).await;
     let mut known: HashSet<Uuid> = HashSet::new();
     for step in 0..STEPS {
@@ -74,7 +80,7 @@ async fn run(seed: u64) {
     }
     store.close();
     drop(store);
-    show(&open(folder.path()), &known, &format!("seed {seed}, after a restart")).await;
+    show(&open(database, folder.path()).await, &known, &format!("seed {seed}, after a restart")).await;
 }
 
 /// Does to an incident everything that analysts and playbooks do.
@@ -187,10 +193,10 @@ async fn show(store: &Store, known: &HashSet<Uuid>, place: &str) {
     assert!(store.audit_after(id::before(0), 0, add).await.unwrap() > 0);
 }
 
-fn open(folder: &Path) -> Store {
+async fn open(database: &Database, folder: &Path) -> Store {
     let dedup = Dedup { retention: Duration::from_secs(60), window: Duration::from_secs(60) };
     let policy = Policy { dedup, reopen_within: Duration::from_secs(60) };
-    Store::open(folder, 64, policy, Box::new(|_, _| {}), Clock::default()).unwrap()
+    database.open(folder, policy, Clock::default()).await
 }
 
 async fn set_outbound(store: &Store) {
@@ -365,33 +371,35 @@ impl Random {
 
 #[tokio::test]
 async fn deliveries_are_read_ahead_by_bytes() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
-    set_outbound(&store).await;
-    let mut random = Random(Xoshiro256PlusPlus::seed_from_u64(1));
-    for _ in 0..12 {
-        let event = Event { body: vec![b'x'; 1 << 20].into(), ..random.event(store.new_id()) };
-        let verdict = Verdict::NotMapped("the source has `plugin: none`".into());
-        let mapped = Mapped {
-            event,
-            verdict,
-            playbook: None,
-            auto_triage: false,
-            tried: Vec::new(),
-            journey: Journey::default(),
-        };
-        assert_eq!(store.record(mapped).await.unwrap().state.status, EventStatus::Ignored);
-    }
-    let (mut after, mut counts) = (QueuePosition::default(), Vec::new());
-    loop {
-        let now = store.clock().now_ms();
-        let due = store.due_deliveries(DESTINATION.into(), now, after, 64, HashSet::new()).await.unwrap();
-        counts.push(due.deliveries.len());
-        match due.more_after {
-            Some(more_after) => after = more_after,
-            None => break,
+    for database in Database::each() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&database, folder.path()).await;
+        set_outbound(&store).await;
+        let mut random = Random(Xoshiro256PlusPlus::seed_from_u64(1));
+        for _ in 0..12 {
+            let event = Event { body: vec![b'x'; 1 << 20].into(), ..random.event(store.new_id()) };
+            let verdict = Verdict::NotMapped("the source has `plugin: none`".into());
+            let mapped = Mapped {
+                event,
+                verdict,
+                playbook: None,
+                auto_triage: false,
+                tried: Vec::new(),
+                journey: Journey::default(),
+            };
+            assert_eq!(store.record(mapped).await.unwrap().state.status, EventStatus::Ignored);
         }
+        let (mut after, mut counts) = (QueuePosition::default(), Vec::new());
+        loop {
+            let now = store.clock().now_ms();
+            let due = store.due_deliveries(DESTINATION.into(), now, after, 64, HashSet::new()).await.unwrap();
+            counts.push(due.deliveries.len());
+            match due.more_after {
+                Some(more_after) => after = more_after,
+                None => break,
+            }
+        }
+        assert_eq!(counts.iter().sum::<usize>(), 12);
+        assert!(counts.iter().all(|count| *count <= 4), "{counts:?}");
     }
-    assert_eq!(counts.iter().sum::<usize>(), 12);
-    assert!(counts.iter().all(|count| *count <= 4), "{counts:?}");
 }

@@ -182,9 +182,9 @@ impl<S: Reads, P: Reads> Both<'_, S, P> {
         }
         let some: Vec<Uuid> = ids.iter().rev().step_by(3).copied().chain([Uuid::nil()]).collect();
         same!(self, events_with_ids(some));
-        for status in EventStatus::ALL.iter().copied() {
-            same!(self, events_with_status(status, 0_i64, 5_usize));
-            same!(self, count_events(status));
+        for status in EventStatus::ALL {
+            same!(self, events_with_status(*status, 0_i64, 5_usize));
+            same!(self, count_events(*status));
         }
         for _ in 0..TRIES {
             let filter = model.filter_of_events(&ids);
@@ -258,8 +258,8 @@ impl<S: Reads, P: Reads> Both<'_, S, P> {
             let filter = CountFilter { from: minute - 60, to: minute, step, kind, name: Vec::new() };
             same!(self, count_series(filter));
         }
-        for trigger in Trigger::ALL.iter().copied() {
-            same!(self, raised_since(trigger));
+        for trigger in Trigger::ALL {
+            same!(self, raised_since(*trigger));
         }
         same!(self, cursors());
         same!(self, plugin_versions("edr".to_owned()));

@@ -74,7 +74,14 @@ impl Address {
     pub(super) fn pool(&self, connections: usize, statement_timeout: Duration) -> Result<Pool> {
         let settings = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(self.config.clone(), self.tls.clone(), settings);
-        let set = format!("SET statement_timeout = {}", statement_timeout.as_millis());
+        // A database that speaks the protocol of PostgreSQL may lack some settings. Many short reads share the processors:
+        // none is compiled, and none is divided among processes.
+        let set = format!(
+            "SET statement_timeout = {}; SELECT set_config(name, wanted, false) \
+             FROM (VALUES ('jit', 'off'), ('max_parallel_workers_per_gather', '0')) AS settings (wanted_name, wanted) \
+             JOIN pg_settings ON name = wanted_name",
+            statement_timeout.as_millis()
+        );
         let prepare = Hook::async_fn(move |client, _| {
             let set = set.clone();
             Box::pin(async move { client.batch_execute(&set).await.map_err(HookError::Backend) })

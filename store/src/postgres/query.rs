@@ -202,11 +202,6 @@ impl Conditions {
         }
     }
 
-    /// Returns no conditions, for a statement around one with these, which has the same parameters.
-    pub fn around(self) -> Self {
-        Self { sql: Vec::new(), values: self.values }
-    }
-
     /// Returns the WHERE clause; an empty text without conditions.
     pub fn sql(&self) -> String {
         if self.sql.is_empty() { String::new() } else { format!("WHERE {}", self.sql.join(" AND ")) }

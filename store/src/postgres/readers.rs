@@ -30,7 +30,11 @@ pub(crate) struct Readers {
 impl Readers {
     /// Returns the connections to a database, which are made when they are needed, in the runtime of the caller.
     pub fn new(address: &Address) -> Result<Self> {
-        let pool = |connections| address.pool(connections, STATEMENT_MAX);
+        Self::with_deadline(address, STATEMENT_MAX)
+    }
+
+    fn with_deadline(address: &Address, statement_max: Duration) -> Result<Self> {
+        let pool = |connections| address.pool(connections, statement_max);
         Ok(Self { short: pool(SHORT_READS_MAX)?, long: pool(LONG_READS_MAX)?, runtime: Handle::current() })
     }
 
@@ -58,4 +62,60 @@ pub(super) async fn snapshot(connection: &mut Object) -> Result<Transaction<'_>>
     let client: &mut Client = connection;
     let begin = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
     begin.start().await.map_err(|_| StoreError::Blocked.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Readers, snapshot};
+    use crate::StoreError;
+    use crate::columns::Cells;
+    use crate::postgres::Address;
+    use crate::postgres::query::{cell, raw_row};
+    use crate::postgres::test_database::{migrated, tls};
+    use crate::reads::Reads;
+    use hookmill_test_postgres::Server;
+    use std::time::Duration;
+
+    fn error_of<T>(result: anyhow::Result<T>) -> Option<StoreError> {
+        result.err().and_then(|error| error.downcast().ok())
+    }
+
+    #[tokio::test]
+    async fn a_statement_that_takes_too_long_is_ended() {
+        let readers = Readers::with_deadline(&migrated().await, Duration::from_millis(50)).unwrap();
+        let slow = raw_row(&**readers.short().await.unwrap(), "SELECT pg_sleep(60)", &[]).await;
+        assert!(matches!(error_of(slow), Some(StoreError::Overloaded)));
+        assert_eq!(readers.count_triage().await.unwrap(), 0, "others are not hindered");
+    }
+
+    #[tokio::test]
+    async fn a_database_that_is_away_has_no_reads_until_it_is_back() {
+        let mut server = Server::start(&[]);
+        let address = Address::parse(&server.new_database(), tls()).unwrap();
+        let readers = Readers::new(&address).unwrap();
+        let read = async || cell::<i64>(&**readers.short().await?, "SELECT 1::bigint", &[]).await;
+        assert_eq!(read().await.unwrap(), 1);
+        server.stop();
+        for _ in 0..3 {
+            assert!(matches!(error_of(read().await), Some(StoreError::Blocked)));
+        }
+        server.start_again();
+        assert_eq!(read().await.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_snapshot_sees_the_same_rows_and_writes_nothing() {
+        let readers = Readers::new(&migrated().await).unwrap();
+        let (mut one, other) = (readers.short().await.unwrap(), readers.short().await.unwrap());
+        let count = "SELECT count(*) FROM holds";
+        let insert = "INSERT INTO holds (incident) VALUES (1)";
+        let reading = snapshot(&mut one).await.unwrap();
+        assert_eq!(cell::<i64>(&reading, count, &[]).await.unwrap(), 0);
+        other.execute(insert, &[]).await.unwrap();
+        assert_eq!(cell::<i64>(&reading, count, &[]).await.unwrap(), 0);
+        assert!(reading.execute(insert, &[]).await.is_err());
+        drop(reading);
+        let row = raw_row(&**one, count, &[]).await.unwrap().unwrap();
+        assert_eq!(row.cell(0).unwrap(), crate::columns::Cell::Integer(1));
+    }
 }

@@ -2,10 +2,8 @@
 
 use super::Address;
 use super::migration::migrate;
-use deadpool_postgres::Pool;
 use rustls::{ClientConfig, RootCertStore};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Returns the address of a new, empty database.
 pub(crate) fn address() -> Address {
@@ -17,11 +15,6 @@ pub(super) async fn migrated() -> Address {
     let address = address();
     migrate(&mut address.connect().await.unwrap().0).await.unwrap();
     address
-}
-
-/// Returns connections to a new database with the newest schema.
-pub(super) async fn pool() -> Pool {
-    migrated().await.pool(8, Duration::from_secs(10)).unwrap()
 }
 
 /// Returns TLS that trusts no certificate.

@@ -2,13 +2,15 @@
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test that fails should say so and end")]
 
+#[path = "../database/open.rs"]
+mod database;
 mod proxy;
 
+use database::connect;
 use hookmill_incident::{Clock, Event, Journey, Mapped, Observation, PluginVersion, Reading, Verdict};
-use hookmill_store::{DatabaseAddress, Dedup, HostIdentity, Policy, Recorded, Store, StoreError};
+use hookmill_store::{Dedup, Policy, Recorded, Store, StoreError};
 use hookmill_test_postgres::Server;
 use proxy::Proxy;
-use rustls::{ClientConfig, RootCertStore};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -22,17 +24,11 @@ struct Host {
 }
 
 async fn host(url: &str, name: &str) -> Host {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let tls = Arc::new(tls.with_root_certificates(RootCertStore::empty()).with_no_client_auth());
-    let identity = HostIdentity { id: name.into(), name: name.into(), version: "1".into() };
     let dedup = Dedup { retention: Duration::from_secs(3600), window: Duration::from_secs(3600) };
     let policy = Policy { dedup, reopen_within: Duration::from_secs(3600) };
     let folder = tempfile::tempdir().unwrap();
-    let address = DatabaseAddress::parse(url, tls).unwrap();
-    let on_commit = Box::new(|_, _| {});
-    let store = Store::connect(address, identity, folder.path(), 1024, policy, on_commit, Clock::default());
-    Host { store: Arc::new(store.await.unwrap()), _folder: folder }
+    let store = connect(url, name, folder.path(), policy, Clock::default()).await;
+    Host { store: Arc::new(store), _folder: folder }
 }
 
 /// Returns the report of a new incident.

@@ -1,10 +1,10 @@
 //! Lists of incidents by filters and in an order.
 //!
 //! The keys of a page come first, from indexes alone where that is possible, and the records of these incidents after that,
-//! some at a time. In the order of creation, the planner finds the best way: every index of values has this order. In
-//! another order, few incidents are all read and sorted. Of many, those that are equal in the keys before the first time are
-//! one group, and the groups are read one after the other until the page is full: within each there is an index with the
-//! order of the time.
+//! some at a time. Few incidents that are not found in their order are all read and sorted: the planner would expect to find
+//! them soon in an index with the order, and they may be the last ones there. Of many incidents, those that are equal in the
+//! keys before the first time are one group, and the groups are read one after the other until the page is full: within each
+//! there is an index with the order of the time.
 
 use super::incidents;
 use super::search_conditions::{add_after, add_group, conditions, order_by};
@@ -23,7 +23,6 @@ use tokio_postgres::GenericClient;
 const READ_TOGETHER: usize = 32;
 /// The number up to which all incidents that pass are read and sorted, in some milliseconds. Tests have fewer incidents.
 const SORTED_MAX: usize = if cfg!(test) { 10 } else { 5_000 };
-const COLUMNS: &str = "i.key, i.status, i.severity, i.source, i.updated_at";
 
 /// Returns the incidents after a position.
 pub(super) async fn list(
@@ -71,17 +70,15 @@ async fn places(
     limit: usize,
 ) -> Result<Vec<(i64, Position)>> {
     let conditions = conditions(client, filter).await?;
-    let classes = IncidentFilter { status: vec![], severity: vec![], source: vec![], ..filter.clone() };
-    let may_be_few = !order.is_by_creation() && classes != IncidentFilter::default();
-    if may_be_few && !bounded_count(client, conditions.clone(), SORTED_MAX).await?.has_more {
-        // With the offset, the planner does not look for the rows in their order.
-        let inner = format!("(SELECT {COLUMNS} FROM incidents i {} OFFSET 0)", conditions.sql());
-        let mut outer = conditions.around();
-        after.iter().for_each(|position| add_after(&mut outer, order.keys(), position.values()));
-        return read(client, &inner, outer, order, order.keys(), limit).await;
+    let reached = after.map(|position| (order.directed(position), position));
+    if may_be_few(filter, order)
+        && let Some(mut few) = all_of_few(client, conditions.clone(), order).await?
+    {
+        few.retain(|(directed, ..)| reached.as_ref().is_none_or(|(reached, _)| directed > reached));
+        few.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        return Ok(few.into_iter().take(limit).map(|(_, key, position)| (key, position)).collect());
     }
     let (leading, rest) = order.keys().split_at(order.leading());
-    let reached = after.map(|position| (order.directed(position), position));
     let mut places = Vec::new();
     for (group, classes) in groups(client, filter, order).await? {
         let mut conditions = conditions.clone();
@@ -93,7 +90,7 @@ async fn places(
             _ => {}
         }
         add_group(&mut conditions, leading, &classes);
-        places.extend(read(client, "incidents", conditions, order, rest, limit - places.len()).await?);
+        places.extend(read(client, conditions, order, rest, limit - places.len()).await?);
         if places.len() == limit {
             break;
         }
@@ -101,20 +98,38 @@ async fn places(
     Ok(places)
 }
 
-/// Returns the first places of a table of incidents that pass conditions, sorted by some keys.
+/// Returns whether the incidents that pass may be few and are not found in their order.
+fn may_be_few(filter: &IncidentFilter, order: &Order) -> bool {
+    let without_order = filter.q.is_some() || !filter.observable_prefix.is_empty() || !filter.technique.is_empty();
+    let of_classes = IncidentFilter { status: vec![], severity: vec![], source: vec![], ..filter.clone() };
+    without_order || (!order.is_by_creation() && of_classes != IncidentFilter::default())
+}
+
+/// Returns all incidents that pass, with their directed positions, if they are few.
+async fn all_of_few(
+    client: &impl GenericClient,
+    conditions: Conditions,
+    order: &Order,
+) -> Result<Option<Vec<(Vec<Directed>, i64, Position)>>> {
+    let found = read(client, conditions, order, &[], SORTED_MAX + 1).await?;
+    let directed = |(key, position): (i64, Position)| (order.directed(&position), key, position);
+    Ok((found.len() <= SORTED_MAX).then(|| found.into_iter().map(directed).collect()))
+}
+
+/// Returns the first incidents that pass, sorted by some keys of an order.
 async fn read(
     client: &impl GenericClient,
-    table: &str,
     mut conditions: Conditions,
     order: &Order,
     sorted_by: &[Sorting],
     limit: usize,
 ) -> Result<Vec<(i64, Position)>> {
     let (limit, where_sql, order_sql) = (conditions.parameter(limit), conditions.sql(), order_by(sorted_by));
-    let sql = format!("SELECT {COLUMNS} FROM {table} i {where_sql} {order_sql} LIMIT {limit}");
+    let columns = "i.key, i.updated_at, i.status, i.severity, i.source";
+    let sql = format!("SELECT {columns} FROM incidents i {where_sql} {order_sql} LIMIT {limit}");
     let place = |row: &dyn Cells| {
-        let place: Place = (value(row, 4, "updated_at")?, value(row, 0, "key")?);
-        Ok((place.1, class(row, 1)?.position(order, place)))
+        let (key, updated_at) = (value(row, 0, "key")?, value(row, 1, "updated_at")?);
+        Ok((key, class(row, 2)?.position(order, (updated_at, key))))
     };
     raw_rows(client, &sql, &conditions.values).await?.iter().map(|row| place(row)).collect()
 }

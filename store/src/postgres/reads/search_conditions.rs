@@ -111,8 +111,11 @@ fn rank(column: &str, words: &[impl Display]) -> String {
     format!("coalesce(array_position(ARRAY[{}], {column}), 0) - 1", words.join(", "))
 }
 
-/// Returns the ORDER BY clause of sort keys.
+/// Returns the ORDER BY clause of sort keys; an empty text without keys.
 pub(super) fn order_by(keys: &[Sorting]) -> String {
+    if keys.is_empty() {
+        return String::new();
+    }
     let term =
         |sorting: &Sorting| format!("{} {}", expression(sorting.key), if sorting.descending { "DESC" } else { "ASC" });
     format!("ORDER BY {}", keys.iter().map(term).collect::<Vec<_>>().join(", "))

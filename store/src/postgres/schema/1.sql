@@ -142,6 +142,9 @@ CREATE TABLE postings (
     PRIMARY KEY (kind, value, incident)
 );
 
+-- Of an incident, whether it has one of many values.
+CREATE INDEX postings_incident ON postings (incident);
+
 -- The words of the same incidents, which were split and lowered before.
 CREATE TABLE words (
     incident bigint PRIMARY KEY,
