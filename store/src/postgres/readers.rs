@@ -139,13 +139,15 @@ mod tests {
         });
         let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND database = \
                        (SELECT oid FROM pg_database WHERE datname = current_database())";
-        while client.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        let waiting = async || client.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0);
+        while waiting().await == 0 {
             sleep(Duration::from_millis(5)).await;
         }
         blocked.abort();
         for _ in 0..3 {
             assert_eq!(store.count_events(EventStatus::Queued).await.unwrap(), 0);
         }
+        assert_eq!(waiting().await, 1, "the others did not wait for the first read");
         client.batch_execute("ROLLBACK").await.unwrap();
         store.close();
     }
