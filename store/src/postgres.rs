@@ -4,6 +4,7 @@
 //! row of the table `head`. Reads have a pool of connections. Nothing outside this folder names SQL of PostgreSQL.
 
 mod ahead;
+mod attempts;
 mod batch;
 mod buffer;
 mod columns;

@@ -29,6 +29,7 @@ pub(super) struct Wanted {
     pub repeats: HashSet<OwnedRepeatKey>,
     /// Sources with source-refs.
     pub incidents: HashSet<(String, String)>,
+    pub deliveries: HashSet<i64>,
 }
 
 /// What is known of rows, as they will be at the end of the transaction.
@@ -37,6 +38,8 @@ pub(super) struct Known {
     pub repeats: HashMap<OwnedRepeatKey, Option<KnownEvent>>,
     /// The newest incident of a source and source-ref.
     pub incidents: HashMap<(String, String), Option<IncidentRow>>,
+    /// Whether there is a delivery.
+    pub deliveries: HashMap<i64, bool>,
     /// The states of events that the transaction adds.
     pub events: HashMap<i64, EventState>,
     /// The destinations and subjects of pending deliveries that the transaction adds.
@@ -47,7 +50,7 @@ pub(super) struct Known {
 
 impl Wanted {
     /// Returns the statements that load the rows.
-    pub fn statements(&self) -> [Option<Statement>; 3] {
+    pub fn statements(&self) -> [Option<Statement>; 4] {
         let mut repeats = Batch::new(concat!(
             "SELECT repeats.event, repeats.received_at, at, source, digest FROM repeats ",
             "JOIN @ AS wanted (at, source, digest) USING (at, source, digest)"
@@ -61,7 +64,10 @@ impl Wanted {
         }
         let numbers =
             Statement { sql: "SELECT year, last FROM numbers ORDER BY year DESC LIMIT 1".into(), values: vec![] };
-        [repeats.take(), incidents.take(), (!self.incidents.is_empty()).then_some(numbers)]
+        let mut deliveries = Batch::new("SELECT key FROM deliveries JOIN @ AS wanted (key) USING (key)");
+        self.deliveries.iter().for_each(|key| deliveries.push([(*key).into()]));
+        let numbers = (!self.incidents.is_empty()).then_some(numbers);
+        [repeats.take(), incidents.take(), numbers, deliveries.take()]
     }
 }
 
@@ -74,8 +80,8 @@ const NEWEST_INCIDENTS: &str = "SELECT newest.* FROM @ AS wanted (source, source
 
 impl Known {
     /// Reads the rows of the statements of [`Wanted::statements`]. Those that were not found are known not to be there.
-    pub fn read(wanted: Wanted, found: [Vec<Row>; 3]) -> Result<Self> {
-        let [repeats, incidents, numbers] = found;
+    pub fn read(wanted: Wanted, found: [Vec<Row>; 4]) -> Result<Self> {
+        let [repeats, incidents, numbers, deliveries] = found;
         let mut known = Self::default();
         known.repeats = wanted.repeats.into_iter().map(|key| (key, None)).collect();
         for row in &repeats {
@@ -90,6 +96,10 @@ impl Known {
                 let key = (incident.incident.source.clone(), incident.incident.source_ref.clone());
                 known.incidents.insert(key, Some(incident));
             }
+        }
+        known.deliveries = wanted.deliveries.into_iter().map(|key| (key, false)).collect();
+        for row in &deliveries {
+            known.deliveries.insert(value(row, 0, "key")?, true);
         }
         if let Some(row) = numbers.first() {
             let (year, last): (i64, i64) = (value(row, 0, "year")?, value(row, 1, "last")?);

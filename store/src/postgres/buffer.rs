@@ -1,6 +1,7 @@
 //! Rows that a transaction writes at its end, or before a statement that must see them.
 
 use super::ahead::OwnedRepeatKey;
+use super::attempts::Attempts;
 use super::batch::{Batch, Statement};
 use crate::columns::{id_bytes, json, nanoseconds};
 use crate::ledger::{KnownEvent, NewAuditEntry, NewDelivery, NewEvent, Subject};
@@ -22,6 +23,7 @@ pub(super) struct Buffer {
     differences: BTreeMap<i64, (String, Option<i64>)>,
     moved: BTreeMap<i64, String>,
     deliveries: Batch,
+    attempts: Attempts,
     /// Statements that other rows do not need.
     others: Vec<Statement>,
 }
@@ -54,6 +56,7 @@ impl Default for Buffer {
                 "INSERT INTO deliveries (key, id, destination, status, attempts, next_at, error, subject, audit, event, \
                  notice, notification, step, traceparent) SELECT * FROM @",
             ),
+            attempts: Attempts::default(),
             others: Vec::new(),
         }
     }
@@ -161,6 +164,11 @@ impl Buffer {
         ]);
     }
 
+    /// The attempts at deliveries that are in the database.
+    pub fn attempts(&mut self) -> &mut Attempts {
+        &mut self.attempts
+    }
+
     /// Adds a statement that does not depend on the others.
     pub fn add(&mut self, statement: Option<Statement>) {
         self.others.extend(statement);
@@ -177,6 +185,7 @@ impl Buffer {
             differences,
             moved,
             mut deliveries,
+            attempts,
             others,
         } = std::mem::take(self);
         let mut repeat_rows = Batch::new(
@@ -208,6 +217,7 @@ impl Buffer {
         incidents.iter().try_for_each(|(key, incident)| rows.add(*key, incident))?;
         statements.extend(rows.take());
         statements.extend(deliveries.take());
+        statements.extend(attempts.into_statements());
         statements.extend(others);
         Ok(statements)
     }

@@ -2,7 +2,6 @@
 
 use super::session::NoAnswer;
 use crate::error::StoreError;
-use std::error::Error;
 use tokio_postgres::error::SqlState;
 
 /// The reasons for which a group of writes may succeed when it is run again.
@@ -23,8 +22,7 @@ const TRANSIENT: [SqlState; 12] = [
 
 /// Returns whether an error comes from a database that takes no writes at the moment.
 pub(super) fn is_blocked(error: &anyhow::Error) -> bool {
-    let is_away = |cause: &(dyn Error + 'static)| matches!(cause.downcast_ref(), Some(StoreError::Blocked));
-    if is_lost(error) || error.chain().any(is_away) {
+    if is_lost(error) || matches!(error.downcast_ref(), Some(StoreError::Blocked)) {
         return true;
     }
     let code =

@@ -8,6 +8,7 @@ mod counts;
 mod destinations;
 mod events;
 pub(super) mod incidents;
+mod plain_writes;
 mod postings;
 mod queue;
 mod sources;
@@ -25,18 +26,16 @@ use crate::clock::WriteClock;
 use crate::columns::stored_days::StoredDays;
 use crate::leases::Grant;
 use crate::ledger::{
-    Counts, DeadDelivery, Delivered, DestinationHealth, KnownEvent, NewAuditEntry, NewDelivery, NewEvent, PlainWrites,
-    RepeatKeyRow, TriageRequest, Tx,
+    Counts, DeadDelivery, Delivered, DestinationHealth, KnownEvent, NewAuditEntry, NewDelivery, NewEvent, RepeatKeyRow,
+    TriageRequest, Tx,
 };
 use crate::rows::{
-    Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, Listed, OperatorAction, ProofReport,
-    SessionRow, SourceRow, StoredKind, Tally, TriageJob, VersionState,
+    Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, Listed, StoredKind, TriageJob,
 };
 use anyhow::{Context, Result};
 use hookmill_incident::id::row_key;
-use hookmill_incident::{Difference, EventState, EventStatus, Mapped, Number, PluginVersion};
+use hookmill_incident::{Difference, EventState, EventStatus, Mapped, Number};
 use hookmill_notify::Trigger;
-use std::sync::Arc;
 use uuid::Uuid;
 
 /// A transaction of the writing connection, or the rehearsal of one.
@@ -273,8 +272,12 @@ impl Tx for PostgresTx<'_> {
         if before < i64::MAX {
             return queue::has_pending(self.settled()?, destination, subject, before);
         }
-        let is_added = self.known.pending.contains(&(destination.to_owned(), subject));
-        Ok(is_added || queue::has_pending(self.direct()?, destination, subject, before)?)
+        if self.known.pending.contains(&(destination.to_owned(), subject)) {
+            return Ok(true);
+        }
+        // Attempts may end what waits in the database.
+        let session = if self.buffer.attempts().is_empty() { self.direct()? } else { self.settled()? };
+        queue::has_pending(session, destination, subject, before)
     }
 
     fn find_delivery(&mut self, id: Uuid) -> Result<Option<(String, DeliveryStatus)>> {
@@ -286,11 +289,24 @@ impl Tx for PostgresTx<'_> {
     }
 
     fn add_attempt(&mut self, delivery: i64, attempt: &Attempt, status: DeliveryStatus, next_at: i64) -> Result<bool> {
-        queue::add_attempt(self.settled()?, delivery, attempt, status, next_at)
+        let is_known = match (self.known.deliveries.get(&delivery), self.session) {
+            (Some(is_known), _) => *is_known,
+            // One that this transaction adds has no attempt yet.
+            (None, Some(session)) => session.exists("SELECT 1 FROM deliveries WHERE key = $1", &[&delivery])?,
+            (None, None) => {
+                self.wanted.deliveries.insert(delivery);
+                true
+            }
+        };
+        if is_known {
+            self.buffer.attempts().add(delivery, attempt, status, next_at);
+        }
+        Ok(is_known)
     }
 
     fn release_next(&mut self, destination: &str, delivery: i64, at: i64) -> Result<()> {
-        queue::release_next(self.settled()?, destination, delivery, at)
+        self.buffer.attempts().release_next(destination, delivery, at);
+        Ok(())
     }
 
     fn find_destination(&mut self, name: &str, fingerprint: &str) -> Result<Option<DestinationHealth>> {
@@ -407,68 +423,5 @@ impl Tx for PostgresTx<'_> {
 
     fn retry_triage_requests(&mut self, playbook: &str, sha256: &str) -> Result<()> {
         triage::retry(self.direct()?, playbook, sha256)
-    }
-}
-
-impl PlainWrites for PostgresTx<'_> {
-    fn put_source(&mut self, source: &SourceRow) -> Result<()> {
-        sources::put(self.direct()?, source)
-    }
-
-    fn remove_source(&mut self, name: &str) -> Result<()> {
-        sources::remove(self.direct()?, name)
-    }
-
-    fn touch(&mut self) -> Result<()> {
-        self.direct()?.execute("UPDATE head SET number = number", &[]).map(|_| ())
-    }
-
-    fn refused(&mut self, source: &str) -> Result<u64> {
-        sources::refused(self.direct()?, source)
-    }
-
-    fn put_storage_sample(&mut self, hour: i64, oldest: i64) -> Result<()> {
-        counts::put_storage_sample(self.direct()?, hour, oldest)
-    }
-
-    fn release_pages(&mut self) -> Result<bool> {
-        // The database does so by itself.
-        Ok(false)
-    }
-
-    fn put_tallies(&mut self, tallies: &[(Arc<str>, Tally)]) -> Result<()> {
-        sources::put_tallies(self.direct()?, tallies)
-    }
-
-    fn add_operator_action(&mut self, action: &OperatorAction, oldest: Option<i64>) -> Result<()> {
-        access::add_operator_action(self.direct()?, action, oldest)
-    }
-
-    fn add_session(&mut self, session: &SessionRow, keep: usize) -> Result<()> {
-        access::add_session(self.direct()?, session, keep)
-    }
-
-    fn set_session_used(&mut self, digest: &[u8; 32], used_at: i64) -> Result<()> {
-        access::set_session_used(self.direct()?, digest, used_at)
-    }
-
-    fn remove_session(&mut self, digest: &[u8; 32]) -> Result<bool> {
-        access::remove_session(self.direct()?, digest)
-    }
-
-    fn remove_token(&mut self, name: &str) -> Result<bool> {
-        access::remove_token(self.direct()?, name)
-    }
-
-    fn put_version(&mut self, plugin: &PluginVersion, state: VersionState, report: Option<&ProofReport>) -> Result<()> {
-        versions::put(self.direct()?, plugin, state, report, self.clock.now_ms())
-    }
-
-    fn put_live_version(&mut self, plugin: &PluginVersion, keep: usize) -> Result<Vec<String>> {
-        versions::put_live(self.direct()?, plugin, keep, self.clock.now_ms())
-    }
-
-    fn put_compiled(&mut self, plugin: &str, name: &str, digest: [u8; 32]) -> Result<Vec<String>> {
-        versions::put_compiled(self.direct()?, plugin, name, digest, self.clock.now_ms())
     }
 }

@@ -7,10 +7,11 @@ use super::head;
 use super::session::Session;
 use super::tx::PostgresTx;
 use crate::clock::WriteClock;
+use crate::error::StoreError;
 use crate::ledger::{Ledger, Outcome, Writes};
 use crate::write_queue::{CommitGroups, WriteGroup, run_group};
 use crate::writer_shared::WriterShared;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -67,7 +68,7 @@ impl PostgresWriter {
     fn run_once(&mut self, group: &mut WriteGroup) -> Result<Outcome> {
         let session = match self.session.take() {
             Some(session) => session,
-            None => Session::connect(self.runtime.clone(), &self.address)?,
+            None => Session::connect(self.runtime.clone(), &self.address).context(StoreError::Blocked)?,
         };
         let result = self.run_in(&session, group);
         let is_usable = match &result {
@@ -114,7 +115,8 @@ impl PostgresWriter {
         let (number, last_key) = (head.number + 1, self.shared.clock.last_row_key());
         statements.push(head::last_statement(&self.host, number, last_key, &outcome));
         match session.commit(&statements) {
-            Err(error) if is_lost(&error) => {
+            // A server that shuts down may say so instead of answering a COMMIT that it made.
+            Err(error) if is_blocked(&error) => {
                 self.in_doubt = Some(InDoubt { number, outcome, is_current: true });
                 Err(error)
             }

@@ -3,11 +3,11 @@
 use crate::columns::Columns;
 use crate::columns::deliveries::{DeadColumns, FROM, FoundColumns, PurgeColumns};
 use crate::ledger::{DeadDelivery, Delivered};
-use crate::postgres::columns::{stored_option, stored_text};
+use crate::postgres::columns::stored_text;
 use crate::postgres::query::{Value, rows};
 use crate::postgres::reads::deliveries::conditions;
 use crate::postgres::session::Session;
-use crate::rows::{Attempt, DeliveryFilter, DeliveryStatus};
+use crate::rows::{DeliveryFilter, DeliveryStatus};
 use anyhow::Result;
 use hookmill_incident::id::row_key;
 use uuid::Uuid;
@@ -34,43 +34,6 @@ pub(super) fn find(session: &Session, id: Uuid) -> Result<Option<(String, Delive
 
 pub(super) fn set_pending(session: &Session, delivery: i64, next_at: Option<i64>) -> Result<()> {
     session.execute("UPDATE deliveries SET status = 'pending', next_at = $1 WHERE key = $2", &[&next_at, &delivery])?;
-    Ok(())
-}
-
-pub(super) fn add_attempt(
-    session: &Session,
-    delivery: i64,
-    attempt: &Attempt,
-    status: DeliveryStatus,
-    next_at: i64,
-) -> Result<bool> {
-    let sql = "WITH attempted AS ( \
-                   UPDATE deliveries SET status = $2, attempts = attempts + 1, next_at = $3, error = $4 WHERE key = $1 \
-                   RETURNING key, attempts) \
-               INSERT INTO attempts (delivery, number, at, duration_ms, http_status, code, error, answer) \
-               SELECT key, attempts, $5, $6, $7, $8, $4, $9 FROM attempted";
-    let added = session.execute(
-        sql,
-        &[
-            &delivery,
-            &status.as_str(),
-            &next_at,
-            &stored_option(attempt.error.as_deref()),
-            &attempt.at,
-            &attempt.duration_ms,
-            &attempt.http_status.map(i64::from),
-            &attempt.code,
-            &stored_option(attempt.answer.as_deref()),
-        ],
-    )?;
-    Ok(added > 0)
-}
-
-pub(super) fn release_next(session: &Session, destination: &str, delivery: i64, at: i64) -> Result<()> {
-    let sql = "UPDATE deliveries SET next_at = $1 WHERE next_at IS NULL AND key = ( \
-                   SELECT min(key) FROM deliveries WHERE destination = $2 AND status = 'pending' \
-                   AND subject = (SELECT subject FROM deliveries WHERE key = $3))";
-    session.execute(sql, &[&at, &stored_text(destination), &delivery])?;
     Ok(())
 }
 
