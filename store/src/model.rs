@@ -179,7 +179,11 @@ impl Model {
         assert_eq!(outbound.destinations, expected.destinations, "{}", self.place());
         let published = topics.map(|topic| topic.has_changed().expect("an open store"));
         let expected = [changed.deliveries, changed.retries, changed.queued, changed.triage];
-        assert_eq!(published, expected, "{}: the topics of {operations:#?}", self.place());
+        // Commits are published a second time when they are seen in a shared database.
+        let is_as_expected =
+            |(published, expected): (&bool, &bool)| published == expected || self.address.is_some() && *published;
+        let all = published.iter().zip(&expected).all(is_as_expected);
+        assert!(all, "{}: {published:?}, not {expected:?}, are the topics of {operations:#?}", self.place());
         if let Some(newest) = changed.newest_audit {
             assert_eq!(*self.store().watch_audit().borrow(), newest, "{}", self.place());
         }

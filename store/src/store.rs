@@ -25,6 +25,7 @@ use crate::database::{Database, Kind};
 use crate::error::StoreError;
 use crate::leases::{Grant, Lease, LeaseName, Leases};
 use crate::ledger::Writes;
+use crate::mark::Mark;
 use crate::options::{Dedup, HostIdentity, OnCommit, Policy};
 use crate::postgres::{self, Address as DatabaseAddress};
 use crate::private_files::{private_file, private_folder};
@@ -126,6 +127,11 @@ impl Store {
         let lock = locked(data_dir)?;
         let opened = postgres::Opened::open(address, host).await?;
         let clock = clock(opened.slot, opened.last_key);
+        // The pace is that of this machine's clock. How far a shared database goes is not checked against the mark.
+        let mark = Mark::read(data_dir).ok().flatten().filter(|mark| mark.database == opened.identity);
+        if let Some(pace) = mark.and_then(|mark| mark.pace) {
+            clock.times().continue_pace(pace);
+        }
         let (newest_audit, silent) = (opened.newest_audit, opened.silent_sources.clone());
         let parts = Parts { lock, data_dir, policy, on_commit, clock, newest_audit, silent };
         parts.build(|shared| {
@@ -189,8 +195,6 @@ impl Store {
     /// # Errors
     /// Returns an error if that cannot be read or written.
     pub async fn put_mark(&self) -> Result<()> {
-        // A shared database is older or newer than a data folder for many reasons.
-        let Kind::Sqlite(_) = self.database.reads() else { return Ok(()) };
         let (mut mark, folder) = (self.database.reads().mark().await?, self.data_dir.clone());
         mark.pace = Some(self.clock().kept_pace());
         tokio::task::spawn_blocking(move || mark.write(&folder)).await?

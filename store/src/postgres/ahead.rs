@@ -38,8 +38,8 @@ pub(super) struct Known {
     pub repeats: HashMap<OwnedRepeatKey, Option<KnownEvent>>,
     /// The newest incident of a source and source-ref.
     pub incidents: HashMap<(String, String), Option<IncidentRow>>,
-    /// Whether there is a delivery.
-    pub deliveries: HashMap<i64, bool>,
+    /// The subjects of deliveries.
+    pub deliveries: HashMap<i64, Option<i64>>,
     /// The states of events that the transaction adds.
     pub events: HashMap<i64, EventState>,
     /// The destinations and subjects of pending deliveries that the transaction adds.
@@ -64,7 +64,7 @@ impl Wanted {
         }
         let numbers =
             Statement { sql: "SELECT year, last FROM numbers ORDER BY year DESC LIMIT 1".into(), values: vec![] };
-        let mut deliveries = Batch::new("SELECT key FROM deliveries JOIN @ AS wanted (key) USING (key)");
+        let mut deliveries = Batch::new("SELECT key, subject FROM deliveries JOIN @ AS wanted (key) USING (key)");
         self.deliveries.iter().for_each(|key| deliveries.push([(*key).into()]));
         let numbers = (!self.incidents.is_empty()).then_some(numbers);
         [repeats.take(), incidents.take(), numbers, deliveries.take()]
@@ -97,9 +97,9 @@ impl Known {
                 known.incidents.insert(key, Some(incident));
             }
         }
-        known.deliveries = wanted.deliveries.into_iter().map(|key| (key, false)).collect();
+        known.deliveries = wanted.deliveries.into_iter().map(|key| (key, None)).collect();
         for row in &deliveries {
-            known.deliveries.insert(value(row, 0, "key")?, true);
+            known.deliveries.insert(value(row, 0, "key")?, Some(value(row, 1, "subject")?));
         }
         if let Some(row) = numbers.first() {
             let (year, last): (i64, i64) = (value(row, 0, "year")?, value(row, 1, "last")?);

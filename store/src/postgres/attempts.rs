@@ -7,26 +7,34 @@ use std::collections::BTreeMap;
 /// The attempts at deliveries, in their order.
 #[derive(Default)]
 pub(super) struct Attempts {
-    attempts: Vec<(i64, i64, Attempt)>,
-    /// The deliveries as they are after their last attempt.
+    attempts: Vec<(i64, Attempt)>,
+    /// The deliveries as they are after their attempt.
     deliveries: BTreeMap<i64, Attempted>,
     /// Destinations, deliveries that wait no more, and the time at which the next one of the same subject is due.
     released: Vec<(String, i64, i64)>,
 }
 
 struct Attempted {
-    count: i64,
+    subject: i64,
     status: DeliveryStatus,
     next_at: i64,
     error: Option<String>,
 }
 
 impl Attempts {
+    /// Returns whether the result of an attempt depends on what was added before: the delivery was attempted already, or it
+    /// stays pending after another one of its subject was delivered.
+    pub fn depends_on_order(&self, delivery: i64, subject: i64, status: DeliveryStatus) -> bool {
+        let is_delivered =
+            |attempted: &Attempted| attempted.subject == subject && attempted.status != DeliveryStatus::Pending;
+        self.deliveries.contains_key(&delivery)
+            || status == DeliveryStatus::Pending && self.deliveries.values().any(is_delivered)
+    }
+
     /// Adds an attempt at a delivery, which is in the database.
-    pub fn add(&mut self, delivery: i64, attempt: &Attempt, status: DeliveryStatus, next_at: i64) {
-        let count = self.deliveries.get(&delivery).map_or(0, |attempted| attempted.count) + 1;
-        self.attempts.push((delivery, count, attempt.clone()));
-        self.deliveries.insert(delivery, Attempted { count, status, next_at, error: attempt.error.clone() });
+    pub fn add(&mut self, delivery: i64, subject: i64, attempt: &Attempt, status: DeliveryStatus, next_at: i64) {
+        self.attempts.push((delivery, attempt.clone()));
+        self.deliveries.insert(delivery, Attempted { subject, status, next_at, error: attempt.error.clone() });
     }
 
     /// Makes the first pending delivery of the same subject due, if it waits.
@@ -41,14 +49,13 @@ impl Attempts {
     pub fn into_statements(self) -> impl Iterator<Item = Statement> {
         let mut attempts = Batch::new(
             "INSERT INTO attempts (delivery, number, at, duration_ms, http_status, code, error, answer) \
-             SELECT new.delivery, attempts + nth, at, duration_ms, http_status, code, new.error, answer \
-             FROM @ AS new (delivery, nth, at, duration_ms, http_status, code, error, answer) \
+             SELECT new.delivery, attempts + 1, at, duration_ms, http_status, code, new.error, answer \
+             FROM @ AS new (delivery, at, duration_ms, http_status, code, error, answer) \
              JOIN deliveries ON deliveries.key = new.delivery",
         );
-        for (delivery, nth, attempt) in &self.attempts {
+        for (delivery, attempt) in &self.attempts {
             attempts.push([
                 (*delivery).into(),
-                (*nth).into(),
                 attempt.at.into(),
                 attempt.duration_ms.into(),
                 attempt.http_status.map(i64::from).into(),
@@ -58,18 +65,12 @@ impl Attempts {
             ]);
         }
         let mut deliveries = Batch::new(
-            "UPDATE deliveries SET status = new.status, attempts = attempts + new.count, next_at = new.next_at, \
-             error = new.error FROM @ AS new (key, count, status, next_at, error) WHERE deliveries.key = new.key",
+            "UPDATE deliveries SET status = new.status, attempts = attempts + 1, next_at = new.next_at, \
+             error = new.error FROM @ AS new (key, status, next_at, error) WHERE deliveries.key = new.key",
         );
-        for (delivery, Attempted { count, status, next_at, error }) in &self.deliveries {
+        for (delivery, Attempted { status, next_at, error, .. }) in &self.deliveries {
             let error = error.as_deref();
-            deliveries.push([
-                (*delivery).into(),
-                (*count).into(),
-                status.as_str().into(),
-                (*next_at).into(),
-                error.into(),
-            ]);
+            deliveries.push([(*delivery).into(), status.as_str().into(), (*next_at).into(), error.into()]);
         }
         // A delivery is released by the last one before it that was delivered, or else by the first one after it.
         let mut released = Batch::new(

@@ -24,6 +24,8 @@ pub(crate) struct Opened {
     host: String,
     /// The number that no other running host has, for the keys of rows.
     pub slot: u64,
+    /// The identity of the database.
+    pub identity: String,
     /// The largest key of any row.
     pub last_key: i64,
     /// The id of the newest audit entry.
@@ -39,11 +41,12 @@ impl Opened {
         migrate(&mut client).await.context("the database cannot be used")?;
         let slot = hosts::register(&client, &host.id, &host.name, &host.version).await?;
         client.execute("DELETE FROM groups WHERE host NOT IN (SELECT id FROM hosts)", &[]).await?;
+        let identity = cell(&client, "SELECT id FROM identity", &[]).await?;
         let last_key = "SELECT greatest((SELECT last_key FROM head), (SELECT max(last_key) FROM restores))";
         let last_key = cell(&client, last_key, &[]).await?;
         let Id(newest_audit) = cell(&client, "SELECT newest_audit FROM head", &[]).await?;
         let silent_sources = silent(&client).await?;
-        Ok(Self { address, host: host.id, slot: slot.try_into()?, last_key, newest_audit, silent_sources })
+        Ok(Self { address, host: host.id, slot: slot.try_into()?, identity, last_key, newest_audit, silent_sources })
     }
 
     /// Starts the threads of the host.

@@ -289,19 +289,20 @@ impl Tx for PostgresTx<'_> {
     }
 
     fn add_attempt(&mut self, delivery: i64, attempt: &Attempt, status: DeliveryStatus, next_at: i64) -> Result<bool> {
-        let is_known = match (self.known.deliveries.get(&delivery), self.session) {
-            (Some(is_known), _) => *is_known,
-            // One that this transaction adds has no attempt yet.
-            (None, Some(session)) => session.exists("SELECT 1 FROM deliveries WHERE key = $1", &[&delivery])?,
+        let subject = match (self.known.deliveries.get(&delivery), self.session) {
+            (Some(subject), _) => *subject,
+            (None, Some(session)) => queue::subject(session, delivery)?,
             (None, None) => {
                 self.wanted.deliveries.insert(delivery);
-                true
+                return Ok(true);
             }
         };
-        if is_known {
-            self.buffer.attempts().add(delivery, attempt, status, next_at);
+        let Some(subject) = subject else { return Ok(false) };
+        if self.buffer.attempts().depends_on_order(delivery, subject, status) {
+            self.settled()?;
         }
-        Ok(is_known)
+        self.buffer.attempts().add(delivery, subject, attempt, status, next_at);
+        Ok(true)
     }
 
     fn release_next(&mut self, destination: &str, delivery: i64, at: i64) -> Result<()> {

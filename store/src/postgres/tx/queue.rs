@@ -32,6 +32,11 @@ pub(super) fn find(session: &Session, id: Uuid) -> Result<Option<(String, Delive
     row.map(|row| FoundColumns::read(&row).map(Into::into)).transpose()
 }
 
+/// Returns the subject of a delivery, if there is one.
+pub(super) fn subject(session: &Session, delivery: i64) -> Result<Option<i64>> {
+    session.value("SELECT subject FROM deliveries WHERE key = $1", &[&delivery])
+}
+
 pub(super) fn set_pending(session: &Session, delivery: i64, next_at: Option<i64>) -> Result<()> {
     session.execute("UPDATE deliveries SET status = 'pending', next_at = $1 WHERE key = $2", &[&next_at, &delivery])?;
     Ok(())
