@@ -28,7 +28,10 @@ const EMBEDDED: &[(&str, &str)] = &[
     ("senders::no_header_or_parameter_with_a_secret_is_stored", FILES),
     ("service::", FILES),
     ("sessions::changes_by_a_session_come_from_the_hosts_own_pages", FILES),
+    ("sources::a_registered_source_works_at_once_and_after_a_restart", FILES),
+    ("sources::an_unusable_source_does_not_affect_others", "all hosts of a database need a key that is not made anew"),
     ("storage::", FILES),
+    ("tokens::tokens_allow_what_their_scope_says", FILES),
 ];
 
 /// Returns whether the tests run on PostgreSQL.

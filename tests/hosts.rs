@@ -261,7 +261,8 @@ async fn a_database_that_restarts_loses_nothing() {
     assert_eq!((away.status, away.error_code()), (503, "store_busy"), "{away:?}");
     assert!(away.retry_after.is_some());
     server.start_again();
-    (a.ready().await, b.ready().await);
+    a.ready().await;
+    b.ready().await;
     for load in &loads {
         load.pass(40).await;
     }

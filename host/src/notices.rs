@@ -5,6 +5,7 @@ use crate::release::plugin_dir::PluginRefusal;
 use crate::source::Source;
 use crate::sources::Sources;
 use crate::tasks::{lease, pause};
+use hookmill_incident::id::{row_key, row_key_ms};
 use hookmill_notify::Trigger;
 use hookmill_sandbox::FILE_BYTES_MAX;
 use hookmill_store::{Grant, LeaseName, Store};
@@ -47,7 +48,7 @@ impl Notices {
 
     /// Checks one source. Silence counts from the start of the host, because earlier requests may have been missed.
     async fn check(&self, under: &Grant, source: &Source, limit: Duration, started_at: i64) {
-        let last = source.tally.now().last_received_at;
+        let last = self.last_received_at(source).await;
         let notified_at = self.store.silent_since(&source.name);
         let is_silent = match notified_at {
             Some(notified_at) => last.is_none_or(|last| last <= notified_at),
@@ -70,6 +71,21 @@ impl Notices {
             }
             Ok(()) => {}
             Err(error) => warn!(source = &*source.name, "cannot record whether the source is silent: {error:#}"),
+        }
+    }
+
+    /// Returns when the newest payload of a source came, also to another host.
+    async fn last_received_at(&self, source: &Source) -> Option<i64> {
+        let own = source.tally.now().last_received_at;
+        if self.store.host_id().is_none() {
+            return own;
+        }
+        match self.store.newest_event_ids(vec![source.name.to_string()], 1).await {
+            Ok(ids) => own.max(ids.first().map(|id| row_key_ms(row_key(*id)))),
+            Err(error) => {
+                warn!(source = &*source.name, "cannot read when other hosts received a payload: {error:#}");
+                own
+            }
         }
     }
 

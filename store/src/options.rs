@@ -15,12 +15,6 @@ words!(
     }
 );
 
-impl Default for Profile {
-    fn default() -> Self {
-        Self::Postgres
-    }
-}
-
 /// The host that opens a store.
 #[derive(Clone, Debug)]
 pub struct HostIdentity {

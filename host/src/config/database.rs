@@ -41,7 +41,7 @@ impl DatabaseSettings {
         let ca = ca.map(|path| folder.join(path.0));
         let file = ca.clone().map(|path| CertificateFile { path, password: None });
         let tls = client_tls(file.as_ref()).context("`database_ca`")?;
-        let profile = profile.map(|profile| profile.0).unwrap_or_default();
+        let profile = profile.map_or(Profile::Postgres, |profile| profile.0);
         let address = DatabaseAddress::parse(&url, tls).context("`database`")?;
         Ok(Some(Self { address, profile, digest: Sha256::digest(&url).into(), ca }))
     }

@@ -1,7 +1,6 @@
 //! The rows of the store in memory: the row verbs again, written without SQL.
 
 use super::copies::{AuditCopy, DeliveryCopy, EventCopy, RequestCopy};
-use crate::leases::Grant;
 use crate::ledger::{
     CountKey, Counts, DeadDelivery, Delivered, DestinationHealth, KnownEvent, NewAuditEntry, NewDelivery, NewEvent,
     RepeatKeyRow, Subject, TriageRequest, Tx,
@@ -74,10 +73,6 @@ fn repeat_key(key: &RepeatKeyRow) -> (i64, String, [u8; 32]) {
 }
 
 impl Tx for Memory {
-    fn is_newest_grant(&mut self, _: &Grant) -> Result<bool> {
-        Ok(true)
-    }
-
     fn add_repeat(&mut self, key: &RepeatKeyRow, event: KnownEvent) -> Result<Option<KnownEvent>> {
         let known = self.find_repeat(key)?;
         if known.is_none() {

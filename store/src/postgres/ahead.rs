@@ -82,8 +82,8 @@ impl Known {
     /// Reads the rows of the statements of [`Wanted::statements`]. Those that were not found are known not to be there.
     pub fn read(wanted: Wanted, found: [Vec<Row>; 4]) -> Result<Self> {
         let [repeats, incidents, numbers, deliveries] = found;
-        let mut known = Self::default();
-        known.repeats = wanted.repeats.into_iter().map(|key| (key, None)).collect();
+        let repeat_keys = wanted.repeats.into_iter().map(|key| (key, None)).collect();
+        let mut known = Self { repeats: repeat_keys, ..Self::default() };
         for row in &repeats {
             let event = KnownColumns::read(row)?;
             let rest = After(row, KnownColumns::COUNT);

@@ -6,9 +6,8 @@ use jiff::Timestamp;
 use std::time::{Duration, SystemTime};
 use tokio_postgres::Client;
 
-/// The time for which a lease is granted or renewed.
+/// The time for which a lease is granted or renewed. A host that was not seen for longer holds none.
 pub(super) const LEASE_TIME: Duration = Duration::from_secs(10);
-
 /// The time after which the slot of a host that was not seen any more goes to another one. It is much longer than a host is
 /// stopped without being restarted: two hosts with one slot may make the same id.
 const SLOT_KEPT_FOR: Duration = Duration::from_secs(600);

@@ -14,6 +14,7 @@ use crate::options::HostIdentity;
 use crate::write_queue::WriteQueue;
 use crate::writer_shared::WriterShared;
 use anyhow::{Context, Result};
+use hookmill_incident::id;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -45,6 +46,8 @@ impl Opened {
         let last_key = "SELECT greatest((SELECT last_key FROM head), (SELECT max(last_key) FROM restores))";
         let last_key = cell(&client, last_key, &[]).await?;
         let Id(newest_audit) = cell(&client, "SELECT newest_audit FROM head", &[]).await?;
+        // Without an entry, it is the position before all.
+        let newest_audit = newest_audit.max(id::before(0));
         let silent_sources = silent(&client).await?;
         Ok(Self { address, host: host.id, slot: slot.try_into()?, identity, last_key, newest_audit, silent_sources })
     }

@@ -6,7 +6,6 @@ use super::{
 };
 use crate::clock::WriteClock;
 use crate::columns::stored_days::StoredDays;
-use crate::leases::Grant;
 use crate::ledger::{
     Counts, DeadDelivery, Delivered, DestinationHealth, KnownEvent, NewAuditEntry, NewDelivery, NewEvent, PlainWrites,
     RepeatKeyRow, TriageRequest, Tx,
@@ -63,11 +62,6 @@ impl<'a> SqliteTx<'a> {
 }
 
 impl Tx for SqliteTx<'_> {
-    fn is_newest_grant(&mut self, _: &Grant) -> Result<bool> {
-        // No other process can open the database.
-        Ok(true)
-    }
-
     fn add_repeat(&mut self, key: &RepeatKeyRow, event: KnownEvent) -> Result<Option<KnownEvent>> {
         repeats::add(self.connection, key, event)
     }
