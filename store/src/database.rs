@@ -6,7 +6,7 @@ use crate::leases::{Lease, LeaseName, Leases};
 use crate::ledger::Writes;
 use crate::mark::Mark;
 use crate::postgres::Postgres;
-use crate::reads::{Reads, for_all_reads};
+use crate::reads::{Read, Reads, for_all_reads};
 use crate::rows::{
     BoundedCount, CountFilter, CountSeries, DeadLetters, DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter,
     EventRow, HostRow, IncidentFilter, IncidentKey, IncidentRow, Listed, OpenIncidents, OperatorAction, Order,
@@ -114,7 +114,10 @@ macro_rules! read_from_kinds {
             $(async fn $name(&self, $($value: $type),*) -> Result<$answer> {
                 match self {
                     Self::Sqlite(database) => database.readers.$name($($value),*).await,
-                    Self::Postgres(database) => database.readers.$name($($value),*).await,
+                    Self::Postgres(database) => {
+                        let readers = database.readers.clone();
+                        to_its_end(async move { readers.$name($($value),*).await }).await
+                    }
                 }
             })*
 
@@ -126,7 +129,10 @@ macro_rules! read_from_kinds {
             ) -> Result<T> {
                 match self {
                     Self::Sqlite(database) => database.readers.audit_after(after, to, add).await,
-                    Self::Postgres(database) => database.readers.audit_after(after, to, add).await,
+                    Self::Postgres(database) => {
+                        let readers = database.readers.clone();
+                        to_its_end(async move { readers.audit_after(after, to, add).await }).await
+                    }
                 }
             }
 
@@ -140,3 +146,8 @@ macro_rules! read_from_kinds {
     };
 }
 for_all_reads!(read_from_kinds);
+
+/// Reads to the end, also if the caller has gone: only then is the connection free for another read.
+async fn to_its_end<T: Send + 'static>(read: impl Read<T> + 'static) -> Result<T> {
+    tokio::spawn(read).await?
+}

@@ -67,14 +67,17 @@ pub(super) async fn snapshot(connection: &mut Object) -> Result<Transaction<'_>>
 #[cfg(test)]
 mod tests {
     use super::{Readers, snapshot};
-    use crate::StoreError;
-    use crate::columns::Cells;
+    use crate::columns::{Cell, Cells};
     use crate::postgres::Address;
     use crate::postgres::query::{cell, raw_row};
-    use crate::postgres::test_database::{migrated, tls};
+    use crate::postgres::test_database::{address, migrated, tls};
     use crate::reads::Reads;
+    use crate::{Dedup, HostIdentity, Policy, Store, StoreError};
+    use hookmill_incident::{Clock, EventStatus};
     use hookmill_test_postgres::Server;
+    use std::sync::Arc;
     use std::time::Duration;
+    use tokio::time::sleep;
 
     fn error_of<T>(result: anyhow::Result<T>) -> Option<StoreError> {
         result.err().and_then(|error| error.downcast().ok())
@@ -116,6 +119,36 @@ mod tests {
         assert!(reading.execute(insert, &[]).await.is_err());
         drop(reading);
         let row = raw_row(&**one, count, &[]).await.unwrap().unwrap();
-        assert_eq!(row.cell(0).unwrap(), crate::columns::Cell::Integer(1));
+        assert_eq!(row.cell(0).unwrap(), Cell::Integer(1));
+    }
+
+    #[tokio::test]
+    async fn a_read_whose_caller_has_gone_does_not_hold_up_another() {
+        let (address, folder) = (address(), tempfile::tempdir().unwrap());
+        let (client, _) = address.connect().await.unwrap();
+        let host = HostIdentity { id: "one".into(), name: "one".into(), version: "1".into() };
+        let dedup = Dedup { retention: Duration::from_secs(60), window: Duration::from_secs(60) };
+        let policy = Policy { dedup, reopen_within: Duration::ZERO };
+        let (on_commit, clock) = (Box::new(|_, _| {}), Clock::default());
+        let store = Store::connect(address, host, folder.path(), 64, policy, on_commit, clock).await.unwrap();
+        let store = Arc::new(store);
+        client.batch_execute("BEGIN; LOCK TABLE triage IN ACCESS EXCLUSIVE MODE").await.unwrap();
+        let blocked = tokio::spawn({
+            let store = store.clone();
+            async move { store.count_triage().await }
+        });
+        let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND database = \
+                       (SELECT oid FROM pg_database WHERE datname = current_database())";
+        let waiting = async || client.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0);
+        while waiting().await == 0 {
+            sleep(Duration::from_millis(5)).await;
+        }
+        blocked.abort();
+        for _ in 0..3 {
+            assert_eq!(store.count_events(EventStatus::Queued).await.unwrap(), 0);
+        }
+        assert_eq!(waiting().await, 1, "the others did not wait for the first read");
+        client.batch_execute("ROLLBACK").await.unwrap();
+        store.close();
     }
 }

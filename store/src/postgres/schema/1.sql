@@ -8,7 +8,7 @@ CREATE TABLE head (
     is_head boolean PRIMARY KEY DEFAULT true CHECK (is_head),
     number bigint NOT NULL,         -- of the newest group
     last_key bigint NOT NULL,       -- no row of an earlier group has a larger key
-    newest_audit bytea NOT NULL,    -- the id of the newest audit entry
+    newest_audit bytea NOT NULL,    -- the id of the newest audit entry, or one that precedes all others
     deliveries bigint NOT NULL,
     retries bigint NOT NULL,
     queued bigint NOT NULL,
@@ -17,7 +17,7 @@ CREATE TABLE head (
 );
 
 INSERT INTO head (number, last_key, newest_audit, deliveries, retries, queued, triage, settings)
-VALUES (0, 0, decode('00000000000000000000000000000000', 'hex'), 0, 0, 0, 0, 0);
+VALUES (0, 0, decode('00000000000070008000000000000000', 'hex'), 0, 0, 0, 0, 0);
 
 -- The newest group of each host that was committed: it tells a host whether its group was, if the answer of COMMIT was lost.
 CREATE TABLE groups (
