@@ -32,13 +32,13 @@ OTHERS = cybereason falco google-workspace guardduty okta sentry
 FUZZ_S = 30
 
 .NOTPARALLEL:
-.PHONY: demo check test verify verify-rest soak lint payloads sdks outside console-test bench fuzz deny doc sbom mappers build setup deb package-tests
+.PHONY: demo check test verify verify-rest soak lint postgres test-postgres payloads sdks outside console-test bench fuzz deny doc sbom mappers build setup deb package-tests
 
 demo: mappers
 	$(HOOKMILL) demo
 
 # Formatting, lints and unit tests, in the dev profile.
-check: lint
+check: lint postgres
 	$(RUN_TESTS) --lib --bins
 
 # Also the bundled plugins, end-to-end tests of the program, doc tests, and payloads of the plugins that are not in Rust.
@@ -51,13 +51,23 @@ verify: test
 	$(MAKE) verify-rest
 
 # The part of `make verify` that `make test` does not run.
-verify-rest: deny doc build outside console-test fuzz sbom package-tests
+verify-rest: test-postgres deny doc build outside console-test fuzz sbom package-tests
+
+# The end-to-end tests again, with hosts that share a database of PostgreSQL.
+test-postgres: mappers postgres
+	HOOKMILL_TEST_DATABASE=postgres $(RUN_TESTS) --test '*'
 
 # Hours: long fuzzing, many mutants of payloads, and a host that is killed under load over and over.
 soak: FUZZ_S = 600
 soak: mappers fuzz
 	HOOKMILL_MUTATIONS=$(or $(HOOKMILL_MUTATIONS),2000) cargo test --release --workspace --test '*' conformance
 	HOOKMILL_KILLS=$(or $(HOOKMILL_KILLS),1000) cargo test --release --workspace --test '*' durability
+	HOOKMILL_KILLS=200 HOOKMILL_REPEATS=10000 HOOKMILL_TEST_DATABASE=postgres \
+	  cargo test --release --workspace --test '*' hosts::
+
+# PostgreSQL, which the tests start themselves.
+postgres:
+	./setup postgres
 
 # Benchmarks are compiled here too.
 lint: setup

@@ -1,5 +1,6 @@
 //! A real host: `hookmill serve` as a child process in a folder of its own.
 
+use crate::database;
 use hmac::{Hmac, KeyInit, Mac};
 use hookmill_host::config::Config;
 use hookmill_host::running::Running;
@@ -10,6 +11,7 @@ use serde_json::Value;
 use sha2::Sha256;
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -37,14 +39,32 @@ pub async fn eventually<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>
 /// A folder with a configuration, plugins and data, in which hosts run one after the other.
 pub struct Folder {
     temp: TempDir,
+    /// The URL of the database that hosts share; `None` for the embedded one.
+    database: Option<String>,
 }
 
 impl Folder {
     /// Makes a folder with this configuration. Adds an address with port 0 and, unless the configuration sets limits, a
     /// deadline that is long enough on a busy machine.
     pub fn new(config: &str) -> Self {
-        let folder = Self { temp: tempfile::tempdir().unwrap() };
+        Self::on(database::for_this_test(), config)
+    }
+
+    /// Makes a folder for another host on the same database.
+    pub fn beside(&self, config: &str) -> Self {
+        assert!(self.database.is_some(), "the embedded database has one host");
+        Self::on(self.database.clone(), config)
+    }
+
+    /// Makes a folder for a host on this database; `None` is the embedded one.
+    pub fn on(database: Option<String>, config: &str) -> Self {
+        let folder = Self { temp: tempfile::tempdir().unwrap(), database };
         std::fs::create_dir(folder.path("plugins")).unwrap();
+        if folder.database.is_some() {
+            std::fs::DirBuilder::new().mode(0o700).create(folder.path("data")).unwrap();
+            let key = OpenOptions::new().write(true).create_new(true).mode(0o600).open(folder.path("data/secret.key"));
+            key.unwrap().write_all(database::SECRET_KEY.as_bytes()).unwrap();
+        }
         folder.configure(config);
         folder
     }
@@ -52,7 +72,8 @@ impl Folder {
     /// Replaces the configuration.
     pub fn configure(&self, config: &str) {
         let limits = if config.contains("limits:") { "" } else { "limits: { deadline_ms: 20000 }\n" };
-        std::fs::write(self.path("hookmill.yaml"), format!("listen: 127.0.0.1:0\n{limits}{config}")).unwrap();
+        let database = self.database.as_ref().map(|url| format!("database: \"{url}\"\n")).unwrap_or_default();
+        std::fs::write(self.path("hookmill.yaml"), format!("listen: 127.0.0.1:0\n{database}{limits}{config}")).unwrap();
     }
 
     /// Appends to the configuration.

@@ -6,6 +6,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a failing test panics")]
 
+mod database;
 mod guest;
 mod host;
 mod json_schema;
@@ -33,6 +34,7 @@ mod durability;
 mod event_stream;
 mod files;
 mod handshakes;
+mod hosts;
 mod inbound;
 mod incident_commands;
 mod incidents;

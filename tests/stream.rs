@@ -88,7 +88,7 @@ impl Reader {
     }
 
     /// Returns the next entries.
-    async fn entries(&mut self, count: usize) -> Vec<Event> {
+    pub async fn entries(&mut self, count: usize) -> Vec<Event> {
         let mut entries = Vec::new();
         while entries.len() < count {
             entries.extend(self.next().await.filter(Event::is_entry));

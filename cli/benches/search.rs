@@ -13,7 +13,8 @@ use hookmill_incident::{
     PluginVersion, Reading, RepeatKey, Severity, State, Status, Technique, Verdict,
 };
 use hookmill_store::{
-    Dedup, EventFilter, IncidentFilter, IncidentKey, Order, Policy, SearchWords, SortKey, Sorting, Store,
+    Dedup, EventFilter, IncidentFilter, IncidentKey, LeaseName, Leases, Order, Policy, SearchWords, SortKey, Sorting,
+    Store,
 };
 use jiff::{SignedDuration, Timestamp};
 use rand::rngs::Xoshiro256PlusPlus;
@@ -168,6 +169,7 @@ async fn fill(store: &Store, clock: &Clock, count: usize) {
     let plugin = PluginVersion { name: "bench".into(), version: "1.0".into(), sha256: "0".repeat(64) };
     for first in (0..count).step_by(BATCH) {
         let source: Arc<str> = SOURCES[skewed(&mut random, SOURCES.len())].into();
+        let lease = store.acquire(LeaseName::Source(source.to_string())).await;
         let mut batch = Vec::new();
         let mut add = |repeat_key: String, verdict| {
             let event = Event {
@@ -194,7 +196,7 @@ async fn fill(store: &Store, clock: &Clock, count: usize) {
                 add(format!("failed-{number}"), Verdict::Failed(MappingFailure { code, message: "it failed".into() }));
             }
         }
-        let recorded = store.record_pulled(source, batch, None).await.unwrap();
+        let recorded = store.record_pulled(lease.grant(), source, batch, None).await.unwrap();
         let made = recorded.iter().filter_map(|recorded| recorded.state.incidents.first());
         let changed = made.step_by(20).map(|incident| {
             let id = incident.id;

@@ -1,7 +1,7 @@
 //! The commands of the program.
 
 use crate::{
-    backup, compile, config, deliveries, demo, destinations, events, healthcheck, incidents, logs, manual,
+    backup, compile, config, deliveries, demo, destinations, events, healthcheck, hosts, incidents, logs, manual,
     notification, operator_actions, plugin, prune, quarantine, serve, stats, storage, token, upgrade, vendors, webhook,
 };
 use anyhow::Result;
@@ -52,6 +52,8 @@ enum Command {
     OperatorActions(operator_actions::OperatorActions),
     /// Show how many payloads, incidents and deliveries a running host had, by time
     Stats(stats::Stats),
+    /// Show the hosts that share the database, with the work that each of them does
+    Hosts(hosts::Hosts),
     /// Show the space that a running host uses, what retention removes next, and how long the disk will last
     Storage(storage::Storage),
     /// Remove old payloads, events and incidents from the data folder, with or without a running host
@@ -101,6 +103,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Command::Logs(logs) => logs.run(),
         Command::OperatorActions(actions) => actions.run(),
         Command::Stats(stats) => stats.run(),
+        Command::Hosts(hosts) => hosts.run(),
         Command::Storage(storage) => storage.run(),
         Command::Prune(prune) => prune.run(),
         Command::Plugin(plugin) => plugin.run(),

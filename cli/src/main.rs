@@ -17,6 +17,7 @@ mod demo;
 mod destinations;
 mod events;
 mod healthcheck;
+mod hosts;
 mod incidents;
 mod logs;
 mod manual;

@@ -43,7 +43,10 @@ pub(super) enum Token {
 }
 
 fn open(folder: &DataFolder) -> Result<Tokens> {
-    Tokens::open(&folder.path()?)
+    match folder.shared_database()? {
+        Some(address) => Tokens::connect(&address),
+        None => Tokens::open(&folder.path()?),
+    }
 }
 
 impl Token {

@@ -8,6 +8,7 @@
 mod backup;
 mod choice;
 mod connection;
+mod database;
 mod destination;
 mod file;
 mod keys;
@@ -25,6 +26,7 @@ mod traces;
 mod typed;
 mod value;
 
+pub use database::DatabaseSettings;
 pub use limits::Limits;
 pub use listing::{ListedSetting, SettingOrigin, registered};
 pub use settings::Settings;
@@ -127,6 +129,7 @@ impl Config {
             admin_listen: file.admin_listen.map(|address| address.0),
             tls: file.tls.map(|tls| tls.files(folder)),
             admin_tls: file.admin_tls.map(|tls| tls.files(folder)),
+            database: DatabaseSettings::new(file.database, file.database_profile, file.database_ca, folder)?,
             data_dir: folder.join(file.data_dir.map_or(PathBuf::from(DATA_DIR), |path| path.0)),
             plugins_dir: folder.join(file.plugins_dir.map_or(PathBuf::from(PLUGINS_DIR), |path| path.0)),
             plugins_dir_shared: file.plugins_dir_shared.is_some_and(|shared| shared.0),

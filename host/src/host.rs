@@ -25,6 +25,7 @@ use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
 use hookmill_listen::{LiveTls, TlsFiles};
 use hookmill_store::{Retention, Store};
+use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -72,6 +73,8 @@ pub struct Host {
     pub reload: mpsc::Sender<ReloadRequest>,
     /// Makes backups, if they are configured.
     pub backup: Option<Arc<BackupTask>>,
+    /// When the host started.
+    pub started_at: Timestamp,
     /// The limits and identities of requests.
     pub edge: Edge,
 }

@@ -207,7 +207,9 @@ impl From<StoreError> for HttpError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Overloaded => Self::Overloaded,
-            StoreError::Busy | StoreError::Blocked | StoreError::Closed => Self::StoreBusy(error),
+            StoreError::Busy | StoreError::Blocked | StoreError::LeaseLost | StoreError::Closed => {
+                Self::StoreBusy(error)
+            }
             StoreError::Failed(cause) => Self::Internal(anyhow::anyhow!("{cause:#}")),
         }
     }

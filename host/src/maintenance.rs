@@ -3,10 +3,10 @@
 use crate::host::Host;
 use crate::loaded::Loaded;
 use crate::service_manager;
-use crate::tasks::{paced, pause};
+use crate::tasks::{lease, paced, pause};
 use anyhow::Result;
 use hookmill_incident::STEADY_FOR;
-use hookmill_store::{LeaseName, Leases, Store};
+use hookmill_store::{LeaseName, Store};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -15,6 +15,7 @@ use tracing::{info, warn};
 const PURGE_REPEATS_EVERY: Duration = Duration::from_secs(60);
 const PURGE_DELIVERED_EVERY: Duration = Duration::from_secs(10 * 60);
 const SAVE_TALLIES_EVERY: Duration = Duration::from_secs(5);
+const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
 const PUT_MARK_EVERY: Duration = Duration::from_secs(10);
 /// Without anything new, the mark is written after so many intervals, for the pace of the clock.
 const QUIET_MARKS_MAX: u32 = 6;
@@ -30,25 +31,50 @@ const CLOCK_STEP_MS: i64 = 1000;
 /// Forgets the signatures and digests that are too old to recognise repeats, until the host stops.
 pub async fn purge_repeats(store: Arc<Store>, mut stopped: watch::Receiver<bool>) {
     while pause(PURGE_REPEATS_EVERY, &mut stopped).await {
-        let lease = store.acquire(LeaseName::Purge).await;
-        while !*stopped.borrow() && lease.is_held() && matches!(paced(store.purge_repeats()).await, Ok(true)) {}
+        let Some(lease) = lease(&store, LeaseName::Purge, &mut stopped).await else { return };
+        while !*stopped.borrow()
+            && lease.goes_on()
+            && matches!(paced(store.purge_repeats(lease.grant())).await, Ok(true))
+        {}
     }
 }
 
 /// Removes deliveries that finished longer ago than `retention`, until the host stops.
 pub async fn purge_delivered(store: Arc<Store>, retention: Duration, mut stopped: watch::Receiver<bool>) {
     while pause(PURGE_DELIVERED_EVERY, &mut stopped).await {
-        let lease = store.acquire(LeaseName::Purge).await;
+        let Some(lease) = lease(&store, LeaseName::Purge, &mut stopped).await else { return };
         let Some(before) = store.aged_key(retention) else { continue };
         let mut after = 0;
-        while !*stopped.borrow() && lease.is_held() {
-            match store.purge_delivered(after, before).await {
+        while !*stopped.borrow() && lease.goes_on() {
+            match store.purge_delivered(lease.grant(), after, before).await {
                 Ok(Some(last)) => after = last,
                 Ok(None) => break,
                 Err(error) => {
                     warn!("old deliveries cannot be removed, will try again: {error:#}");
                     break;
                 }
+            }
+        }
+    }
+}
+
+/// Reads again what other hosts changed, until the host stops.
+pub async fn follow_settings(host: Arc<Host>, mut stopped: watch::Receiver<bool>) {
+    let mut settings = host.store.watch_settings();
+    loop {
+        tokio::select! {
+            _ = settings.changed() => {}
+            _ = stopped.wait_for(|stopped| *stopped) => return,
+        }
+        let refreshed = async {
+            host.store.refresh_silent().await?;
+            host.registry.refresh().await
+        };
+        if let Err(error) = refreshed.await {
+            warn!("what other hosts changed cannot be read yet: {error:#}");
+            settings.mark_changed();
+            if !pause(READ_AGAIN_AFTER, &mut stopped).await {
+                return;
             }
         }
     }

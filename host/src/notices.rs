@@ -4,9 +4,11 @@
 use crate::release::plugin_dir::PluginRefusal;
 use crate::source::Source;
 use crate::sources::Sources;
+use crate::tasks::{lease, pause};
+use hookmill_incident::id::{row_key, row_key_ms};
 use hookmill_notify::Trigger;
 use hookmill_sandbox::FILE_BYTES_MAX;
-use hookmill_store::{LeaseName, Leases, Store};
+use hookmill_store::{Grant, LeaseName, Store};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -32,22 +34,21 @@ impl Notices {
 
     /// Checks for silent sources until `stopped` is set.
     pub async fn run(self: Arc<Self>, mut stopped: watch::Receiver<bool>) {
-        let lease = self.store.acquire(LeaseName::Silence).await;
         let started_at = self.store.clock().now_ms();
-        let stopped = stopped.wait_for(|stopped| *stopped);
-        tokio::pin!(stopped);
-        while tokio::time::timeout(POLL_INTERVAL, &mut stopped).await.is_err() && lease.is_held() {
-            for source in self.sources.all().values() {
-                if let Some(limit) = source.settings.silent_after {
-                    self.check(source, limit, started_at).await;
+        while let Some(lease) = lease(&self.store, LeaseName::Silence, &mut stopped).await {
+            while pause(POLL_INTERVAL, &mut stopped).await && lease.goes_on() {
+                for source in self.sources.all().values() {
+                    if let Some(limit) = source.settings.silent_after {
+                        self.check(lease.grant(), source, limit, started_at).await;
+                    }
                 }
             }
         }
     }
 
     /// Checks one source. Silence counts from the start of the host, because earlier requests may have been missed.
-    async fn check(&self, source: &Source, limit: Duration, started_at: i64) {
-        let last = source.tally.now().last_received_at;
+    async fn check(&self, under: &Grant, source: &Source, limit: Duration, started_at: i64) {
+        let last = self.last_received_at(source).await;
         let notified_at = self.store.silent_since(&source.name);
         let is_silent = match notified_at {
             Some(notified_at) => last.is_none_or(|last| last <= notified_at),
@@ -64,12 +65,27 @@ impl Notices {
             "last_event_at": last.and_then(|at| Timestamp::from_millisecond(at).ok()),
             "silent_after": silent_after,
         });
-        match self.store.set_silent(&source.name, is_silent, json!({"object": object})).await {
+        match self.store.set_silent(under, &source.name, is_silent, json!({"object": object})).await {
             Ok(()) if is_silent => {
                 warn!(source = &*source.name, "source is silent: no payload received for {silent_after}");
             }
             Ok(()) => {}
             Err(error) => warn!(source = &*source.name, "cannot record whether the source is silent: {error:#}"),
+        }
+    }
+
+    /// Returns when the newest payload of a source came, also to another host.
+    async fn last_received_at(&self, source: &Source) -> Option<i64> {
+        let own = source.tally.now().last_received_at;
+        if self.store.host_id().is_none() {
+            return own;
+        }
+        match self.store.newest_event_ids(vec![source.name.to_string()], 1).await {
+            Ok(ids) => own.max(ids.first().map(|id| row_key_ms(row_key(*id)))),
+            Err(error) => {
+                warn!(source = &*source.name, "cannot read when other hosts received a payload: {error:#}");
+                own
+            }
         }
     }
 

@@ -20,7 +20,7 @@ use crate::verify::{self, Refusal, Unverified, Verified};
 use axum::response::Response;
 use hookmill_incident::{EventState, EventStatus, Mapped, Verdict};
 use hookmill_sandbox::Plugin;
-use hookmill_store::{Cursor, EventRow, LastError, Recorded, Store, StoreError, Tally};
+use hookmill_store::{Cursor, EventRow, Grant, LastError, Recorded, Store, StoreError, Tally};
 use std::sync::Arc;
 use tokio::task::{JoinError, JoinSet};
 use tracing::info;
@@ -148,12 +148,13 @@ impl Pipeline {
     }
 
     /// Maps a batch that was pulled from a source, at most `concurrency` events at the same time, and records the
-    /// events together with the new position in the source, in the trace of the pull.
+    /// events together with the new position in the source, under the lease of the source and in the trace of the pull.
     ///
     /// # Errors
     /// Returns an error if the batch cannot be recorded; then no event of the batch is stored.
     pub async fn accept_batch(
         self: &Arc<Self>,
+        under: &Grant,
         source: &Arc<Source>,
         batch: Vec<Verified>,
         concurrency: usize,
@@ -161,7 +162,7 @@ impl Pipeline {
         trace: &Trace,
     ) -> Result<Vec<Recorded>, StoreError> {
         let mapped = self.map_batch(source, batch, concurrency).await?;
-        let recorded = committed(trace, self.store.record_pulled(source.name.clone(), mapped, position)).await?;
+        let recorded = committed(trace, self.store.record_pulled(under, source.name.clone(), mapped, position)).await?;
         recorded.iter().for_each(|recorded| self.count(source, recorded));
         Ok(recorded)
     }

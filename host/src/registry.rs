@@ -70,7 +70,7 @@ impl Registry {
     /// # Errors
     /// Returns an error if a configured and a registered source have the same name, or the store fails.
     pub async fn open(store: Arc<Store>, data_dir: &Path, configured: Vec<Source>, limits: Limits) -> Result<Self> {
-        let vault = Vault::open(data_dir)?;
+        let vault = Vault::open(data_dir, store.host_id().is_some())?;
         let registry = Self { sources: Arc::default(), changing: Mutex::default(), limits, store, vault };
         registry.reconfigure(configured, async { Ok(()) }).await?;
         Ok(registry)
@@ -215,12 +215,33 @@ impl Registry {
         }
     }
 
+    /// Reads the registered sources again, which another host may have changed.
+    ///
+    /// # Errors
+    /// Returns an error if the store fails.
+    pub async fn refresh(&self) -> Result<()> {
+        let _changing = self.changing.lock().await;
+        let present = self.sources.all();
+        let configured = present.iter().filter(|(_, source)| source.origin == SourceOrigin::Configured);
+        let mut sources: SourceMap = configured.map(|(name, source)| (name.clone(), source.clone())).collect();
+        let unusable = self.add_registered(&mut sources).await?;
+        self.sources.publish(sources, unusable);
+        Ok(())
+    }
+
     /// Returns the configured and the registered sources, and the registered ones that cannot be used with the reasons.
     async fn beside_registered(&self, configured: Vec<Source>) -> Result<(SourceMap, BTreeMap<String, String>)> {
-        let (mut sources, mut unusable) = (SourceMap::new(), BTreeMap::new());
+        let mut sources = SourceMap::new();
         for source in configured {
             sources.insert(source.name.clone(), Arc::new(self.with_tally(source).await?));
         }
+        let unusable = self.add_registered(&mut sources).await?;
+        Ok((sources, unusable))
+    }
+
+    /// Adds the registered sources to the configured ones. Returns those that cannot be used with the reasons.
+    async fn add_registered(&self, sources: &mut SourceMap) -> Result<BTreeMap<String, String>> {
+        let mut unusable = BTreeMap::new();
         for row in self.store.registered_sources().await? {
             let name = row.name.clone();
             ensure!(
@@ -230,7 +251,13 @@ impl Registry {
             );
             match self.build(&row) {
                 Ok(source) => {
-                    sources.insert(source.name.clone(), Arc::new(self.with_tally(source).await?));
+                    // Rate limits of a source that did not change go on.
+                    let unchanged = self.sources.get(&name).filter(|present| present.origin == source.origin);
+                    let source = match unchanged {
+                        Some(present) => present,
+                        None => Arc::new(self.with_tally(source).await?),
+                    };
+                    sources.insert(source.name.clone(), source);
                 }
                 Err(error) => {
                     error!(source = name, "registered source cannot be used, its payloads are refused: {error:#}");
@@ -238,7 +265,7 @@ impl Registry {
                 }
             }
         }
-        Ok((sources, unusable))
+        Ok(unusable)
     }
 
     /// Adds the counts so far to a source that is going to be published.

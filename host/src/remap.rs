@@ -6,11 +6,11 @@ use crate::map::ATTEMPTS;
 use crate::pipeline::{Pipeline, RemapError};
 use crate::source::PluginChoice;
 use crate::sources::Sources;
-use crate::tasks::{finish_all, finish_one};
+use crate::tasks::{finish_all, finish_one, lease};
 use anyhow::Result;
 use hookmill_incident::id::row_key;
 use hookmill_incident::{EventStatus, FailureCode};
-use hookmill_store::{EventRow, LeaseName, Leases, Store};
+use hookmill_store::{EventRow, Lease, LeaseName, Store};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -45,14 +45,19 @@ impl Remapper {
 
     /// Maps waiting events whenever the plugins, the sources or the queue change, until `stop` is set.
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
-        let lease = self.store.acquire(LeaseName::Remap).await;
+        while let Some(lease) = lease(&self.store, LeaseName::Remap, &mut stop).await {
+            self.run_under(&lease, &mut stop).await;
+        }
+    }
+
+    async fn run_under(self: &Arc<Self>, lease: &Lease, stop: &mut watch::Receiver<bool>) {
         let mut plugins = self.loaded.watch();
         let mut sources = self.sources.watch();
         let mut queued = self.store.watch_queued();
         let mut statuses: &[EventStatus] = &UNFINISHED;
-        while !*stop.borrow() && lease.is_held() {
+        while !*stop.borrow() && lease.goes_on() {
             if self.loaded.is_settled()
-                && let Err(error) = self.remap_all(statuses, &stop).await
+                && let Err(error) = self.remap_all(statuses, lease, stop).await
             {
                 warn!("cannot map waiting events again: {error:#}");
             }
@@ -62,12 +67,18 @@ impl Remapper {
                 _ = sources.changed() => &UNFINISHED[..1],
                 _ = queued.changed() => &UNFINISHED[..1],
                 () = tokio::time::sleep(POLL_INTERVAL) => &UNFINISHED[..1],
+                () = lease.ended() => return,
                 _ = stop.changed() => return,
             };
         }
     }
 
-    async fn remap_all(self: &Arc<Self>, statuses: &[EventStatus], stop: &watch::Receiver<bool>) -> Result<()> {
+    async fn remap_all(
+        self: &Arc<Self>,
+        statuses: &[EventStatus],
+        lease: &Lease,
+        stop: &watch::Receiver<bool>,
+    ) -> Result<()> {
         let mut running = JoinSet::new();
         let mut pace = tokio::time::interval(PACE);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -78,7 +89,7 @@ impl Remapper {
                 let Some(last) = rows.last() else { break };
                 after = row_key(last.state.id);
                 for row in rows.into_iter().filter(|row| self.is_worth_trying(row)) {
-                    if *stop.borrow() {
+                    if *stop.borrow() || !lease.goes_on() {
                         return Ok(());
                     }
                     if running.len() == CONCURRENCY {

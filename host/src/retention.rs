@@ -1,10 +1,10 @@
 //! Removes old rows in the background: in short writes with pauses between them, so that payloads are not delayed.
 
 use crate::host::Host;
-use crate::tasks::{paced, pause};
+use crate::tasks::{lease, paced, pause};
 use anyhow::Result;
 use hookmill_incident::STEADY_FOR;
-use hookmill_store::{Lease, LeaseName, Leases, Removed, Retention, Store, StoreError, StoredKind};
+use hookmill_store::{Lease, LeaseName, Removed, Retention, Store, StoreError, StoredKind};
 use std::mem::replace;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub async fn remove_old_rows(host: Arc<Host>, retention: Retention, mut stopped:
         let now_ms = store.clock().now_ms();
         // A clock that went back must not put the next pass off.
         if now_ms >= due_ms || due_ms - now_ms > PASS_EVERY.as_millis() as i64 {
-            let lease = store.acquire(LeaseName::Purge).await;
+            let Some(lease) = lease(store, LeaseName::Purge, &mut stopped).await else { return };
             let work = Pass { store, lease: &lease, stopped: &stopped };
             let (result, next) = match work.run(&host, &retention).await {
                 Ok(true) => {
@@ -63,7 +63,7 @@ struct Pass<'a> {
 impl Pass<'_> {
     /// Returns whether the clock was right from the beginning to the end.
     async fn run(&self, host: &Host, retention: &Retention) -> Result<bool, StoreError> {
-        while self.goes_on() && paced(self.store.purge_counts()).await? {}
+        while self.goes_on() && paced(self.store.purge_counts(self.lease.grant())).await? {}
         let (mut removed, mut is_clock_steady) = (Removed::default(), true);
         for kind in Retention::KINDS {
             if let Some(age) = retention.age(kind) {
@@ -73,7 +73,7 @@ impl Pass<'_> {
         if !removed.0.is_empty() {
             info!("retention removed {removed}");
         }
-        while self.goes_on() && paced(self.store.release_pages()).await? {}
+        while self.goes_on() && paced(self.store.release_pages(self.lease.grant())).await? {}
         Ok(is_clock_steady)
     }
 
@@ -88,7 +88,7 @@ impl Pass<'_> {
         let Some(before) = self.store.aged_key(age) else { return Ok(false) };
         let mut from = None;
         while self.goes_on() {
-            let pruned = paced(self.store.prune(kind, before, from)).await?;
+            let pruned = paced(self.store.prune(self.lease.grant(), kind, before, from)).await?;
             for (kind, count) in &pruned.removed.0 {
                 host.metrics.retention_removed(kind.as_str(), count.rows as u64);
             }
@@ -102,6 +102,6 @@ impl Pass<'_> {
     }
 
     fn goes_on(&self) -> bool {
-        !*self.stopped.borrow() && self.lease.is_held()
+        !*self.stopped.borrow() && self.lease.goes_on()
     }
 }

@@ -41,7 +41,7 @@ use hookmill_incident::Clock;
 use hookmill_listen::{Bounds, Descriptors, Listener, LiveTls, PassedSockets};
 use hookmill_sandbox::{CompilerProgram, FILE_BYTES_MAX, Sandbox};
 use hookmill_store::private_files::refuse_writable_by_others;
-use hookmill_store::{Policy, Store, credential_digest};
+use hookmill_store::{HostIdentity, Policy, Store, credential_digest};
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -88,7 +88,8 @@ pub async fn start(
     let started =
         settings.traces.as_ref().map(|traces| Traces::start(traces, clock.clone(), metrics.clone())).transpose()?;
     let (traces, exporter) = started.map_or_else(Default::default, |(traces, exporter)| (traces, Some(exporter)));
-    let store = Arc::new(open_store(&settings, &metrics, clock)?);
+    let started_at = clock.now();
+    let store = Arc::new(open_store(&settings, &metrics, clock).await?);
     let loaded = Arc::new(Loaded::default());
     let sandbox =
         Sandbox::new(settings.limits.instances, settings.reusing_plugins())?.with_clock(store.clock().clone());
@@ -129,6 +130,7 @@ pub async fn start(
         listing: ArcSwap::from_pointee(listing),
         reload,
         edge: edge(&settings, admin_token)?,
+        started_at,
         store,
         sources,
         metrics,
@@ -201,11 +203,27 @@ impl Capacity {
     }
 }
 
-fn open_store(settings: &Settings, metrics: &Arc<Metrics>, clock: Clock) -> Result<Store> {
+/// Returns a new identity for this process among those that share a database.
+fn identity() -> Result<HostIdentity> {
+    let mut id = [0; 16];
+    getrandom::fill(&mut id)?;
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = Some(name.trim()).filter(|name| !name.is_empty()).unwrap_or("host").to_owned();
+    Ok(HostIdentity { id: hex::encode(id), name, version: env!("CARGO_PKG_VERSION").to_owned() })
+}
+
+async fn open_store(settings: &Settings, metrics: &Arc<Metrics>, clock: Clock) -> Result<Store> {
     let policy = Policy { dedup: settings.limits.dedup, reopen_within: settings.reopen_within };
     let metrics = metrics.clone();
     let on_commit = Box::new(move |writes, took| metrics.commit(writes, took));
-    Store::open(&settings.data_dir, settings.limits.store_queue, policy, on_commit, clock)
+    let (data_dir, queue) = (&settings.data_dir, settings.limits.store_queue);
+    match &settings.database {
+        Some(database) => {
+            let address = database.address.clone();
+            Store::connect(address, identity()?, data_dir, queue, policy, on_commit, clock).await
+        }
+        None => Store::open(data_dir, queue, policy, on_commit, clock),
+    }
 }
 
 /// The decisions on plugins, and the task that publishes plugins, which is not started yet.
@@ -299,6 +317,7 @@ fn spawn_tasks(
     tasks.spawn(maintenance::purge_delivered(store.clone(), settings.delivered_retention, stopped.clone()));
     tasks.spawn(retention::remove_old_rows(host.clone(), settings.retention, stopped.clone()));
     tasks.spawn(maintenance::watch_storage(host.clone(), stopped.clone()));
+    tasks.spawn(maintenance::follow_settings(host.clone(), stopped.clone()));
     tasks.spawn(maintenance::save_tallies(host.clone(), stopped.clone()));
     tasks.spawn(maintenance::watch_clock(store.clone(), stopped.clone()));
     tasks.spawn(maintenance::watch_store(host.clone(), stopped.clone()));

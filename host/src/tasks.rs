@@ -1,7 +1,7 @@
-//! Sets of tasks, of which one that panics ends alone, the pauses of tasks that run until the host stops, and those between
-//! the writes of long work.
+//! Sets of tasks, of which one that panics ends alone, the pauses and leases of tasks that run until the host stops, and
+//! the pauses between the writes of long work.
 
-use hookmill_store::{StoreError, Timed};
+use hookmill_store::{Lease, LeaseName, Leases, Store, StoreError, Timed};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -28,6 +28,15 @@ pub async fn finish_all(mut tasks: JoinSet<()>) {
 /// Waits, and returns whether the host still runs.
 pub async fn pause(duration: Duration, stopped: &mut watch::Receiver<bool>) -> bool {
     tokio::time::timeout(duration, stopped.wait_for(|stopped| *stopped)).await.is_err()
+}
+
+/// Waits for a lease. Returns `None` if the host stops first.
+pub async fn lease(store: &Store, name: LeaseName, stopped: &mut watch::Receiver<bool>) -> Option<Lease> {
+    tokio::select! {
+        biased;
+        _ = stopped.wait_for(|stopped| *stopped) => None,
+        lease = store.acquire(name) => Some(lease),
+    }
 }
 
 /// Does one write of many, and leaves the writer to others for a while.

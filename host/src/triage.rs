@@ -9,12 +9,12 @@ use crate::metrics::Metrics;
 use crate::pipeline::committed;
 use crate::source::Source;
 use crate::sources::Sources;
-use crate::tasks::{finish_all, finish_one};
+use crate::tasks::{finish_all, finish_one, lease};
 use crate::traces::Traces;
 use anyhow::Result;
 use hookmill_incident::{Action, ShownIncident, Triage, TriageCode, TriageError, TriageStatus};
 use hookmill_sandbox::{Call, Kind, Plugin, forward_log};
-use hookmill_store::{IncidentRow, LeaseName, Leases, Store, StoreError, TriageJob, TriageResult};
+use hookmill_store::{Grant, IncidentRow, LeaseName, Store, StoreError, TriageJob, TriageResult};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -158,8 +158,8 @@ impl Triager {
     }
 
     /// Processes all triage requests of one playbook. Returns the name of the playbook.
-    async fn pass(self: Arc<Self>, name: String, stop: watch::Receiver<bool>) -> String {
-        let lease = self.store.acquire(LeaseName::Playbook(name.clone())).await;
+    async fn pass(self: Arc<Self>, name: String, mut stop: watch::Receiver<bool>) -> String {
+        let Some(lease) = lease(&self.store, LeaseName::Playbook(name.clone()), &mut stop).await else { return name };
         let (mut under_way, mut after) = (JoinSet::new(), 0);
         'pass: loop {
             let jobs = match self.store.triage_jobs(name.clone(), after, CHUNK).await {
@@ -178,19 +178,19 @@ impl Triager {
                 }
                 // The live plugins may have changed since the last request.
                 let Ok(plugin) = self.playbook(&name) else { break 'pass };
-                if *stop.borrow() || !lease.is_held() {
+                if *stop.borrow() || !lease.goes_on() {
                     break 'pass;
                 }
-                under_way.spawn(self.clone().triage_one(plugin, job));
+                under_way.spawn(self.clone().triage_one(plugin, job, lease.grant().clone()));
             }
         }
         finish_all(under_way).await;
         name
     }
 
-    async fn triage_one(self: Arc<Self>, plugin: Arc<Plugin>, job: TriageJob) {
+    async fn triage_one(self: Arc<Self>, plugin: Arc<Plugin>, job: TriageJob, under: Grant) {
         let (name, request_id) = (plugin.version.name.clone(), job.request_id.clone());
-        match self.triage_job(&plugin, job).await {
+        match self.triage_job(&plugin, job, &under).await {
             Ok(()) => {}
             Err(error) => {
                 warn!(request_id, playbook = name, "cannot record the result of the playbook: {error:#}");
@@ -199,17 +199,16 @@ impl Triager {
         }
     }
 
-    async fn triage_job(&self, plugin: &Plugin, mut job: TriageJob) -> Result<(), StoreError> {
+    async fn triage_job(&self, plugin: &Plugin, mut job: TriageJob, under: &Grant) -> Result<(), StoreError> {
         let Some(row) = job.row.clone() else {
             warn!(request_id = job.request_id, "an incident cannot be read and is not triaged");
-            return self.store.fail_triage(job, plugin.version.sha256.clone()).await;
+            return self.store.fail_triage(under, job, plugin.version.sha256.clone()).await;
         };
         let (name, number, request_id) = (&plugin.version.name, row.number, job.request_id.clone());
         if let Some(status) = job.is_late() {
             info!(request_id, playbook = name, "{number} is not triaged: its status is already {status}");
-            self.store
-                .record_triage(job, TriageResult::Skipped(format!("the status of the incident was already {status}")))
-                .await?;
+            let skipped = TriageResult::Skipped(format!("the status of the incident was already {status}"));
+            self.store.record_triage(under, job, skipped).await?;
             return Ok(());
         }
         let mut span = self.traces.later("triage", job.traceparent.as_deref());
@@ -231,7 +230,7 @@ impl Triager {
                 self.metrics.triage(name, "again");
                 span.set("hookmill.triage.result", "again");
                 span.fail(error.code.as_str());
-                return self.store.count_triage_attempt(job).await;
+                return self.store.count_triage_attempt(under, job).await;
             }
             Err(error) => {
                 warn!(request_id, playbook = name, "triage of {number} failed: {}", error.message);
@@ -242,7 +241,7 @@ impl Triager {
         // Otherwise the incident changed while the playbook ran; the next pass triages its new state.
         span.set("hookmill.triage.result", word);
         job.traceparent = trace.traceparent();
-        if committed(&trace, self.store.record_triage(job, triaged)).await? {
+        if committed(&trace, self.store.record_triage(under, job, triaged)).await? {
             self.metrics.triage(name, word);
             info!(request_id, playbook = name, "triage of {number}: {word}");
         }

@@ -25,14 +25,19 @@ pub struct Vault {
 }
 
 impl Vault {
-    /// Uses the key in [`KEY_VARIABLE`], or else the key file in the data folder, which is created if it is missing.
+    /// Uses the key in [`KEY_VARIABLE`], or else the key file in the data folder. If it is missing, it is created, unless
+    /// other hosts share the secrets and need the same key.
     ///
     /// # Errors
     /// Returns an error that explains what to do if the key cannot be used.
-    pub fn open(data_dir: &Path) -> Result<Self> {
+    pub fn open(data_dir: &Path, is_shared: bool) -> Result<Self> {
         let path = data_dir.join(KEY_FILE);
         let (text, place) = match Self::key(data_dir)? {
             Some(key) => key,
+            None if is_shared => bail!(
+                "all hosts of a database need the same key for the secrets of sources; set {KEY_VARIABLE} on each of them \
+                 (`openssl rand -base64 {KEY_BYTES}` makes one), or copy one {KEY_FILE} into their data folders"
+            ),
             None => (make_key(&path)?, format!("the key file {}", path.display())),
         };
         Self::with_key(&text).context(format!("in {place}"))

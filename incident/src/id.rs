@@ -10,24 +10,52 @@ use uuid::Uuid;
 
 const COUNTER_BITS: u32 = 15;
 
+/// The number of slots of sources that make ids for one store at the same time.
+pub const SLOTS: u64 = 32;
+
 /// A source of ids that always grow, even if the clock is set back.
 #[derive(Debug)]
 pub struct IdSource {
     last: AtomicU64,
+    /// The lowest bits of all keys, if other sources make ids for the same store.
+    slot: Option<u64>,
 }
 
 impl IdSource {
     /// Returns a source whose ids follow `last_row_key`, the largest row key in the store.
     pub fn after(last_row_key: i64) -> Self {
-        Self { last: AtomicU64::new(last_row_key.unsigned_abs()) }
+        Self { last: AtomicU64::new(last_row_key.unsigned_abs()), slot: None }
+    }
+
+    /// Returns one of at most [`SLOTS`] sources that make ids for one store at the same time, each in a slot of its own:
+    /// their row keys differ in the lowest bits.
+    pub fn in_slot(slot: u64, last_row_key: i64) -> Self {
+        Self { slot: Some(slot % SLOTS), ..Self::after(last_row_key) }
+    }
+
+    /// Makes all further ids follow a row key that another source made.
+    pub fn advance(&self, row_key: i64) {
+        self.last.fetch_max(row_key.unsigned_abs(), Ordering::Relaxed);
+    }
+
+    /// Returns the largest row key so far.
+    pub fn last_row_key(&self) -> i64 {
+        self.last.load(Ordering::Relaxed) as i64
     }
 
     /// Returns a new id at this time, in milliseconds since the Unix epoch.
     pub fn next(&self, now_ms: i64) -> Uuid {
         let now = row_key_at(now_ms).unsigned_abs();
-        let newer = |last: u64| Some(now.max(last + 1));
-        let last = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, newer).unwrap_or_else(|last| last);
-        from_key(now.max(last + 1), random_bits())
+        let newer = |last: u64| self.in_own_slot(now.max(last + 1));
+        let update = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(newer(last)));
+        from_key(newer(update.unwrap_or_else(|last| last)), random_bits())
+    }
+
+    /// Returns the first key from this one on that the source may use.
+    fn in_own_slot(&self, key: u64) -> u64 {
+        let Some(slot) = self.slot else { return key };
+        let own = key / SLOTS * SLOTS + slot;
+        if own < key { own + SLOTS } else { own }
     }
 }
 
@@ -87,6 +115,20 @@ mod tests {
         assert!(ids.windows(2).all(|pair| pair[0] < pair[1] && row_key(pair[0]) < row_key(pair[1])));
         assert!(ids.iter().all(|id| id.get_version_num() == 7 && id.get_variant() == uuid::Variant::RFC4122));
         assert!((row_key_ms(row_key(ids[0])) - Clock::default().now_ms()).abs() < 60_000);
+    }
+
+    #[test]
+    fn sources_in_slots_make_different_keys_and_follow_each_other() {
+        let (first, second) = (IdSource::in_slot(0, 0), IdSource::in_slot(31, 0));
+        let mut keys: Vec<i64> = Vec::new();
+        for _ in 0..3_000 {
+            keys.extend([&first, &second].map(|source| row_key(source.next(1_000))));
+        }
+        keys.sort_unstable();
+        assert!(keys.windows(2).all(|pair| pair[0] < pair[1]));
+        assert_eq!(keys.iter().map(|key| key % 32).collect::<std::collections::BTreeSet<_>>(), [0, 31].into());
+        first.advance(second.last_row_key() + 5_000);
+        assert!(row_key(first.next(1_000)) > second.last_row_key() + 5_000);
     }
 
     #[test]

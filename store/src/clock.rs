@@ -17,8 +17,13 @@ pub(crate) struct WriteClock {
 impl WriteClock {
     /// Returns a clock whose ids come after `last_key`, the largest key in the database.
     pub fn after(last_key: i64, times: Clock) -> Self {
+        Self::with(IdSource::after(last_key), times)
+    }
+
+    /// Returns a clock with a source of ids.
+    pub fn with(ids: IdSource, times: Clock) -> Self {
         Self {
-            ids: IdSource::after(last_key),
+            ids,
             times,
             #[cfg(test)]
             fixed: None,
@@ -32,6 +37,20 @@ impl WriteClock {
             return fixed.new_id();
         }
         self.ids.next(self.times.now_ms())
+    }
+
+    /// Makes all further ids follow a row key that another host made.
+    pub fn advance(&self, row_key: i64) {
+        self.ids.advance(row_key);
+    }
+
+    /// Returns the largest row key so far.
+    pub fn last_row_key(&self) -> i64 {
+        #[cfg(test)]
+        if let Some(fixed) = &self.fixed {
+            return fixed.last_row_key();
+        }
+        self.ids.last_row_key()
     }
 
     /// Returns the time in milliseconds since the Unix epoch.
@@ -84,6 +103,10 @@ mod fixed {
     impl Fixed {
         pub fn now_ms(&self) -> i64 {
             self.now_ms.load(Ordering::Relaxed)
+        }
+
+        pub fn last_row_key(&self) -> i64 {
+            self.last_key.load(Ordering::Relaxed)
         }
 
         pub fn new_id(&self) -> Uuid {

@@ -17,6 +17,9 @@ pub enum StoreError {
     /// The store takes no writes any more.
     #[error("the store is closed")]
     Closed,
+    /// Another process has the lease under which the write was made.
+    #[error("another host does this work now")]
+    LeaseLost,
     /// The write itself failed.
     #[error("the store failed: {0:#}")]
     Failed(Arc<anyhow::Error>),

@@ -11,6 +11,8 @@
 //! This crate must not know about HTTP, plugins or the configuration file.
 
 mod clock;
+mod columns;
+mod database;
 mod error;
 mod leases;
 mod ledger;
@@ -18,27 +20,35 @@ mod mark;
 #[cfg(test)]
 mod model;
 mod options;
+mod pages;
+mod postgres;
 pub mod private_files;
 mod reads;
+mod related;
 mod rows;
+mod search_values;
 mod search_words;
 mod sqlite;
 mod store;
 mod topics;
+mod write_queue;
+mod writer_health;
+mod writer_shared;
 
 pub use error::StoreError;
-pub use leases::{Lease, LeaseName, Leases};
-pub use options::{Dedup, OnCommit, Policy};
+pub use leases::{Grant, Lease, LeaseName, Leases};
+pub use options::{Dedup, HostIdentity, OnCommit, Policy, Profile};
+pub use postgres::Address as DatabaseAddress;
 pub use rows::{
     ASKED_TO_WAIT, Attempt, AttemptRow, Attempted, BoundedCount, CopyProgress, CountFilter, CountKind, CountSeries,
     Cursor, DatabaseCopy, DeadLetters, DeliveryFilter, DeliveryRow, DeliveryStatus, DestinationRow, DestinationState,
-    DueDeliveries, DueDelivery, EpochChanges, EventFilter, EventRow, FieldChange, Health, IncidentFilter, IncidentKey,
-    IncidentRow, KindUse, LastError, Listed, Message, NewEpoch, Next, OBSERVABLE_PREFIX_BYTES_MAX, OpenIncidents,
-    OperatorAction, Order, Outbound, OwnedSession, Page, PatchRefusal, PayloadDifference, PayloadDifferences, Position,
-    ProofReport, PrunePosition, Pruned, QuarantineCause, QuarantineGroup, QueueCounts, QueuePosition, RecordDryRun,
-    Recorded, RelatedIncident, Removed, Retention, RowCount, Scope, SecretRow, SessionRow, SharedObservable, SortKey,
-    SortValue, Sorting, SourceRow, StorageUse, StoredDelivery, StoredKind, Tally, TokenRow, TriageJob, TriageResult,
-    Unreadable, VersionRow, VersionState,
+    DueDeliveries, DueDelivery, EpochChanges, EventFilter, EventRow, FieldChange, Health, HostRow, IncidentFilter,
+    IncidentKey, IncidentRow, KindUse, LastError, Listed, Message, NewEpoch, Next, OBSERVABLE_PREFIX_BYTES_MAX,
+    OpenIncidents, OperatorAction, Order, Outbound, OwnedSession, Page, PatchRefusal, PayloadDifference,
+    PayloadDifferences, Position, ProofReport, PrunePosition, Pruned, QuarantineCause, QuarantineGroup, QueueCounts,
+    QueuePosition, RecordDryRun, Recorded, RelatedIncident, Removed, Retention, RowCount, Scope, SecretRow, SessionRow,
+    SharedObservable, SortKey, SortValue, Sorting, SourceRow, StorageUse, StoredDelivery, StoredKind, Tally, TokenRow,
+    TriageJob, TriageResult, Unreadable, VersionRow, VersionState,
 };
 pub use search_words::SearchWords;
 pub use sqlite::Migration;

@@ -10,11 +10,14 @@ mod operation;
 mod quarantine;
 mod queue;
 mod random;
+mod reads;
 mod retention;
 mod search;
 
 use crate::clock::WriteClock;
 use crate::ledger::{Counts, Ledger, Tx, is_repeat};
+use crate::options::HostIdentity;
+use crate::postgres::{self, Address as DatabaseAddress, test_database};
 use crate::rows::{DeliveryStatus, Listed, Outbound, Page, QueuePosition};
 use crate::sqlite::dump;
 use crate::topics::Changed;
@@ -45,11 +48,21 @@ const START_MS: i64 = 1_767_225_000_000;
 
 #[tokio::test]
 async fn the_store_does_what_the_decisions_do_in_memory() {
+    run_all(|| None).await;
+}
+
+#[tokio::test]
+async fn the_store_in_postgresql_does_what_the_decisions_do_in_memory() {
+    run_all(|| Some(test_database::address())).await;
+}
+
+/// Runs the seeds, each on a new database: a shared one or, without an address, one in a folder.
+async fn run_all(address: impl Fn() -> Option<DatabaseAddress>) {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
     let steps = number("HOOKMILL_MODEL_STEPS").map_or(STEPS, |steps| steps as usize);
     let seeds = number("HOOKMILL_MODEL_SEED").map_or(SEEDS.to_vec(), |seed| vec![seed]);
     for seed in seeds {
-        Model::new(seed).run(steps).await;
+        Model::new(seed, address()).await.run(steps).await;
     }
 }
 
@@ -59,6 +72,8 @@ struct Model {
     policy: Policy,
     random: Random,
     folder: TempDir,
+    /// The database, unless it is in the folder.
+    address: Option<DatabaseAddress>,
     /// Always there, except while it is opened again.
     store: Option<Arc<Store>>,
     memory: Memory,
@@ -68,14 +83,14 @@ struct Model {
 }
 
 impl Model {
-    fn new(seed: u64) -> Self {
+    async fn new(seed: u64, address: Option<DatabaseAddress>) -> Self {
         let dedup = Dedup { retention: Duration::from_secs(60), window: Duration::from_secs(5) };
         let policy = Policy { dedup, reopen_within: Duration::from_secs(20) };
         let folder = tempfile::tempdir().expect("a folder");
-        let store = Some(Arc::new(open(folder.path(), &policy, START_MS)));
+        let store = Some(Arc::new(open(address.clone(), folder.path(), &policy, START_MS).await));
         let clock = WriteClock::fixed(START_MS, 0);
         let (memory, outbound) = (Memory::default(), Arc::default());
-        Self { seed, step: 0, policy, random: Random::new(seed), folder, store, memory, clock, outbound }
+        Self { seed, step: 0, policy, random: Random::new(seed), folder, address, store, memory, clock, outbound }
     }
 
     async fn run(mut self, steps: usize) {
@@ -87,7 +102,7 @@ impl Model {
             let pause = [0, 1, 40, 400, 4_000][self.random.rng.random_range(0..5)];
             self.set_time(self.clock.now_ms() + pause);
             if self.random.rng.random_range(0..100) == 0 {
-                self.restart();
+                self.restart().await;
                 let again = self.random.outbound();
                 self.run_together(vec![again]).await;
             }
@@ -105,9 +120,12 @@ impl Model {
             }
             self.run_together(operations).await;
             if step % COMPARED_EVERY == 0 || step + 1 == steps {
-                self.compare_rows();
+                self.compare_rows().await;
                 self.compare_reads().await;
             }
+        }
+        if self.address.is_none() {
+            reads::compare_databases(&mut self).await;
         }
     }
 
@@ -117,14 +135,14 @@ impl Model {
     }
 
     /// Closes the store and opens it again, which forgets the destinations and rules.
-    fn restart(&mut self) {
+    async fn restart(&mut self) {
         self.store().close();
         let now = self.clock.now_ms();
         self.clock = WriteClock::fixed(now, self.memory.last_key());
         let (folder, policy) = (self.folder.path().to_owned(), self.policy.clone());
         // The lock is released before the folder is opened again.
         drop(self.store.take());
-        self.store = Some(Arc::new(open(&folder, &policy, now)));
+        self.store = Some(Arc::new(open(self.address.clone(), &folder, &policy, now).await));
         self.outbound = Arc::default();
     }
 
@@ -142,7 +160,7 @@ impl Model {
         answers.sort_by_key(|(index, _)| *index);
         for (operation, (_, answer)) in operations.iter().zip(answers) {
             let mut ledger = Ledger {
-                rows: std::mem::take(&mut self.memory),
+                rows: &mut self.memory,
                 clock: &self.clock,
                 policy: &self.policy,
                 outbound: self.outbound.clone(),
@@ -152,8 +170,7 @@ impl Model {
             };
             let expected = operation.run_in_memory(&mut ledger);
             ledger.write_counts().expect("counts");
-            let Ledger { rows, outbound, .. } = ledger;
-            (self.memory, self.outbound, changed) = (rows, outbound, ledger.changed);
+            (self.outbound, changed) = (ledger.outbound, ledger.changed);
             let place = self.place();
             let answer = answer.unwrap_or_else(|error| panic!("{place}: {error}\nof {operation:?}"));
             let expected = expected.unwrap_or_else(|error| panic!("{place}: in memory: {error:#}\nof {operation:?}"));
@@ -163,7 +180,11 @@ impl Model {
         assert_eq!(outbound.destinations, expected.destinations, "{}", self.place());
         let published = topics.map(|topic| topic.has_changed().expect("an open store"));
         let expected = [changed.deliveries, changed.retries, changed.queued, changed.triage];
-        assert_eq!(published, expected, "{}: the topics of {operations:#?}", self.place());
+        // Commits are published a second time when they are seen in a shared database.
+        let is_as_expected =
+            |(published, expected): (&bool, &bool)| published == expected || self.address.is_some() && *published;
+        let all = published.iter().zip(&expected).all(is_as_expected);
+        assert!(all, "{}: {published:?}, not {expected:?}, are the topics of {operations:#?}", self.place());
         if let Some(newest) = changed.newest_audit {
             assert_eq!(*self.store().watch_audit().borrow(), newest, "{}", self.place());
         }
@@ -183,8 +204,12 @@ impl Model {
         format!("seed {}, step {}", self.seed, self.step)
     }
 
-    fn compare_rows(&self) {
-        let stored = dump(self.folder.path(), &TABLES).expect("a readable database");
+    async fn compare_rows(&self) {
+        let stored = match &self.address {
+            Some(address) => postgres::dump(address, &TABLES).await,
+            None => dump(self.folder.path(), &TABLES),
+        };
+        let stored = stored.expect("a readable database");
         let expected = self.memory.dump();
         for table in TABLES {
             let (stored, expected) = (&stored[table], &expected[table]);
@@ -328,7 +353,15 @@ impl Model {
     }
 }
 
-fn open(folder: &Path, policy: &Policy, now: i64) -> Store {
-    let clock = |last_key| WriteClock::fixed(now, last_key);
-    Store::open_with(folder, 64, policy.clone(), Box::new(|_, _| {}), clock).expect("a store")
+async fn open(address: Option<DatabaseAddress>, folder: &Path, policy: &Policy, now: i64) -> Store {
+    let (policy, on_commit) = (policy.clone(), Box::new(|_, _| {}));
+    let store = match address {
+        Some(address) => {
+            let host = HostIdentity { id: "model".into(), name: "model".into(), version: "1".into() };
+            let clock = |_, last_key| WriteClock::fixed(now, last_key);
+            Store::connect_with(address, host, folder, 64, policy, on_commit, clock).await
+        }
+        None => Store::open_with(folder, 64, policy, on_commit, |last_key| WriteClock::fixed(now, last_key)),
+    };
+    store.expect("a store")
 }

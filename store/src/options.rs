@@ -1,11 +1,30 @@
 //! The options with which the host opens the store.
 
-use crate::clock::WriteClock;
-use crate::rows::Outbound;
-use crate::topics::Topics;
-use arc_swap::ArcSwap;
-use std::sync::Arc;
+use hookmill_incident::words;
 use std::time::Duration;
+
+words!(
+    /// The kind of a database that many hosts share. Nothing that one of them lacks is used with any of them.
+    Profile {
+        /// PostgreSQL.
+        Postgres = "postgres",
+        /// CockroachDB.
+        CockroachDb = "cockroachdb",
+        /// YugabyteDB.
+        YugabyteDb = "yugabytedb",
+    }
+);
+
+/// The host that opens a store.
+#[derive(Clone, Debug)]
+pub struct HostIdentity {
+    /// Its id, new at each start.
+    pub id: String,
+    /// The name of its machine or container.
+    pub name: String,
+    /// Its version of Hookmill.
+    pub version: String,
+}
 
 /// The rules by which repeats are recognised and incidents are reopened.
 #[derive(Clone, Debug)]
@@ -27,12 +46,3 @@ pub struct Dedup {
 
 /// A function that is called after each commit with the number of writes in it and its duration.
 pub type OnCommit = Box<dyn Fn(usize, Duration) + Send>;
-
-/// The values that the writer shares with the rest of the store.
-pub(crate) struct WriterShared {
-    pub policy: Policy,
-    pub clock: Arc<WriteClock>,
-    pub outbound: Arc<ArcSwap<Outbound>>,
-    pub topics: Arc<Topics>,
-    pub on_commit: OnCommit,
-}

@@ -5,6 +5,7 @@ mod database_copy;
 mod delivery;
 mod destination;
 mod event;
+mod host;
 mod incident;
 mod operator_action;
 mod order;
@@ -29,13 +30,15 @@ pub use delivery::{
 };
 pub use destination::{DestinationRow, DestinationState, Health, Outbound};
 pub use event::{EventFilter, EventRow, RecordDryRun, Recorded};
+pub use host::HostRow;
 pub use incident::{
     IncidentFilter, IncidentKey, IncidentRow, OBSERVABLE_PREFIX_BYTES_MAX, PatchRefusal, RelatedIncident,
     SharedObservable,
 };
 pub use operator_action::OperatorAction;
-pub(crate) use order::Directed;
+pub(crate) use order::{Class, Directed, Place};
 pub use order::{Order, Position, SortKey, SortValue, Sorting};
+pub(crate) use page::ALL_COUNTED_MAX;
 pub use page::{BoundedCount, Listed, Page, Unreadable};
 pub use quarantine::{QuarantineCause, QuarantineGroup};
 pub use report::{FieldChange, PayloadDifference, PayloadDifferences, ProofReport};

@@ -20,7 +20,6 @@ mod dump;
 pub(crate) mod epoch;
 mod events;
 mod gate;
-mod health;
 mod incidents;
 mod index_rows;
 mod key_lists;
@@ -57,11 +56,11 @@ pub(crate) use compact::compact;
 pub(crate) use dump::{Dump, dump};
 pub use migration::Migration;
 pub(crate) use tokens::TokenTable;
-pub(crate) use tx::Transaction;
 
-use crate::error::StoreError;
+use crate::leases::LocalLeases;
 use crate::mark::{self, Mark};
-use crate::options::WriterShared;
+use crate::write_queue::WriteQueue;
+use crate::writer_shared::WriterShared;
 use anyhow::{Result, ensure};
 use gate::Gate;
 use hookmill_incident::KeptPace;
@@ -74,7 +73,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tracing::warn;
 use uuid::Uuid;
-use writer::Writer;
+use writer::SqliteWriter;
 
 /// A database that was opened and migrated, before its writer runs.
 pub(crate) struct Opened {
@@ -137,65 +136,20 @@ impl Opened {
     }
 
     /// Starts the thread that writes.
-    pub fn start(self, queue: usize, shared: WriterShared) -> Result<Sqlite> {
+    pub fn start(self, queue: usize, shared: WriterShared) -> Result<(WriteQueue, Sqlite)> {
         let gate = Arc::new(Gate::default());
         let log = WriteAheadLog::of(&self.path, gate.clone());
-        let writer = Writer::start(self.connection, log, queue, shared)?;
-        Ok(Sqlite { writer, readers: Readers::new(self.path, gate, readers::DEADLINE), _lock: self.lock })
+        let queue = WriteQueue::start(queue, SqliteWriter { connection: self.connection, shared, log })?;
+        let readers = Readers::new(self.path, gate, readers::DEADLINE);
+        Ok((queue, Sqlite { readers, leases: LocalLeases::default(), _lock: self.lock }))
     }
 }
 
-/// The database.
+/// The database, without its writer.
 #[derive(Debug)]
 pub(crate) struct Sqlite {
-    writer: Writer,
-    readers: Readers,
+    pub readers: Readers,
+    pub leases: LocalLeases,
     /// The lock on the database, held for as long as it is open.
     _lock: File,
-}
-
-impl Sqlite {
-    /// Writes, or returns [`StoreError::Busy`] without waiting if too many writes wait.
-    pub async fn try_write<A: Send + 'static>(
-        &self,
-        run: impl FnMut(&mut Transaction) -> Result<A> + Send + 'static,
-    ) -> Result<A, StoreError> {
-        self.writer.try_write(run).await
-    }
-
-    /// Writes, and waits for room in the queue.
-    pub async fn write<A: Send + 'static>(
-        &self,
-        run: impl FnMut(&mut Transaction) -> Result<A> + Send + 'static,
-    ) -> Result<A, StoreError> {
-        self.writer.write(run).await
-    }
-
-    /// Writes from a thread that may block.
-    pub fn write_blocking<A: Send + 'static>(
-        &self,
-        run: impl FnMut(&mut Transaction) -> Result<A> + Send + 'static,
-    ) -> Result<A, StoreError> {
-        self.writer.write_blocking(run)
-    }
-
-    /// Returns the reads.
-    pub fn reads(&self) -> &Readers {
-        &self.readers
-    }
-
-    /// Returns why the last commit failed, if it did.
-    pub fn trouble(&self) -> Option<Arc<str>> {
-        self.writer.trouble()
-    }
-
-    /// Returns whether the thread that writes is running.
-    pub fn is_open(&self) -> bool {
-        self.writer.is_open()
-    }
-
-    /// Finishes every waiting write and ends the thread that writes.
-    pub fn close(&self) {
-        self.writer.close();
-    }
 }

@@ -4,6 +4,7 @@ mod copy;
 mod deliveries;
 mod destinations;
 mod events;
+mod hosts;
 mod incidents;
 mod operator_actions;
 mod plugins;
@@ -20,17 +21,22 @@ pub use retention::Timed;
 pub use tokens::{Tokens, credential_digest};
 
 use crate::clock::WriteClock;
+use crate::database::{Database, Kind};
 use crate::error::StoreError;
-use crate::leases::{Lease, LeaseName, Leases, LocalLeases};
-use crate::ledger::PlainWrites;
-use crate::options::{Dedup, OnCommit, Policy, WriterShared};
+use crate::leases::{Grant, Lease, LeaseName, Leases};
+use crate::ledger::Writes;
+use crate::mark::Mark;
+use crate::options::{Dedup, HostIdentity, OnCommit, Policy};
+use crate::postgres::{self, Address as DatabaseAddress};
 use crate::private_files::{private_file, private_folder};
 use crate::reads::Reads;
 use crate::rows::Outbound;
-use crate::sqlite::{Opened, Sqlite, in_use};
+use crate::sqlite::{Opened, in_use};
 use crate::topics::Topics;
+use crate::writer_shared::WriterShared;
 use anyhow::{Result, bail};
 use arc_swap::ArcSwap;
+use hookmill_incident::id::IdSource;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -41,14 +47,13 @@ use uuid::Uuid;
 /// The store of one host.
 #[derive(Debug)]
 pub struct Store {
-    database: Sqlite,
+    pub(crate) database: Database,
     pub(crate) clock: Arc<WriteClock>,
     outbound: Arc<ArcSwap<Outbound>>,
     /// The sources about whose silence notifications were queued, and since when they are silent.
     silent: ArcSwap<BTreeMap<String, i64>>,
     topics: Arc<Topics>,
     dedup: Dedup,
-    pub(crate) leases: LocalLeases,
     data_dir: PathBuf,
     /// Held for as long as the store is open.
     _lock: File,
@@ -77,26 +82,62 @@ impl Store {
         on_commit: OnCommit,
         clock: impl FnOnce(i64) -> WriteClock,
     ) -> Result<Self> {
-        private_folder(data_dir)?;
-        let lock = private_file(&data_dir.join("lock"))?;
-        if lock.try_lock().is_err() {
-            bail!(in_use(data_dir));
-        }
+        let lock = locked(data_dir)?;
         let opened = Opened::open(data_dir)?;
-        let clock = Arc::new(clock(opened.last_key()?));
+        let clock = clock(opened.last_key()?);
         if let Some(pace) = opened.pace() {
             clock.times().continue_pace(pace);
         }
-        let outbound = Arc::new(ArcSwap::default());
-        let silent = ArcSwap::from_pointee(opened.silent_sources()?);
-        let topics = Arc::new(Topics::new(opened.newest_audit()?));
-        let dedup = policy.dedup;
-        let (shared_clock, shared_outbound, shared_topics) = (clock.clone(), outbound.clone(), topics.clone());
-        let shared =
-            WriterShared { policy, clock: shared_clock, outbound: shared_outbound, topics: shared_topics, on_commit };
-        let database = opened.start(queue, shared)?;
-        let (leases, data_dir) = (LocalLeases::default(), data_dir.to_owned());
-        Ok(Self { database, clock, outbound, silent, topics, dedup, leases, data_dir, _lock: lock })
+        let (newest_audit, silent) = (opened.newest_audit()?, opened.silent_sources()?);
+        let parts = Parts { lock, data_dir, policy, on_commit, clock, newest_audit, silent };
+        parts.build(|shared| {
+            let (queue, sqlite) = opened.start(queue, shared)?;
+            Ok(Database::new(queue, Kind::Sqlite(sqlite)))
+        })
+    }
+
+    /// Connects to the database that many hosts share, and creates its tables if they are missing. What belongs to this
+    /// host alone is in a data folder of its own.
+    ///
+    /// # Errors
+    /// Returns an error if the folder or the database cannot be used.
+    pub async fn connect(
+        address: DatabaseAddress,
+        host: HostIdentity,
+        data_dir: &Path,
+        queue: usize,
+        policy: Policy,
+        on_commit: OnCommit,
+        clock: hookmill_incident::Clock,
+    ) -> Result<Self> {
+        let clock = |slot, last_key| WriteClock::with(IdSource::in_slot(slot, last_key), clock);
+        Self::connect_with(address, host, data_dir, queue, policy, on_commit, clock).await
+    }
+
+    /// Connects with the clock that `clock` makes from the slot of the host and the largest key in the database.
+    pub(crate) async fn connect_with(
+        address: DatabaseAddress,
+        host: HostIdentity,
+        data_dir: &Path,
+        queue: usize,
+        policy: Policy,
+        on_commit: OnCommit,
+        clock: impl FnOnce(u64, i64) -> WriteClock,
+    ) -> Result<Self> {
+        let lock = locked(data_dir)?;
+        let opened = postgres::Opened::open(address, host).await?;
+        let clock = clock(opened.slot, opened.last_key);
+        // The pace is that of this machine's clock. How far a shared database goes is not checked against the mark.
+        let mark = Mark::read(data_dir).ok().flatten().filter(|mark| mark.database == opened.identity);
+        if let Some(pace) = mark.and_then(|mark| mark.pace) {
+            clock.times().continue_pace(pace);
+        }
+        let (newest_audit, silent) = (opened.newest_audit, opened.silent_sources.clone());
+        let parts = Parts { lock, data_dir, policy, on_commit, clock, newest_audit, silent };
+        parts.build(|shared| {
+            let (queue, postgres) = opened.start(queue, shared)?;
+            Ok(Database::new(queue, Kind::Postgres(postgres)))
+        })
     }
 
     /// Returns the clock of the host.
@@ -125,6 +166,23 @@ impl Store {
     /// Returns an error if it does not.
     pub async fn probe(&self) -> Result<(), StoreError> {
         self.database.write(|ledger| ledger.rows.touch()).await
+    }
+
+    /// Writes a result of work under a lease.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::LeaseLost`] if the lease was granted again since.
+    async fn write_under<A: Send + 'static>(
+        &self,
+        under: &Grant,
+        mut run: impl FnMut(&mut Writes) -> Result<A> + Send + 'static,
+    ) -> Result<A, StoreError> {
+        let grant = under.clone();
+        let fenced = move |ledger: &mut Writes| match ledger.rows.is_newest_grant(&grant)? {
+            true => run(ledger).map(Some),
+            false => Ok(None),
+        };
+        self.database.write(fenced).await?.ok_or(StoreError::LeaseLost)
     }
 
     /// Waits until the thread that writes has answered, also if it answers that it cannot write. Nothing is written.
@@ -172,14 +230,59 @@ impl Store {
         self.topics.watch_queued()
     }
 
+    /// Watches for changes by other hosts of registered sources and silent sources. Without others there are none.
+    pub fn watch_settings(&self) -> watch::Receiver<()> {
+        self.topics.watch_settings()
+    }
+
     /// Watches for incidents that wait for a playbook.
     pub fn watch_triage(&self) -> watch::Receiver<()> {
         self.topics.watch_triage()
     }
 }
 
+/// Locks a data folder, and creates it if it is missing.
+fn locked(data_dir: &Path) -> Result<File> {
+    private_folder(data_dir)?;
+    let lock = private_file(&data_dir.join("lock"))?;
+    if lock.try_lock().is_err() {
+        bail!(in_use(data_dir));
+    }
+    Ok(lock)
+}
+
+/// The parts of a store whose writer does not run yet.
+struct Parts<'a> {
+    lock: File,
+    data_dir: &'a Path,
+    policy: Policy,
+    on_commit: OnCommit,
+    clock: WriteClock,
+    newest_audit: Uuid,
+    silent: BTreeMap<String, i64>,
+}
+
+impl Parts<'_> {
+    /// Returns the store, with the database that `start` returns.
+    fn build(self, start: impl FnOnce(WriterShared) -> Result<Database>) -> Result<Store> {
+        let Self { lock, data_dir, policy, on_commit, clock, newest_audit, silent } = self;
+        let (clock, outbound, dedup) = (Arc::new(clock), Arc::<ArcSwap<Outbound>>::default(), policy.dedup);
+        let topics = Arc::new(Topics::new(newest_audit));
+        let shared = WriterShared {
+            policy,
+            clock: clock.clone(),
+            outbound: outbound.clone(),
+            topics: topics.clone(),
+            on_commit,
+        };
+        let (database, data_dir) = (start(shared)?, data_dir.to_owned());
+        let silent = ArcSwap::from_pointee(silent);
+        Ok(Store { database, clock, outbound, silent, topics, dedup, data_dir, _lock: lock })
+    }
+}
+
 impl Leases for Store {
     async fn acquire(&self, name: LeaseName) -> Lease {
-        self.leases.acquire(name).await
+        self.database.acquire(name).await
     }
 }

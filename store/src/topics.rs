@@ -19,6 +19,7 @@ pub(crate) struct Topics {
     retries: watch::Sender<()>,
     queued: watch::Sender<()>,
     triage: watch::Sender<()>,
+    settings: watch::Sender<()>,
     events: broadcast::Sender<Arc<[Uuid]>>,
 }
 
@@ -35,14 +36,16 @@ pub(crate) struct Changed {
     pub queued: bool,
     /// Incidents wait for a playbook that did not before.
     pub triage: bool,
+    /// Other hosts have to read registered sources, states of destinations or silent sources again.
+    pub settings: bool,
 }
 
 impl Topics {
     /// Starts with the newest audit entry in the database.
     pub fn new(newest_audit: Uuid) -> Self {
-        let (deliveries, retries, queued, triage) = Default::default();
+        let (deliveries, retries, queued, triage, settings) = Default::default();
         let events = broadcast::Sender::new(EVENT_COMMITS_MAX);
-        Self { audit: watch::Sender::new(newest_audit), deliveries, retries, queued, triage, events }
+        Self { audit: watch::Sender::new(newest_audit), deliveries, retries, queued, triage, settings, events }
     }
 
     /// Publishes the changes of a committed transaction, and the events whose status it changed.
@@ -52,7 +55,12 @@ impl Topics {
             let _ = self.events.send(events.into());
         }
         if let Some(id) = changed.newest_audit {
-            self.audit.send_replace(id);
+            // What other hosts committed may be seen later than what this host did.
+            self.audit.send_if_modified(|newest| {
+                let is_newer = id > *newest;
+                *newest = id.max(*newest);
+                is_newer
+            });
         }
         for (topic, has_changed) in [
             (&self.deliveries, changed.deliveries),
@@ -64,6 +72,15 @@ impl Topics {
                 topic.send_replace(());
             }
         }
+    }
+
+    /// Publishes that another host may have changed what this host has in memory.
+    pub fn publish_settings(&self) {
+        self.settings.send_replace(());
+    }
+
+    pub fn watch_settings(&self) -> watch::Receiver<()> {
+        self.settings.subscribe()
     }
 
     pub fn watch_events(&self) -> broadcast::Receiver<Arc<[Uuid]>> {

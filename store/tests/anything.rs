@@ -5,6 +5,10 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test that fails should say so and end")]
 
+#[path = "database/open.rs"]
+mod database;
+
+use database::Database;
 use hookmill_incident::json_size::text_depth;
 use hookmill_incident::{
     Action, AuditEntry, Clock, Event, EventStatus, IncidentRef, Journey, Mapped, MapperRun, Observable, Observation,
@@ -13,8 +17,8 @@ use hookmill_incident::{
 };
 use hookmill_notify::{Filter, Rule, Trigger};
 use hookmill_store::{
-    Attempt, Attempted, Dedup, DestinationRow, EventFilter, Health, IncidentFilter, IncidentKey, Listed, Message, Next,
-    Order, PatchRefusal, Policy, QueuePosition, SearchWords, Store, TriageResult,
+    Attempt, Attempted, Dedup, DestinationRow, EventFilter, Health, IncidentFilter, IncidentKey, LeaseName, Leases,
+    Listed, Message, Next, Order, PatchRefusal, Policy, QueuePosition, SearchWords, Store, TriageResult,
 };
 use jiff::Timestamp;
 use rand::rngs::Xoshiro256PlusPlus;
@@ -38,13 +42,15 @@ const DESTINATION: &str = "archive";
 async fn whatever_is_accepted_can_be_stored_shown_changed_delivered_replayed_and_deleted() {
     let seed = std::env::var("HOOKMILL_ANYTHING_SEED").ok().map(|text| text.parse().expect("a number"));
     for seed in seed.map_or(SEEDS.to_vec(), |seed| vec![seed]) {
-        run(seed).await;
+        for database in Database::each() {
+            run(seed, &database).await;
+        }
     }
 }
 
-async fn run(seed: u64) {
+async fn run(seed: u64, database: &Database) {
     let (mut random, folder) = (Random(Xoshiro256PlusPlus::seed_from_u64(seed)), tempfile::tempdir().unwrap());
-    let store = open(folder.path());
+    let store = open(database, folder.path()).await;
     set_outbound(&store).await;
     let mut known: HashSet<Uuid> = HashSet::new();
     for step in 0..STEPS {
@@ -74,7 +80,7 @@ async fn run(seed: u64) {
     }
     store.close();
     drop(store);
-    show(&open(folder.path()), &known, &format!("seed {seed}, after a restart")).await;
+    show(&open(database, folder.path()).await, &known, &format!("seed {seed}, after a restart")).await;
 }
 
 /// Does to an incident everything that analysts and playbooks do.
@@ -89,15 +95,17 @@ async fn change(store: &Store, random: &mut Random, id: Uuid, number: &str, plac
     assert!(matches!(patched, Ok(_) | Err(PatchRefusal::NoRoomForNote)), "{place}: {patched:?}");
     store.request_triage(key, "judge".into(), random.text()).await.unwrap();
     let jobs = store.triage_jobs("judge".into(), 0, 100).await.unwrap();
+    let lease = store.acquire(LeaseName::Playbook("judge".into())).await;
     for job in jobs.into_iter().filter(|job| job.row.as_ref().is_some_and(|row| row.id == id)) {
         let actions = (0..random.below(6)).map(|_| random.action()).collect();
         let result = TriageResult::Actions(random.plugin(), actions);
-        assert!(store.record_triage(job, result).await.unwrap(), "{place}: {number}");
+        assert!(store.record_triage(lease.grant(), job, result).await.unwrap(), "{place}: {number}");
     }
 }
 
 /// Delivers everything that is due.
 async fn deliver(store: &Store, place: &str) {
+    let lease = store.acquire(LeaseName::Destination(DESTINATION.into())).await;
     loop {
         let now = store.clock().now_ms();
         let due =
@@ -121,7 +129,7 @@ async fn deliver(store: &Store, place: &str) {
             };
             Attempted { delivery: delivery.id, attempt, next: Next::Delivered, health: Health::Well }
         });
-        store.record_attempts(DESTINATION, attempted.collect()).await.unwrap();
+        store.record_attempts(lease.grant(), DESTINATION, attempted.collect()).await.unwrap();
     }
 }
 
@@ -185,10 +193,10 @@ async fn show(store: &Store, known: &HashSet<Uuid>, place: &str) {
     assert!(store.audit_after(id::before(0), 0, add).await.unwrap() > 0);
 }
 
-fn open(folder: &Path) -> Store {
+async fn open(database: &Database, folder: &Path) -> Store {
     let dedup = Dedup { retention: Duration::from_secs(60), window: Duration::from_secs(60) };
     let policy = Policy { dedup, reopen_within: Duration::from_secs(60) };
-    Store::open(folder, 64, policy, Box::new(|_, _| {}), Clock::default()).unwrap()
+    database.open(folder, policy, Clock::default()).await
 }
 
 async fn set_outbound(store: &Store) {
@@ -363,33 +371,35 @@ impl Random {
 
 #[tokio::test]
 async fn deliveries_are_read_ahead_by_bytes() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
-    set_outbound(&store).await;
-    let mut random = Random(Xoshiro256PlusPlus::seed_from_u64(1));
-    for _ in 0..12 {
-        let event = Event { body: vec![b'x'; 1 << 20].into(), ..random.event(store.new_id()) };
-        let verdict = Verdict::NotMapped("the source has `plugin: none`".into());
-        let mapped = Mapped {
-            event,
-            verdict,
-            playbook: None,
-            auto_triage: false,
-            tried: Vec::new(),
-            journey: Journey::default(),
-        };
-        assert_eq!(store.record(mapped).await.unwrap().state.status, EventStatus::Ignored);
-    }
-    let (mut after, mut counts) = (QueuePosition::default(), Vec::new());
-    loop {
-        let now = store.clock().now_ms();
-        let due = store.due_deliveries(DESTINATION.into(), now, after, 64, HashSet::new()).await.unwrap();
-        counts.push(due.deliveries.len());
-        match due.more_after {
-            Some(more_after) => after = more_after,
-            None => break,
+    for database in Database::each() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&database, folder.path()).await;
+        set_outbound(&store).await;
+        let mut random = Random(Xoshiro256PlusPlus::seed_from_u64(1));
+        for _ in 0..12 {
+            let event = Event { body: vec![b'x'; 1 << 20].into(), ..random.event(store.new_id()) };
+            let verdict = Verdict::NotMapped("the source has `plugin: none`".into());
+            let mapped = Mapped {
+                event,
+                verdict,
+                playbook: None,
+                auto_triage: false,
+                tried: Vec::new(),
+                journey: Journey::default(),
+            };
+            assert_eq!(store.record(mapped).await.unwrap().state.status, EventStatus::Ignored);
         }
+        let (mut after, mut counts) = (QueuePosition::default(), Vec::new());
+        loop {
+            let now = store.clock().now_ms();
+            let due = store.due_deliveries(DESTINATION.into(), now, after, 64, HashSet::new()).await.unwrap();
+            counts.push(due.deliveries.len());
+            match due.more_after {
+                Some(more_after) => after = more_after,
+                None => break,
+            }
+        }
+        assert_eq!(counts.iter().sum::<usize>(), 12);
+        assert!(counts.iter().all(|count| *count <= 4), "{counts:?}");
     }
-    assert_eq!(counts.iter().sum::<usize>(), 12);
-    assert!(counts.iter().all(|count| *count <= 4), "{counts:?}");
 }

@@ -2,17 +2,25 @@
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test that fails should say so and end")]
 
+#[path = "database/open.rs"]
+mod database;
+
+use database::Database;
 use hookmill_incident::{Clock, Event, Journey, Mapped, RepeatKey, STEADY_FOR, Verdict};
-use hookmill_store::{Dedup, Policy, PrunePosition, Recorded, Store, StoredKind};
+use hookmill_store::{Dedup, Lease, LeaseName, Leases, Policy, PrunePosition, Recorded, Store, StoredKind};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-fn open(folder: &Path, clock: &Clock) -> Store {
+async fn open(database: &Database, folder: &Path, clock: &Clock) -> Store {
     let dedup = Dedup { retention: DAY * 7, window: DAY };
     let policy = Policy { dedup, reopen_within: DAY };
-    Store::open(folder, 64, policy, Box::new(|_, _| {}), clock.clone()).unwrap()
+    database.open(folder, policy, clock.clone()).await
+}
+
+async fn purge(store: &Store) -> Lease {
+    store.acquire(LeaseName::Purge).await
 }
 
 /// Returns a clock that has kept pace for long enough to remove something.
@@ -45,73 +53,85 @@ async fn is_repeat(store: &Store, clock: &Clock) -> bool {
 
 #[tokio::test]
 async fn a_clock_that_went_ahead_forgets_no_repeats() {
-    let folder = tempfile::tempdir().unwrap();
-    let clock = steady();
-    let store = open(folder.path(), &clock);
-    assert!(!is_repeat(&store, &clock).await);
-    let month_ms = (DAY * 30).as_millis() as i64;
-    clock.shift_ms(month_ms);
-    store.purge_repeats().await.unwrap();
-    clock.shift_ms(-month_ms);
-    store.purge_repeats().await.unwrap();
-    assert!(is_repeat(&store, &clock).await, "its key was removed");
+    for database in Database::each() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = steady();
+        let store = open(&database, folder.path(), &clock).await;
+        assert!(!is_repeat(&store, &clock).await);
+        let month_ms = (DAY * 30).as_millis() as i64;
+        clock.shift_ms(month_ms);
+        store.purge_repeats(purge(&store).await.grant()).await.unwrap();
+        clock.shift_ms(-month_ms);
+        store.purge_repeats(purge(&store).await.grant()).await.unwrap();
+        assert!(is_repeat(&store, &clock).await, "its key was removed");
+    }
 }
 
 #[tokio::test]
 async fn old_keys_are_removed() {
-    let folder = tempfile::tempdir().unwrap();
-    let past = past();
-    let store = open(folder.path(), &past);
-    assert!(!is_repeat(&store, &past).await);
-    store.close();
-    drop(store);
-    let store = open(folder.path(), &steady());
-    store.purge_repeats().await.unwrap();
-    store.close();
-    drop(store);
-    // As seen by the clock that set the key.
-    assert!(!is_repeat(&open(folder.path(), &past), &past).await);
+    for database in Database::each() {
+        let folder = tempfile::tempdir().unwrap();
+        let past = past();
+        let store = open(&database, folder.path(), &past).await;
+        assert!(!is_repeat(&store, &past).await);
+        store.close();
+        drop(store);
+        let store = open(&database, folder.path(), &steady()).await;
+        store.purge_repeats(purge(&store).await.grant()).await.unwrap();
+        store.close();
+        drop(store);
+        // As seen by the clock that set the key.
+        assert!(!is_repeat(&open(&database, folder.path(), &past).await, &past).await);
+    }
 }
 
 #[tokio::test]
 async fn hosts_that_run_for_less_than_an_hour_remove_old_keys() {
-    let folder = tempfile::tempdir().unwrap();
-    let past = past();
-    let store = open(folder.path(), &past);
-    assert!(!is_repeat(&store, &past).await);
-    store.close();
-    drop(store);
-    for is_remembered in [true, false] {
-        let clock = Clock::steady_since(Instant::now().checked_sub(STEADY_FOR / 2).unwrap());
-        let store = open(folder.path(), &clock);
-        store.purge_repeats().await.unwrap();
-        assert_eq!(store.is_repeat(event(&store, &past, "body")).await.unwrap(), is_remembered);
-        store.put_mark().await.unwrap();
+    for database in Database::each() {
+        let folder = tempfile::tempdir().unwrap();
+        let past = past();
+        let store = open(&database, folder.path(), &past).await;
+        assert!(!is_repeat(&store, &past).await);
         store.close();
+        drop(store);
+        for is_remembered in [true, false] {
+            let clock = Clock::steady_since(Instant::now().checked_sub(STEADY_FOR / 2).unwrap());
+            let store = open(&database, folder.path(), &clock).await;
+            store.purge_repeats(purge(&store).await.grant()).await.unwrap();
+            assert_eq!(store.is_repeat(event(&store, &past, "body")).await.unwrap(), is_remembered);
+            store.put_mark().await.unwrap();
+            store.close();
+        }
     }
 }
 
 #[tokio::test]
 async fn an_event_whose_signature_is_forgotten_goes_before_its_key() {
-    let folder = tempfile::tempdir().unwrap();
-    let past = past();
-    let store = open(folder.path(), &past);
-    let signed = |store: &Store, clock: &Clock, signed_at: i64| {
-        let mut signed = event(store, clock, "signed");
-        signed.repeat_key = RepeatKey::SignedAt(signed_at);
-        signed
-    };
-    let signed_at = past.now_ms();
-    assert!(!record(&store, signed(&store, &past, signed_at)).await.duplicate);
-    assert!(record(&store, signed(&store, &past, signed_at)).await.duplicate);
-    store.close();
-    drop(store);
-    let clock = steady();
-    let store = open(folder.path(), &clock);
-    // The newest event always stays.
-    record(&store, event(&store, &clock, "new")).await;
-    let before = store.aged_key(DAY * 20).unwrap();
-    let pruned = store.prune(StoredKind::Events, before, Some(PrunePosition::Old(0))).await.unwrap().answer;
-    assert_eq!(pruned.removed.0[&StoredKind::Events].rows, 1);
-    assert!(!record(&store, signed(&store, &clock, signed_at)).await.duplicate, "its key has expired");
+    for database in Database::each() {
+        let folder = tempfile::tempdir().unwrap();
+        let past = past();
+        let store = open(&database, folder.path(), &past).await;
+        let signed = |store: &Store, clock: &Clock, signed_at: i64| {
+            let mut signed = event(store, clock, "signed");
+            signed.repeat_key = RepeatKey::SignedAt(signed_at);
+            signed
+        };
+        let signed_at = past.now_ms();
+        assert!(!record(&store, signed(&store, &past, signed_at)).await.duplicate);
+        assert!(record(&store, signed(&store, &past, signed_at)).await.duplicate);
+        store.close();
+        drop(store);
+        let clock = steady();
+        let store = open(&database, folder.path(), &clock).await;
+        // The newest event always stays.
+        record(&store, event(&store, &clock, "new")).await;
+        let before = store.aged_key(DAY * 20).unwrap();
+        let pruned = store
+            .prune(purge(&store).await.grant(), StoredKind::Events, before, Some(PrunePosition::Old(0)))
+            .await
+            .unwrap()
+            .answer;
+        assert_eq!(pruned.removed.0[&StoredKind::Events].rows, 1);
+        assert!(!record(&store, signed(&store, &clock, signed_at)).await.duplicate, "its key has expired");
+    }
 }

@@ -1126,6 +1126,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/hosts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the hosts that share the database, with their leases
+         * @description With the embedded database there is one host, which does all work and holds no leases. A host that was killed stays in the list for 10 minutes.
+         */
+        get: operations["listHosts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/stats": {
         parameters: {
             query?: never;
@@ -2002,6 +2022,34 @@ export interface components {
         };
         /** @enum {unknown} */
         StoredKind: "payloads" | "events" | "incidents" | "audit" | "deliveries";
+        Host: {
+            /** @description New at each start. */
+            id: string;
+            /** @description The name of the machine or container. */
+            name: string;
+            /** @description The number that is in the ids that the host makes. No two hosts have the same at the same time. */
+            slot: number;
+            version: string;
+            /** Format: date-time */
+            started_at: string;
+            /**
+             * Format: date-time
+             * @description When the host last renewed its leases, by the clock of the database.
+             */
+            seen_at: string;
+            /** @description Whether the host was seen within the time of a lease, 10 s. */
+            is_live: boolean;
+            /** @description Whether it is the host that answers. */
+            is_this: boolean;
+            /**
+             * @description The work that only this host does now, such as `destination/soc` or `source/octi`.
+             * @example [
+             *       "destination/soc",
+             *       "remap"
+             *     ]
+             */
+            leases: string[];
+        };
         Storage: {
             database_bytes: number;
             /** @description The part of the database that is free for new rows. */
@@ -4928,6 +4976,34 @@ export interface operations {
             401: components["responses"]["Error"];
             403: components["responses"]["Error"];
             409: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    listHosts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All hosts, by slot. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List"] & {
+                        data?: components["schemas"]["Host"][];
+                    };
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
             429: components["responses"]["TryLater"];
             500: components["responses"]["Error"];
             503: components["responses"]["TryLater"];

@@ -20,7 +20,7 @@ mod tests {
         NewSource, NotificationDryRun, NotificationDryRunRequest, Overview, PayloadDifferences, PluginDryRunRequest,
         PluginSample, PluginVersion, PluginWithVersions, ProofReport, RefusedRequests, RetriedDeliveries,
         RetriedDelivery, RetryFilter, SecretRotation, SharedObservable, ShownAlert, ShownBackups, ShownCount,
-        ShownDeadLetters, ShownDelivery, ShownDestination, ShownEvent, ShownIncident, ShownNotification,
+        ShownDeadLetters, ShownDelivery, ShownDestination, ShownEvent, ShownHost, ShownIncident, ShownNotification,
         ShownOperatorAction, ShownOwnedSession, ShownPlugin, ShownQuarantineGroup, ShownRelatedIncident, ShownRequest,
         ShownSession, ShownSource, ShownStorage, ShownToken, SignIn, SourceDryRunRequest, SourcePatch, SourceSecret,
         Stats, StoredEvent, TriageOptions, Unreadable, UnusableSource, UsableSource, Vendor,
@@ -118,6 +118,7 @@ mod tests {
         check::<List<ListedSetting>>(&document, answer("get", "/api/config", "200"));
         check::<List<ShownDeadLetters>>(&document, answer("get", "/api/dead-letters", "200"));
         check::<List<ShownOwnedSession>>(&document, answer("get", "/api/sessions", "200"));
+        check::<List<ShownHost>>(&document, answer("get", "/api/hosts", "200"));
         check::<List<ShownToken>>(&document, answer("get", "/api/tokens", "200"));
         check::<List<ShownDelivery>>(&document, answer("get", "/api/deliveries", "200"));
         check::<List<ShownDestination>>(&document, answer("get", "/api/destinations", "200"));

@@ -7,6 +7,7 @@ mod backups;
 mod delivery;
 mod destination;
 mod event;
+mod host;
 mod incident;
 mod list;
 mod notification;
@@ -45,6 +46,7 @@ pub use hookmill_incident::{IncidentRef, PluginVersion, ShownIncident};
 pub use hookmill_store::{
     FieldChange, PayloadDifference, PayloadDifferences, ProofReport, SharedObservable, Unreadable,
 };
+pub use host::ShownHost;
 pub use incident::{IncidentChangeResult, IncidentsChange, ShownRelatedIncident, TriageOptions};
 pub use list::{List, ListedItem, ShownCount};
 pub use notification::{NotificationDryRun, NotificationDryRunRequest, ShownNotification};

@@ -13,6 +13,7 @@ use crate::release::decision::Reload;
 use crate::release::trust::SigningKey;
 use anyhow::{Result, anyhow};
 use hookmill_listen::TlsFiles;
+use hookmill_store::Profile;
 use ipnet::IpNet;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -27,6 +28,9 @@ pub(super) struct ConfigFile {
     pub admin_listen: Option<Interpolated<SocketAddr>>,
     pub tls: Option<TlsDeclaration>,
     pub admin_tls: Option<TlsDeclaration>,
+    pub database: Option<Interpolated<String>>,
+    pub database_profile: Option<Interpolated<Profile>>,
+    pub database_ca: Option<Interpolated<PathBuf>>,
     pub data_dir: Option<Interpolated<PathBuf>>,
     pub plugins_dir: Option<Interpolated<PathBuf>>,
     pub plugins_dir_shared: Option<Interpolated<bool>>,

@@ -98,7 +98,7 @@ const SHOWN: &[&str] = &[
     "window",
 ];
 /// Keys with URLs, whose user names, paths and queries may be secrets.
-const URLS: &[&str] = &["otlp", "proxy", "public_url", "url"];
+const URLS: &[&str] = &["database", "otlp", "proxy", "public_url", "url"];
 
 /// Returns the settings of a file, and those of the default file that it does not set.
 ///
@@ -213,6 +213,7 @@ mod tests {
     fn values_that_may_be_secrets_are_hidden() {
         let text = r#"
 listen: 0.0.0.0:80
+database: postgres://hookmill:hunter2@db.example:5432/hunter2
 limits: { deadline_ms: 20 }
 sources:
   edr: { secret: "${EDR_SECRET:-hunter2-hunter2}", scheme: { type: hmac, signature_header: X-Sig }, settings: { team: soc } }
@@ -231,6 +232,7 @@ notifications: [{ name: all, trigger: any, notify: [{ to: chat, template: hunter
         assert!(!shown.contains("hunter2"), "{shown}");
         for (key, value, origin) in [
             ("listen", Some("0.0.0.0:80"), SettingOrigin::File),
+            ("database", Some("postgres://db.example:5432/…"), SettingOrigin::File),
             ("data_dir", Some("data"), SettingOrigin::Default),
             ("limits.deadline_ms", Some("20"), SettingOrigin::File),
             ("limits.output_mib", Some("4"), SettingOrigin::Default),

@@ -1,5 +1,6 @@
 //! The settings of the host itself, most of which take effect only at a start.
 
+use super::database::DatabaseSettings;
 use super::limits::Limits;
 use crate::backup::Schedule;
 use crate::release::decision::Reload;
@@ -28,7 +29,9 @@ pub struct Settings {
     pub tls: Option<TlsFiles>,
     /// The certificate and key of `admin_listen`.
     pub admin_tls: Option<TlsFiles>,
-    /// The folder of the database and the compiled plugins.
+    /// The database that this host shares with others; `None` for the embedded one in `data_dir`.
+    pub database: Option<DatabaseSettings>,
+    /// The folder of the embedded database and the compiled plugins.
     pub data_dir: PathBuf,
     /// The folder of the plugins.
     pub plugins_dir: PathBuf,
@@ -71,6 +74,7 @@ impl Settings {
             admin_listen,
             tls,
             admin_tls,
+            database,
             data_dir,
             plugins_dir,
             plugins_dir_shared,
@@ -91,6 +95,7 @@ impl Settings {
         let differs = [
             ("listen", *listen != other.listen),
             ("admin_listen", *admin_listen != other.admin_listen),
+            ("database", *database != other.database),
             ("data_dir", *data_dir != other.data_dir),
             ("plugins_dir", *plugins_dir != other.plugins_dir),
             ("plugins_dir_shared", *plugins_dir_shared != other.plugins_dir_shared),
@@ -122,7 +127,8 @@ impl Settings {
     pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
         let tls = [&self.tls, &self.admin_tls].into_iter().flatten();
         let files = tls.flat_map(|files| [Some(&files.certificate), Some(&files.key), files.client_ca.as_ref()]);
-        files.flatten().map(PathBuf::as_path)
+        let database = self.database.iter().filter_map(|database| database.ca.as_ref());
+        files.flatten().chain(database).map(PathBuf::as_path)
     }
 
     /// Returns remarks on addresses that other machines can reach without TLS.

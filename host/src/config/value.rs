@@ -10,6 +10,7 @@ use crate::source::{OnUnmappable, SourceKind};
 use hookmill_incident::Severity;
 use hookmill_notify::Trigger;
 use hookmill_signatures::OneOrMany;
+use hookmill_store::Profile;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -179,6 +180,7 @@ from_text! {
     HostPattern,
     PollMethod,
     TimeFormat,
+    Profile,
     Reload,
     DestinationType,
     Format,

@@ -7,8 +7,9 @@ use super::context::DeliveryContext;
 use super::destination::Destination;
 use super::queue_state::{POLL_INTERVAL, QueueState};
 use super::record::{STORE_PAUSE, Unrecorded, record};
+use crate::tasks::lease;
 use anyhow::{Error, Result};
-use hookmill_store::{DueDeliveries, LeaseName, Leases};
+use hookmill_store::{DueDeliveries, Lease, LeaseName};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -35,13 +36,20 @@ pub(super) struct Queue {
 impl Queue {
     /// Delivers until `stopped` is set, then waits for running attempts and records them.
     pub async fn run(self, mut stopped: watch::Receiver<bool>) {
+        let name = LeaseName::Destination(self.destination.name.clone());
+        while let Some(lease) = lease(&self.context.store, name.clone(), &mut stopped).await {
+            self.run_under(&Arc::new(lease), &mut stopped).await;
+        }
+    }
+
+    /// Delivers until the lease ends or `stopped` is set. Attempts end when the lease is lost.
+    async fn run_under(&self, lease: &Arc<Lease>, stopped: &mut watch::Receiver<bool>) {
         let store = &self.context.store;
-        let lease = store.acquire(LeaseName::Destination(self.destination.name.clone())).await;
         let mut state = QueueState::new();
         let (mut deliveries, mut retries) = (store.watch_deliveries(), store.watch_retries());
-        while !*stopped.borrow() && lease.is_held() {
-            self.begin(&mut state);
-            self.start_recording(&mut state);
+        while !*stopped.borrow() && lease.goes_on() {
+            self.begin(&mut state, lease);
+            self.start_recording(&mut state, lease);
             tokio::select! {
                 Some(done) = state.attempts.join_next_with_id() => self.end_attempt(&mut state, done),
                 Some(_) = state.recording.join_next() => state.finish_recording(),
@@ -58,11 +66,12 @@ impl Queue {
                     state.start_over();
                     state.read_in(POLL_INTERVAL);
                 }
+                () = lease.ended() => {}
                 _ = stopped.changed() => {}
             }
         }
         while !state.attempts.is_empty() || state.unrecorded_count() > 0 {
-            self.start_recording(&mut state);
+            self.start_recording(&mut state, lease);
             tokio::select! {
                 Some(done) = state.attempts.join_next_with_id() => self.end_attempt(&mut state, done),
                 Some(_) = state.recording.join_next() => state.finish_recording(),
@@ -70,15 +79,15 @@ impl Queue {
         }
     }
 
-    fn end_attempt(&self, state: &mut QueueState, done: Result<(task::Id, AttemptResult), JoinError>) {
+    fn end_attempt(&self, state: &mut QueueState, done: Result<(task::Id, Option<AttemptResult>), JoinError>) {
         let (task, result) = match done {
-            Ok((task, result)) => (task, Some(result)),
-            Err(error) => (error.id(), None),
+            Ok((task, result)) => (task, Ok(result)),
+            Err(error) => (error.id(), Err(error)),
         };
         let Some((id, attempts)) = state.in_progress.remove(&task) else { return };
-        let result = result.unwrap_or_else(|| {
-            AttemptResult::panicked(&self.destination, id, attempts, self.context.store.clock().now_ms())
-        });
+        let now = self.context.store.clock().now_ms();
+        let result = result.unwrap_or_else(|_| Some(AttemptResult::panicked(&self.destination, id, attempts, now)));
+        let Some(result) = result else { return };
         let before = state.breaker.paused_until();
         state.breaker.record(&result, Instant::now());
         self.update_activity(|activity| activity.record(&result.attempted.attempt, &state.breaker));
@@ -95,14 +104,14 @@ impl Queue {
     }
 
     /// Records all unrecorded results together, unless a recording is in progress.
-    fn start_recording(&self, state: &mut QueueState) {
+    fn start_recording(&self, state: &mut QueueState, lease: &Lease) {
         if state.unrecorded.is_empty() || !state.recording.is_empty() {
             return;
         }
         let results = std::mem::take(&mut state.unrecorded);
         state.being_recorded.extend(results.iter().map(|unrecorded| unrecorded.result.attempted.delivery));
-        let (destination, context) = (self.destination.clone(), self.context.clone());
-        state.recording.spawn(async move { record(&destination, &results, &context).await });
+        let (destination, context, under) = (self.destination.clone(), self.context.clone(), lease.grant().clone());
+        state.recording.spawn(async move { record(&destination, &results, &under, &context).await });
     }
 
     /// Returns whether the destination is being disabled. Its waiting deliveries become dead letters; only retries that are
@@ -132,7 +141,7 @@ impl Queue {
     }
 
     /// Starts ready deliveries, as many as the destination allows, and reads more.
-    fn begin(&self, state: &mut QueueState) {
+    fn begin(&self, state: &mut QueueState, lease: &Arc<Lease>) {
         if self.destination.waits_for_plugins() && !self.context.loaded.is_settled() {
             return state.read_in(PLUGINS_PAUSE);
         }
@@ -149,7 +158,7 @@ impl Queue {
                 return state.read_in(wait);
             }
         };
-        match self.start_attempts(state, concurrency) {
+        match self.start_attempts(state, lease, concurrency) {
             Ok(()) => self.start_read(state, concurrency),
             Err(wait) => state.read_in(wait),
         }
@@ -159,7 +168,7 @@ impl Queue {
     ///
     /// # Errors
     /// Returns the wait that the rate limit requires as an error.
-    fn start_attempts(&self, state: &mut QueueState, concurrency: usize) -> Result<(), Duration> {
+    fn start_attempts(&self, state: &mut QueueState, lease: &Arc<Lease>, concurrency: usize) -> Result<(), Duration> {
         while state.in_progress.len() < concurrency
             && state.unrecorded_count() < UNRECORDED_MAX
             && let Some(delivery) = state.ready.pop_front()
@@ -169,8 +178,9 @@ impl Queue {
                 return Err(wait);
             }
             let id = (delivery.id, delivery.attempts);
-            let (destination, context) = (self.destination.clone(), self.context.clone());
-            let task = state.attempts.spawn(async move { attempt(&destination, delivery, &context).await });
+            let (destination, context, lease) = (self.destination.clone(), self.context.clone(), lease.clone());
+            let task =
+                state.attempts.spawn(async move { lease.while_held(attempt(&destination, delivery, &context)).await });
             state.in_progress.insert(task.id(), id);
         }
         Ok(())

@@ -26,7 +26,8 @@ pub(super) struct QueueState {
     pub read_at: Instant,
     /// The deliveries of running attempts, with their number of earlier attempts.
     pub in_progress: HashMap<task::Id, (Uuid, u32)>,
-    pub attempts: JoinSet<AttemptResult>,
+    /// None: the lease was lost before the attempt ended.
+    pub attempts: JoinSet<Option<AttemptResult>>,
     /// Results to record when the recording in progress has ended.
     pub unrecorded: Vec<Unrecorded>,
     /// Deliveries whose results are not on disk yet; they must not be attempted again.

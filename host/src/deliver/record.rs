@@ -4,9 +4,9 @@ use super::attempt::AttemptResult;
 use super::breaker::FAILURES_MAX;
 use super::context::DeliveryContext;
 use super::destination::Destination;
-use hookmill_store::{Attempted, Health, Store, StoreError};
+use hookmill_store::{Attempted, Grant, Health, Store, StoreError};
 use std::time::Duration;
-use tracing::warn;
+use tracing::{info, warn};
 
 /// The wait after the store could not be read or written.
 pub(super) const STORE_PAUSE: Duration = Duration::from_secs(1);
@@ -19,17 +19,30 @@ pub(super) struct Unrecorded {
     pub failures: u32,
 }
 
-/// Records attempts, and disables their destination if its failures require that. Returns when the results are on disk.
-pub(super) async fn record(destination: &Destination, results: &[Unrecorded], context: &DeliveryContext) {
+/// Records attempts, and disables their destination if its failures require that. Returns when the results are on disk, or
+/// when another host delivers to this destination, which repeats these attempts.
+pub(super) async fn record(
+    destination: &Destination,
+    results: &[Unrecorded],
+    under: &Grant,
+    context: &DeliveryContext,
+) {
     let (name, store) = (&destination.name, &context.store);
     let attempts = || results.iter().map(|unrecorded| unrecorded.result.attempted.clone()).collect();
     // Retried until it succeeds: a full disk must not cause deliveries to be sent twice.
-    while let Err(error) = store.record_attempts(name, attempts()).await {
+    while let Err(error) = store.record_attempts(under, name, attempts()).await {
+        if matches!(error, StoreError::LeaseLost) {
+            info!(destination = name, "the results of {} attempts are dropped: {error}", results.len());
+            return;
+        }
         pause(name, &error).await;
     }
     let Some(reason) = reason_to_disable(destination, results, store) else { return };
     warn!(destination = name, "destination disabled: {reason}; `hookmill destinations enable {name}` enables it again");
-    while let Err(error) = store.disable_destination(name, reason.to_owned()).await {
+    while let Err(error) = store.disable_destination(under, name, reason.to_owned()).await {
+        if matches!(error, StoreError::LeaseLost) {
+            return;
+        }
         pause(name, &error).await;
     }
     while let Err(error) = store.give_up(name).await {

@@ -1,6 +1,7 @@
 //! Dry runs of reading a source: the server is read, and nothing is stored.
 
 use super::files::FileLine;
+use super::intake::event_of;
 use super::item::Item;
 use super::opencti::OpenctiStream;
 use super::poll::{Follow, Poll};
@@ -37,8 +38,8 @@ impl Puller {
     /// # Errors
     /// Returns an error if the store cannot be read.
     pub async fn dry_run(&self, source: &Arc<Source>, pull: &Pull) -> anyhow::Result<DryRun> {
-        let stored = self.intake.store.cursors().await?.remove(&*source.name);
-        let clock = self.intake.store.clock();
+        let stored = self.store.cursors().await?.remove(&*source.name);
+        let clock = self.store.clock();
         let position = stored.unwrap_or_else(|| pull.start.position(clock.now_ms()).position);
         let (stage, read) = match &pull.reader {
             PullReader::Poll(poll) => ("poll", poll.sample(source, pull, &position, clock).await),
@@ -56,17 +57,13 @@ impl Puller {
         let (mut mapped, mut known) = (0, 0);
         let count = items.len();
         for item in items.into_iter().take(LOOKED_UP_MAX) {
-            let event = self.intake.event_of(source, item);
-            if self.intake.store.is_repeat(event.clone()).await? {
+            let event = event_of(&self.store, source, item);
+            if self.store.is_repeat(event.clone()).await? {
                 known += 1;
             } else if mapped < MAPPED_MAX {
                 mapped += 1;
-                dry_run.add(
-                    self.intake
-                        .pipeline
-                        .dry_run_verified(Verified::trusted(event, source.clone()), DryRun::default())
-                        .await?,
-                );
+                let verified = Verified::trusted(event, source.clone());
+                dry_run.add(self.pipeline.dry_run_verified(verified, DryRun::default()).await?);
             }
         }
         if count > 0 {

@@ -8,7 +8,7 @@ use crate::traces::Trace;
 use crate::verify::Verified;
 use hookmill_connection::{Code, Failure, sanitize};
 use hookmill_incident::{Event, RepeatKey};
-use hookmill_store::{Cursor, Store, StoreError};
+use hookmill_store::{Cursor, Grant, Store, StoreError};
 use jiff::Timestamp;
 use serde_json::Value;
 use std::iter::Peekable;
@@ -17,11 +17,29 @@ use std::time::Duration;
 use std::vec::IntoIter;
 use tracing::{debug, warn};
 
-/// The path from the items of sources into the pipeline.
+/// The path from the items of a source into the pipeline.
 #[derive(Clone, Debug)]
 pub(super) struct Intake {
     pub pipeline: Arc<Pipeline>,
     pub store: Arc<Store>,
+    /// The lease under which the source is read.
+    pub under: Grant,
+}
+
+/// Returns the event of an item, with a new id.
+pub(super) fn event_of(store: &Store, source: &Source, item: Item) -> Event {
+    Event {
+        id: store.new_id(),
+        source: source.name.clone(),
+        received_at: store.clock().now_ms(),
+        content_type: Some("application/json".to_owned()),
+        headers: Vec::new(),
+        context: item.context,
+        digest: item.digest,
+        body: item.body,
+        repeat_key: RepeatKey::DeliveryId(item.identity),
+        traceparent: None,
+    }
 }
 
 impl Intake {
@@ -62,28 +80,13 @@ impl Intake {
     ) -> Result<(), StoreError> {
         batch.iter().for_each(|_| self.pipeline.received(Some(&source)));
         let verified = batch.into_iter().map(|item| {
-            let event = Event { traceparent: trace.traceparent(), ..self.event_of(&source, item) };
+            let event = Event { traceparent: trace.traceparent(), ..event_of(&self.store, &source, item) };
             Verified::trusted(event, source.clone()).in_trace(trace.clone())
         });
-        let recorded = self.pipeline.accept_batch(&source, verified.collect(), concurrency, position, &trace).await?;
+        let recorded =
+            self.pipeline.accept_batch(&self.under, &source, verified.collect(), concurrency, position, &trace).await?;
         debug!(source = %source.name, items = recorded.len(), "read");
         Ok(())
-    }
-
-    /// Returns the event of an item, with a new id.
-    pub fn event_of(&self, source: &Source, item: Item) -> Event {
-        Event {
-            id: self.store.new_id(),
-            source: source.name.clone(),
-            received_at: self.store.clock().now_ms(),
-            content_type: Some("application/json".to_owned()),
-            headers: Vec::new(),
-            context: item.context,
-            digest: item.digest,
-            body: item.body,
-            repeat_key: RepeatKey::DeliveryId(item.identity),
-            traceparent: None,
-        }
     }
 
     /// Counts an item that exceeds the source's payload limit.

@@ -8,7 +8,7 @@ use crate::loaded::Loaded;
 use crate::pipeline::Pipeline;
 use crate::source::Source;
 use crate::sources::Sources;
-use hookmill_store::{LeaseName, Leases, Store};
+use hookmill_store::{Grant, LeaseName, Leases, Store};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,8 @@ const PANIC_WAIT: Duration = Duration::from_secs(5);
 /// The reader of all sources that the host reads.
 #[derive(Debug)]
 pub struct Puller {
-    pub(super) intake: Intake,
+    pub(super) pipeline: Arc<Pipeline>,
+    pub(super) store: Arc<Store>,
     sources: Arc<Sources>,
     loaded: Arc<Loaded>,
     pulls: watch::Sender<Arc<Pulls>>,
@@ -38,7 +39,7 @@ struct Tasks {
 impl Puller {
     /// Creates a puller without sources; [`Puller::replace`] adds them.
     pub fn new(pipeline: Arc<Pipeline>, store: Arc<Store>, sources: Arc<Sources>, loaded: Arc<Loaded>) -> Self {
-        Self { intake: Intake { pipeline, store }, sources, loaded, pulls: watch::Sender::default() }
+        Self { pipeline, store, sources, loaded, pulls: watch::Sender::default() }
     }
 
     /// Replaces the sources to read. They must be registered already.
@@ -106,15 +107,26 @@ impl Puller {
     }
 
     async fn read_forever(self: Arc<Self>, source: Arc<Source>, pull: Arc<Pull>) {
-        let lease = self.intake.store.acquire(LeaseName::Source(source.name.to_string())).await;
+        loop {
+            let lease = self.store.acquire(LeaseName::Source(source.name.to_string())).await;
+            tokio::select! {
+                biased;
+                () = lease.ended() => {}
+                () = self.read_under(lease.grant(), &source, &pull) => {}
+            }
+        }
+    }
+
+    async fn read_under(&self, under: &Grant, source: &Arc<Source>, pull: &Pull) {
+        let intake = Intake { pipeline: self.pipeline.clone(), store: self.store.clone(), under: under.clone() };
         let mut backoff = Backoff::new();
-        while lease.is_held() {
+        loop {
             let read = match &pull.reader {
                 PullReader::Poll(poll) => {
-                    read_poll(poll, &self.intake, &source, &pull).await.inspect(|_| backoff.succeed(None))
+                    read_poll(poll, &intake, source, pull).await.inspect(|_| backoff.succeed(None))
                 }
                 PullReader::Opencti(stream) => {
-                    read_stream(stream, &self.intake, &source, &pull, &mut backoff).await.map(|()| {
+                    read_stream(stream, &intake, source, pull, &mut backoff).await.map(|()| {
                         info!(source = %source.name, "the stream ended");
                         backoff.next()
                     })
@@ -122,7 +134,7 @@ impl Puller {
             };
             let wait = read.unwrap_or_else(|error| {
                 let wait = backoff.after(&error);
-                self.intake.record_error(&source, &error, wait);
+                intake.record_error(source, &error, wait);
                 wait
             });
             tokio::time::sleep(wait).await;

@@ -35,7 +35,7 @@ impl<'a> Cause<'a> {
     }
 }
 
-impl<T: Tx> Ledger<'_, T> {
+impl<T: Tx + ?Sized> Ledger<'_, T> {
     /// Appends an audit entry, and its deliveries to destinations that get all changes. Returns the id and the time of
     /// the entry.
     pub(super) fn append_entry(

@@ -10,7 +10,7 @@ const DAYS_KEPT: i64 = 30;
 /// The counts that one write removes.
 const COUNTS_PER_WRITE: usize = 1000;
 
-impl<T: Tx> Ledger<'_, T> {
+impl<T: Tx + ?Sized> Ledger<'_, T> {
     pub(super) fn count(&mut self, kind: CountKind, name: &str, result: &'static str) {
         self.counts.add(self.clock, kind, name, result, 1);
     }

@@ -5,7 +5,7 @@ use crate::rows::{Cursor, Recorded};
 use anyhow::Result;
 use hookmill_incident::Mapped;
 
-impl<T: Tx> Ledger<'_, T> {
+impl<T: Tx + ?Sized> Ledger<'_, T> {
     /// Returns the position of a source; stores and returns that of `begin` if there is none with the same start.
     pub fn cursor(&mut self, source: &str, begin: &Cursor) -> Result<String> {
         if let Some(position) = self.rows.find_cursor(source, &begin.start)? {

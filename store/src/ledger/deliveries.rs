@@ -12,7 +12,7 @@ use uuid::Uuid;
 /// The number of deliveries that one write retries, gives up or removes, so that other writes are not delayed.
 pub(crate) const ROWS_PER_WRITE: usize = 1000;
 
-impl<T: Tx> Ledger<'_, T> {
+impl<T: Tx + ?Sized> Ledger<'_, T> {
     /// Adds a delivery to the queue of a destination, behind those of the same incident.
     pub(super) fn enqueue(
         &mut self,

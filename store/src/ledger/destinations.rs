@@ -7,7 +7,7 @@ use hookmill_notify::{Rule, Trigger};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-impl<T: Tx> Ledger<'_, T> {
+impl<T: Tx + ?Sized> Ledger<'_, T> {
     /// Replaces the destinations and notifications.
     pub fn set_outbound(&mut self, destinations: &[DestinationRow], rules: &[Rule], public_url: &str) -> Result<()> {
         let mut states = Vec::with_capacity(destinations.len());
@@ -21,6 +21,7 @@ impl<T: Tx> Ledger<'_, T> {
                 gets_all_changes: *gets_all_changes,
                 is_ordered: *is_ordered,
                 longest_wait_ms: *longest_wait_ms,
+                fingerprint: fingerprint.clone(),
                 failing_since,
                 disabled,
                 disabled_at: 0,
@@ -31,11 +32,25 @@ impl<T: Tx> Ledger<'_, T> {
         Ok(())
     }
 
+    /// Reads the health of all destinations again, which another host may have changed.
+    pub fn read_health(&mut self) -> Result<()> {
+        let mut outbound = Outbound::clone(&self.outbound);
+        for state in &mut outbound.destinations {
+            let health = self.rows.find_destination(&state.name, &state.fingerprint)?.unwrap_or_default();
+            (state.failing_since, state.disabled) = (health.failing_since, health.disabled);
+        }
+        if outbound.destinations != self.outbound.destinations {
+            self.outbound = Arc::new(outbound);
+        }
+        Ok(())
+    }
+
     /// Changes the state of a destination, in the database and for the later writes of this transaction.
     fn change_destination(&mut self, name: &str, change: impl FnOnce(&mut DestinationState)) -> Result<()> {
         let outbound = Arc::make_mut(&mut self.outbound);
         let Some(state) = outbound.destinations.iter_mut().find(|state| state.name == name) else { return Ok(()) };
         change(state);
+        self.changed.settings = true;
         self.rows.update_destination(name, state.failing_since, state.disabled.as_deref())
     }
 
@@ -110,6 +125,7 @@ impl<T: Tx> Ledger<'_, T> {
     /// silence.
     pub fn set_silent(&mut self, source: &str, since: Option<i64>, message: &Value) -> Result<()> {
         self.rows.set_silent(source, since)?;
+        self.changed.settings = true;
         match since {
             Some(_) => self.enqueue_notice(Trigger::SourceSilent, message),
             None => Ok(()),

@@ -12,7 +12,7 @@ use uuid::Uuid;
 /// The maximum number of bytes, in JSON, of the notes on an event: a mapper may return thousands.
 const MESSAGE_BYTES_MAX: usize = 16 * 1024;
 
-impl<T: Tx> Ledger<'_, T> {
+impl<T: Tx + ?Sized> Ledger<'_, T> {
     /// Records a new event with everything that follows from it, unless it is a repeat.
     pub fn record(&mut self, mapped: &Mapped, encoded: &EncodedEvent) -> Result<Recorded> {
         let source = &mapped.event.source;

@@ -15,7 +15,7 @@ use uuid::Uuid;
 /// One in this many revisions is kept whole, so that an old one is restored in few steps.
 const WHOLE_EVERY: u64 = 16;
 
-impl<T: Tx> Ledger<'_, T> {
+impl<T: Tx + ?Sized> Ledger<'_, T> {
     /// Applies an analyst's change.
     pub fn patch(
         &mut self,

@@ -130,7 +130,7 @@ impl Windows<'_> {
     }
 }
 
-impl<T: Tx> Ledger<'_, T> {
+impl<T: Tx + ?Sized> Ledger<'_, T> {
     /// Remembers an event, so that its repeats are recognised. Returns the key of the event that it repeats, if any.
     pub(super) fn remember(&mut self, event: &Event) -> Result<Option<i64>> {
         let identities = RepeatIdentity::all_of(event, self.policy.dedup);

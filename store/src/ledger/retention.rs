@@ -15,7 +15,7 @@ const ROWS_PER_BATCH: usize = 50;
 /// An incident counts as so many rows, because its words and values go from the indexes of the search too.
 const ROWS_PER_INCIDENT: usize = 10;
 
-impl<T: RetentionTx> Ledger<'_, T> {
+impl<T: RetentionTx + ?Sized> Ledger<'_, T> {
     /// Removes one batch of rows of a kind that are older than the key `before`. A dry run removes nothing.
     pub fn prune(
         &mut self,

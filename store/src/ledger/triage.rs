@@ -8,7 +8,7 @@ use hookmill_incident::id::row_key;
 use hookmill_incident::{Action, Details, Triage, TriageStatus};
 use std::collections::BTreeSet;
 
-impl<T: Tx> Ledger<'_, T> {
+impl<T: Tx + ?Sized> Ledger<'_, T> {
     /// Requests triage of an incident and replaces any earlier request, unless the incident is unreadable. Returns `None`
     /// if there is no such incident.
     pub fn request_triage(

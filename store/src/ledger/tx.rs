@@ -1,6 +1,7 @@
 //! The row verbs that a database offers to the decisions.
 
 use super::{Counts, EncodedEvent};
+use crate::leases::Grant;
 use crate::rows::{
     Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, Listed, OperatorAction, ProofReport,
     SessionRow, SourceRow, Tally, TriageJob, VersionState,
@@ -18,6 +19,11 @@ use uuid::Uuid;
 /// far away can load the rows that a write needs beforehand and run the verbs in memory: no verb needs more than the
 /// keys in its arguments, except for the bulk verbs at the end.
 pub(crate) trait Tx {
+    /// Returns whether a grant is the newest one of its lease. In a database that only one process can open, it is.
+    fn is_newest_grant(&mut self, _: &Grant) -> Result<bool> {
+        Ok(true)
+    }
+
     /// Adds a repeat key unless the key exists. Returns the event of an existing key.
     fn add_repeat(&mut self, key: &RepeatKeyRow, event: KnownEvent) -> Result<Option<KnownEvent>>;
     /// Returns the event of a repeat key.

@@ -85,6 +85,17 @@ pub(super) const TABLES: [&str; 17] = [
 ];
 
 impl Memory {
+    /// Returns the largest key of any row.
+    pub fn last_key(&self) -> i64 {
+        let keys = [
+            self.events.keys().last(),
+            self.incidents.keys().last(),
+            self.audit.keys().last(),
+            self.deliveries.keys().last(),
+        ];
+        keys.into_iter().flatten().max().copied().unwrap_or(0)
+    }
+
     /// Returns every row, sorted.
     pub fn dump(&self) -> Dump {
         let mut dump: Dump = TABLES.into_iter().map(|table| (table, self.rows(table))).collect();

@@ -52,17 +52,6 @@ impl Memory {
         Some(TriageJob { row, is_manual, attempts, request_id, traceparent, key: incident, playbook })
     }
 
-    /// Returns the largest key of any row.
-    pub fn last_key(&self) -> i64 {
-        let keys = [
-            self.events.keys().last(),
-            self.incidents.keys().last(),
-            self.audit.keys().last(),
-            self.deliveries.keys().last(),
-        ];
-        keys.into_iter().flatten().max().copied().unwrap_or(0)
-    }
-
     /// Keeps the incident as the object of its newest entry, unless the entry is an older one.
     fn note_object(&mut self, row: &IncidentRow) -> Result<()> {
         let entry = self.audit.get_mut(&row.newest_audit).context("there is no such entry")?;

@@ -6,7 +6,7 @@ use crate::rows::{
     Attempted, Cursor, DeliveryFilter, DestinationRow, IncidentKey, IncidentRow, PrunePosition, StoredKind, TriageJob,
     TriageResult,
 };
-use crate::{Store, StoreError};
+use crate::{LeaseName, Leases, Store, StoreError};
 use anyhow::Result;
 use hookmill_incident::{EventStatus, Mapped, Patch};
 use hookmill_notify::{Rule, Trigger};
@@ -52,20 +52,22 @@ const PUBLIC_URL: &str = "https://hookmill.example";
 impl ModelOperation {
     /// Runs the operation in the store and returns its answer as text.
     pub async fn run_in_store(&self, store: &Store) -> Result<String, StoreError> {
+        let lease = store.acquire(LeaseName::Purge).await;
+        let under = lease.grant();
         Ok(match self {
             Self::Record(mapped) => text(store.record(copy(mapped)).await?),
             Self::RecordAgain(mapped, was, attempt) => text(store.record_again(copy(mapped), *was, *attempt).await?),
             Self::RecordPulled(source, batch, cursor) => {
                 let batch = batch.iter().map(copy).collect();
-                text(store.record_pulled(Arc::from(source.as_str()), batch, cursor.clone()).await?)
+                text(store.record_pulled(under, Arc::from(source.as_str()), batch, cursor.clone()).await?)
             }
             Self::Cursor(source, begin) => text(store.cursor(Arc::from(source.as_str()), begin.clone()).await?),
             Self::RecordDryRun(mapped) => text(store.dry_run(copy(mapped)).await?),
             Self::Discard(id, reason) => text(store.discard(*id, reason.clone()).await?),
             Self::DiscardQuarantined(ids) => text(store.discard_quarantined(ids.clone(), None).await?),
-            Self::PurgeRepeats => text(store.purge_repeats().await?.answer),
-            Self::PurgeCounts => text(store.purge_counts().await?.answer),
-            Self::Prune(kind, before, from) => text(store.prune(*kind, *before, *from).await?.answer),
+            Self::PurgeRepeats => text(store.purge_repeats(under).await?.answer),
+            Self::PurgeCounts => text(store.purge_counts(under).await?.answer),
+            Self::Prune(kind, before, from) => text(store.prune(under, *kind, *before, *from).await?.answer),
             Self::StorageLow(is_low) => text(store.set_storage_low(is_low.then(low)).await?),
             Self::Patch(which, patch, request_id) => {
                 text(store.patch(*which, patch.clone(), "analyst".into(), request_id.clone()).await?)
@@ -74,22 +76,24 @@ impl ModelOperation {
             Self::RequestTriage(which, playbook, request_id) => {
                 text(store.request_triage(*which, playbook.clone(), request_id.clone()).await?)
             }
-            Self::RecordTriage(job, result) => text(store.record_triage(job.clone(), result.clone()).await?),
-            Self::CountTriageAttempt(job) => text(store.count_triage_attempt(job.clone()).await?),
+            Self::RecordTriage(job, result) => text(store.record_triage(under, job.clone(), result.clone()).await?),
+            Self::CountTriageAttempt(job) => text(store.count_triage_attempt(under, job.clone()).await?),
             Self::RetryTriage(playbook, sha256) => text(store.retry_triage(playbook.clone(), sha256.clone()).await?),
-            Self::RecordAttempts(name, attempts) => text(store.record_attempts(name, attempts.clone()).await?),
+            Self::RecordAttempts(name, attempts) => text(store.record_attempts(under, name, attempts.clone()).await?),
             Self::RetryDelivery(id) => text(store.retry_delivery(*id).await?),
             Self::RetryDead(filter) => text(store.retry_dead(filter.clone()).await?),
-            Self::PurgeDelivered(after, before) => text(store.purge_delivered(*after, *before).await?),
+            Self::PurgeDelivered(after, before) => text(store.purge_delivered(under, *after, *before).await?),
             Self::Notice(trigger, message) => text(store.enqueue_notice(*trigger, message.clone()).await?),
             Self::GiveUp(name) => text(store.give_up(name).await?),
-            Self::Disable(name, reason) => text(store.disable_destination(name, reason.clone()).await?),
+            Self::Disable(name, reason) => text(store.disable_destination(under, name, reason.clone()).await?),
             Self::Enable(name) => text(store.enable_destination(name).await?),
             Self::PullForward(name) => text(store.pull_forward(name).await?),
             Self::SetOutbound(destinations, rules) => {
                 text(store.set_outbound(destinations.clone(), rules.clone(), PUBLIC_URL.into()).await?)
             }
-            Self::SetSilent(source, is_silent) => text(store.set_silent(source, *is_silent, silence(source)).await?),
+            Self::SetSilent(source, is_silent) => {
+                text(store.set_silent(under, source, *is_silent, silence(source)).await?)
+            }
         })
     }
 

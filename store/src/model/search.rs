@@ -15,7 +15,7 @@ use std::cmp::Ordering;
 const SEARCHES: usize = 12;
 
 impl Random {
-    fn filter_of_incidents(&mut self, memory: &Memory) -> IncidentFilter {
+    pub fn filter_of_incidents(&mut self, memory: &Memory) -> IncidentFilter {
         let times: Vec<Timestamp> = memory.incidents.values().map(|(row, _)| row.incident.created_at).collect();
         let time = |random: &mut Self| {
             let shift = SignedDuration::from_millis(random.rng.random_range(-1..2));
@@ -46,7 +46,7 @@ impl Random {
         filter
     }
 
-    fn order(&mut self) -> Order {
+    pub fn order(&mut self) -> Order {
         let mut keys = Vec::new();
         for _ in 0..self.rng.random_range(0..4) {
             keys.push(Sorting { key: self.one_of(SortKey::ALL), descending: self.rng.random_bool(0.5) });

@@ -25,6 +25,7 @@ pub struct DestinationState {
     pub(crate) gets_all_changes: bool,
     pub(crate) is_ordered: bool,
     pub(crate) longest_wait_ms: i64,
+    pub(crate) fingerprint: String,
     /// The time of the first failed attempt since the last success, in milliseconds since the Unix epoch.
     pub failing_since: Option<i64>,
     /// The reason why the destination is disabled, if it is.

@@ -1,6 +1,6 @@
 //! The order of a list of incidents, and a position in it.
 
-use hookmill_incident::words;
+use hookmill_incident::{Severity, Status, words};
 use std::cmp::Reverse;
 
 words!(
@@ -130,6 +130,32 @@ impl Order {
             false => Directed::Ascending(value),
         });
         directed.collect()
+    }
+}
+
+/// A place in a list: a time, or 0 in a list without times, and a key.
+pub(crate) type Place = (i64, i64);
+
+/// The words by which incidents are in classes. A word may be one of a later version.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Class {
+    pub status: String,
+    pub severity: String,
+    pub source: String,
+}
+
+impl Class {
+    /// Returns the position of an incident of this class.
+    pub fn position(&self, order: &Order, (updated_at, key): Place) -> Position {
+        let rank = |word: Option<i64>| SortValue::Number(word.unwrap_or(-1));
+        let value = |key_of_order| match key_of_order {
+            SortKey::CreatedAt => SortValue::Number(key),
+            SortKey::UpdatedAt => SortValue::Number(updated_at),
+            SortKey::Severity => rank(self.severity.parse().ok().map(|word: Severity| word as i64)),
+            SortKey::Status => rank(self.status.parse().ok().map(|word: Status| word as i64)),
+            SortKey::Source => SortValue::Text(self.source.clone()),
+        };
+        order.position_of(value)
     }
 }
 

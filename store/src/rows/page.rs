@@ -3,6 +3,9 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+/// The number up to which all incidents are counted, in some milliseconds.
+pub(crate) const ALL_COUNTED_MAX: usize = 200_000;
+
 /// One page of a list and the place of the next one.
 #[derive(Debug)]
 pub struct Page<T, P = i64> {
@@ -19,6 +22,13 @@ pub struct BoundedCount {
     pub count: usize,
     /// Whether there may be more.
     pub has_more: bool,
+}
+
+impl BoundedCount {
+    /// Returns the count of rows of which one more than `max` were looked for.
+    pub(crate) fn up_to(max: usize, found: usize) -> Self {
+        Self { count: found.min(max), has_more: found > max }
+    }
 }
 
 /// A row, or the reason why this row cannot be read. Such a row must not keep the others from being shown.

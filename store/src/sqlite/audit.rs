@@ -1,56 +1,21 @@
 //! The table `audit`.
 
-use super::columns::{Id, Json, Word, columns, json};
-use super::incidents::{self, IncidentColumns};
-use super::pages::{Filling, listed};
+use super::columns::{read, unreadable};
+use super::incidents;
+use super::pages::listed;
+use crate::columns::audit::{EntryColumns, ObjectColumns, RESTORED_TOGETHER, next_entry, restored, shown};
+use crate::columns::incidents::IncidentColumns;
+use crate::columns::{Columns, Id, Json, json, value};
 use crate::ledger::NewAuditEntry;
+use crate::pages::Filling;
 use crate::rows::{IncidentKey, Listed, Page};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use hookmill_incident::id::{self, row_key};
-use hookmill_incident::json_size::text_depth;
-use hookmill_incident::{AuditEntry, Difference, EntryDetails, Number, Operation};
-use rusqlite::{Connection, OptionalExtension, params};
+use hookmill_incident::{AuditEntry, Difference};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::value::RawValue;
 use std::ops::ControlFlow;
 use uuid::Uuid;
-
-/// Parsers of JSON have bounds, often 128, within which the entry stands in lists and messages. Deeper incidents are those
-/// of earlier versions.
-const DEPTH_MAX: usize = 100;
-/// The entries of a trail that are in memory together, beside those of the page.
-const RESTORED_TOGETHER: usize = 16;
-
-columns! {
-    /// An entry with its incident.
-    EntryColumns {
-        operation: Word<Operation>,
-        at: i64,
-        request_id: String,
-        details: Option<String>,
-        id: Id = "i.id",
-    }
-}
-
-columns! {
-    /// The parts from which the object of an entry is restored.
-    ObjectColumns {
-        object: Option<String>,
-        difference: Option<Json<Difference>>,
-        moved: Option<Json<Difference>>,
-        next: Option<i64>,
-        incident: i64,
-    }
-}
-
-/// Returns an incident as [`hookmill_incident::ShownIncidentRef`] shows it. The values of its record stay as they are
-/// written.
-fn shown(columns: &IncidentColumns) -> Result<Box<RawValue>> {
-    let record = columns.record()?;
-    let record = record.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
-    let before = format!(r#"{{"id":"{}","number":"{}","#, columns.id.0, Number::from_key(columns.number));
-    let after = format!(r#","occurrences":{},"event_ids":{}}}"#, columns.occurrences, json(&columns.event_ids.0));
-    Ok(RawValue::from_string([&before, record, &after].concat())?)
-}
 
 pub(super) fn add(connection: &Connection, entry: &NewAuditEntry) -> Result<()> {
     let sql = "INSERT INTO audit (key, id, incident, previous, operation, at, request_id, details, object) \
@@ -94,17 +59,9 @@ pub(super) fn entry(connection: &Connection, audit: i64) -> Result<AuditEntry> {
 fn entry_before(connection: &Connection, audit: i64, later: Option<(i64, &RawValue)>) -> Result<AuditEntry> {
     let list = EntryColumns::LIST;
     let sql = format!("SELECT {list} FROM audit a JOIN incidents i ON i.key = incident WHERE a.key = ?");
-    let found = connection.prepare_cached(&sql)?.query_row([audit], EntryColumns::read).optional()?;
+    let found = connection.prepare_cached(&sql)?.query_row([audit], read::<EntryColumns>).optional()?;
     let entry = found.context("the audit entry, or its incident, is not in the database")?;
-    let details = match entry.details {
-        None => EntryDetails::OfCreation,
-        Some(text) if text.starts_with('[') => EntryDetails::Names(serde_json::from_str(&text)?),
-        Some(text) => EntryDetails::Given(RawValue::from_string(text)?),
-    };
-    let object = object(connection, audit, later)?;
-    let depth = text_depth(object.get());
-    ensure!(depth <= DEPTH_MAX, "its incident is nested {depth} deep; at most {DEPTH_MAX} can be read");
-    Ok(AuditEntry::new(entry.operation.0, entry.id.0, entry.at, entry.request_id, details, object)?)
+    entry.into_entry(object(connection, audit, later)?)
 }
 
 /// Returns the object of an entry: goes forward to an object that is there as a whole, and back through the differences.
@@ -112,33 +69,27 @@ fn object(connection: &Connection, audit: i64, later: Option<(i64, &RawValue)>) 
     let sql = format!("SELECT {} FROM audit WHERE key = ?", ObjectColumns::LIST);
     let mut query = connection.prepare_cached(&sql)?;
     let (mut at, mut differences) = (audit, Vec::new());
-    let mut object = loop {
+    let object = loop {
         if let Some((_, object)) = later.filter(|(key, _)| *key == at) {
             break object.to_owned();
         }
-        let entry = query.query_row([at], ObjectColumns::read)?;
+        let entry = query.query_row([at], read::<ObjectColumns>)?;
         if let Some(object) = entry.object {
             break RawValue::from_string(object)?;
         }
         differences.extend([entry.moved, entry.difference].into_iter().flatten());
-        match entry.next {
-            Some(next) => {
-                ensure!(next > at, "the audit entries do not follow each other");
-                at = next;
-            }
+        match next_entry(at, entry.next)? {
+            Some(next) => at = next,
             None => break incident(connection, entry.incident)?,
         }
     };
-    for Json(difference) in differences.iter().rev() {
-        object = difference.restore(&object)?;
-    }
-    Ok(object)
+    restored(object, differences.iter().map(|Json(difference)| difference))
 }
 
 /// Returns an incident as it is now, also one that was deleted.
 fn incident(connection: &Connection, incident: i64) -> Result<Box<RawValue>> {
     let sql = format!("SELECT {} FROM incidents WHERE key = ?", IncidentColumns::LIST);
-    let columns = connection.prepare_cached(&sql)?.query_row([incident], IncidentColumns::read)?;
+    let columns = connection.prepare_cached(&sql)?.query_row([incident], read::<IncidentColumns>)?;
     shown(&columns)
 }
 
@@ -156,9 +107,7 @@ pub(super) fn trail(
                    FROM audit JOIN trail ON audit.key = trail.previous WHERE audit.key > ?2
                ) SELECT key, id FROM trail ORDER BY key LIMIT ?3";
     let mut query = connection.prepare_cached(sql)?;
-    let rows = query.query_map(params![newest, after.unwrap_or(0), limit as u64 + 1], |row| {
-        Ok((row.get("key")?, row.get("id")?))
-    })?;
+    let rows = query.query_map(params![newest, after.unwrap_or(0), limit as u64 + 1], key_and_id)?;
     let rows: Vec<(i64, Id)> = rows.collect::<Result<_, _>>()?;
     let mut page = Filling::new(limit);
     'page: for block in rows.chunks(RESTORED_TOGETHER) {
@@ -203,7 +152,7 @@ pub(super) fn trail_backwards(
                    FROM audit JOIN trail ON audit.key = trail.previous LIMIT ?2
                ) SELECT key, id FROM trail";
     let mut query = connection.prepare_cached(sql)?;
-    let rows = query.query_map(params![first, limit as u64 + 1], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let rows = query.query_map(params![first, limit as u64 + 1], key_and_id)?;
     backwards(connection, &rows.collect::<Result<Vec<_>, _>>()?, limit).map(Some)
 }
 
@@ -226,8 +175,7 @@ pub(super) fn of_request(
                    FROM audit JOIN trail ON audit.key = trail.previous
                ) SELECT key, id FROM trail WHERE (is_caused OR is_before) AND key IS NOT ?2 LIMIT ?4";
     let mut query = connection.prepare_cached(sql)?;
-    let values = params![newest, before, request_id, limit as u64 + 1];
-    let rows = query.query_map(values, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let rows = query.query_map(params![newest, before, request_id, limit as u64 + 1], key_and_id)?;
     backwards(connection, &rows.collect::<Result<Vec<_>, _>>()?, limit).map(Some)
 }
 
@@ -263,8 +211,8 @@ pub(super) fn after<T>(
     let mut query = connection.prepare_cached("SELECT key, id FROM audit WHERE key > ? ORDER BY key")?;
     let mut rows = query.query([row_key(after)])?;
     while let Some(row) = rows.next()? {
-        let Id(id) = row.get("id")?;
-        let entry = listed(id, entry(connection, row.get("key")?))?;
+        let (key, Id(id)) = key_and_id(row)?;
+        let entry = listed(id, entry(connection, key))?;
         if add(&mut to, id, &entry).is_break() {
             break;
         }
@@ -275,5 +223,10 @@ pub(super) fn after<T>(
 /// Returns the id of the newest entry; if there are no entries, an id that precedes all others.
 pub(super) fn newest_id(connection: &Connection) -> Result<Uuid> {
     let mut query = connection.prepare("SELECT id FROM audit ORDER BY key DESC LIMIT 1")?;
-    Ok(query.query_row([], |row| row.get(0)).optional()?.map_or(id::before(0), |Id(id)| id))
+    let found = query.query_row([], |row| Ok(value(row, 0, "id"))).optional()?.transpose()?;
+    Ok(found.map_or(id::before(0), |Id(id)| id))
+}
+
+fn key_and_id(row: &Row) -> rusqlite::Result<(i64, Id)> {
+    Ok((row.get(0)?, value(row, 1, "id").map_err(unreadable)?))
 }

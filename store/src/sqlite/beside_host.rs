@@ -2,8 +2,9 @@
 
 use super::database;
 use super::storage;
-use super::tx::Transaction;
+use super::tx::SqliteTx;
 use crate::clock::WriteClock;
+use crate::ledger::{Ledger, Writes};
 use crate::options::Policy;
 use crate::rows::StorageUse;
 use anyhow::{Context, Result};
@@ -40,21 +41,22 @@ impl BesideHost {
     }
 
     /// Runs `run` in one transaction. Waits for a moment if the host writes.
-    pub fn write<A>(&mut self, run: impl FnOnce(&mut Transaction) -> Result<A>) -> Result<A> {
+    pub fn write<A>(&mut self, run: impl FnOnce(&mut Writes) -> Result<A>) -> Result<A> {
         self.run(TransactionBehavior::Immediate, run).context("cannot write to the database")
     }
 
     /// Runs `run`, which must not write, on one snapshot.
-    pub fn read<A>(&mut self, run: impl FnOnce(&mut Transaction) -> Result<A>) -> Result<A> {
+    pub fn read<A>(&mut self, run: impl FnOnce(&mut Writes) -> Result<A>) -> Result<A> {
         self.run(TransactionBehavior::Deferred, run).context("cannot read the database")
     }
 
-    fn run<A>(&mut self, behavior: TransactionBehavior, run: impl FnOnce(&mut Transaction) -> Result<A>) -> Result<A> {
+    fn run<A>(&mut self, behavior: TransactionBehavior, run: impl FnOnce(&mut Writes) -> Result<A>) -> Result<A> {
         let transaction: SqliteTransaction = self.connection.transaction_with_behavior(behavior)?;
-        let mut ledger = Transaction::begin(&transaction, &self.clock, &self.policy, Arc::default());
+        let mut rows = SqliteTx::new(&transaction, &self.clock);
+        let mut ledger: Writes = Ledger::begin(&mut rows, &self.clock, &self.policy, Arc::default());
         let answer = run(&mut ledger)?;
         ledger.finish()?;
-        drop(ledger);
+        rows.finish()?;
         transaction.commit()?;
         Ok(answer)
     }

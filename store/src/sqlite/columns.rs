@@ -1,139 +1,40 @@
-//! Rows by the names of their columns.
+//! Rows of SQLite, and the conditions of lists.
 
+use crate::columns::{Cell, Cells, Columns};
+use anyhow::{Result, bail};
 use hookmill_incident::id;
-use jiff::Timestamp;
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, Value, ValueRef};
-use serde::{Deserialize, Serialize};
-use std::error::Error;
-use std::str::FromStr;
+use rusqlite::Row;
+use rusqlite::types::{Type, Value, ValueRef};
 use uuid::Uuid;
 
-/// Declares a row by its columns. The list of a SELECT and the reading of its rows come from the same declaration, so
-/// that the two cannot diverge, and nothing looks up a column by its name at run time.
-///
-/// A field is read from the column of its name, or from the expression after `=`.
-macro_rules! columns {
-    ($(#[$doc:meta])* $name:ident {
-        $first:ident: $first_type:ty $(= $first_sql:literal)?,
-        $($field:ident: $type:ty $(= $sql:literal)?,)*
-    }) => {
-        $(#[$doc])*
-        pub(super) struct $name {
-            pub $first: $first_type,
-            $(pub $field: $type,)*
-        }
-
-        impl $name {
-            /// The columns of a SELECT whose rows [`Self::read`] reads.
-            pub const LIST: &str = concat!(
-                $crate::sqlite::columns::column!($first $(, $first_sql)?)
-                $(, ", ", $crate::sqlite::columns::column!($field $(, $sql)?))*
-            );
-
-            /// Reads a row, whose first columns are those of the list.
-            pub fn read(row: &rusqlite::Row) -> rusqlite::Result<Self> {
-                let mut columns = 0..;
-                let mut next = || columns.next().unwrap_or_default();
-                Ok(Self { $first: row.get(next())?, $($field: row.get(next())?,)* })
-            }
-        }
-    };
-}
-pub(super) use columns;
-
-macro_rules! column {
-    ($field:ident) => {
-        stringify!($field)
-    };
-    ($field:ident, $sql:literal) => {
-        $sql
-    };
-}
-pub(super) use column;
-
-/// An id, of 16 bytes.
-pub(super) struct Id(pub Uuid);
-
-impl FromSql for Id {
-    fn column_result(value: ValueRef) -> FromSqlResult<Self> {
-        <[u8; 16]>::column_result(value).map(|bytes| Self(Uuid::from_bytes(bytes)))
+impl Cells for Row<'_> {
+    fn cell(&self, index: usize) -> Result<Cell<'_>> {
+        Ok(match self.get_ref(index)? {
+            ValueRef::Null => Cell::Null,
+            ValueRef::Integer(number) => Cell::Integer(number),
+            ValueRef::Real(number) => bail!("{number} is not a value of any column"),
+            ValueRef::Text(bytes) => Cell::Text(std::str::from_utf8(bytes)?.into()),
+            ValueRef::Blob(bytes) => Cell::Bytes(bytes),
+        })
     }
 }
 
-/// Ids in one column, of 16 bytes each.
-pub(super) struct Ids(pub Vec<Uuid>);
+/// Reads a row.
+pub(super) fn read<T: Columns>(row: &Row) -> rusqlite::Result<T> {
+    T::read(row).map_err(unreadable)
+}
 
-impl FromSql for Ids {
-    fn column_result(value: ValueRef) -> FromSqlResult<Self> {
-        let bytes = value.as_blob()?;
-        Ok(Self(bytes.chunks_exact(16).filter_map(|bytes| Uuid::from_slice(bytes).ok()).collect()))
+/// Reads a row, and makes another value from it.
+pub(super) fn read_into<T: Columns + Into<U>, U>(row: &Row) -> rusqlite::Result<U> {
+    read::<T>(row).map(Into::into)
+}
+
+/// Returns the reason why a row cannot be read as an error of a query.
+pub(super) fn unreadable(error: anyhow::Error) -> rusqlite::Error {
+    match error.downcast::<rusqlite::Error>() {
+        Ok(error) => error,
+        Err(error) => rusqlite::Error::FromSqlConversionFailure(0, Type::Null, error.into()),
     }
-}
-
-/// Returns the bytes of ids for one column.
-pub(super) fn id_bytes(ids: &[Uuid]) -> Vec<u8> {
-    ids.iter().flat_map(|id| id.into_bytes()).collect()
-}
-
-/// A value in JSON.
-pub(super) struct Json<T>(pub T);
-
-impl<T: for<'a> Deserialize<'a>> FromSql for Json<T> {
-    fn column_result(value: ValueRef) -> FromSqlResult<Self> {
-        serde_json::from_str(value.as_str()?).map(Self).map_err(conversion)
-    }
-}
-
-/// A value that is stored as its word.
-pub(super) struct Word<T>(pub T);
-
-impl<T: FromStr<Err = String>> FromSql for Word<T> {
-    fn column_result(value: ValueRef) -> FromSqlResult<Self> {
-        value.as_str()?.parse().map(Self).map_err(conversion)
-    }
-}
-
-/// A time in nanoseconds.
-pub(super) struct Nanoseconds(pub Timestamp);
-
-impl FromSql for Nanoseconds {
-    fn column_result(value: ValueRef) -> FromSqlResult<Self> {
-        Timestamp::from_nanosecond(value.as_i64()?.into()).map(Self).map_err(conversion)
-    }
-}
-
-/// A time in microseconds.
-pub(super) struct Microseconds(pub Timestamp);
-
-impl FromSql for Microseconds {
-    fn column_result(value: ValueRef) -> FromSqlResult<Self> {
-        Ok(Self(Timestamp::from_microsecond(value.as_i64()?).unwrap_or(Timestamp::UNIX_EPOCH)))
-    }
-}
-
-/// A time in milliseconds.
-pub(super) struct Milliseconds(pub Timestamp);
-
-impl FromSql for Milliseconds {
-    fn column_result(value: ValueRef) -> FromSqlResult<Self> {
-        Ok(Self(Timestamp::from_millisecond(value.as_i64()?).unwrap_or(Timestamp::UNIX_EPOCH)))
-    }
-}
-
-fn conversion(error: impl Into<Box<dyn Error + Send + Sync>>) -> FromSqlError {
-    FromSqlError::Other(error.into())
-}
-
-/// Returns a time in nanoseconds since the Unix epoch, as exact as times are shown, clamped to the range of the column.
-pub(super) fn nanoseconds(time: Timestamp) -> i64 {
-    time.as_nanosecond().clamp(i64::MIN.into(), i64::MAX.into()) as i64
-}
-
-/// Returns a value as JSON.
-pub(super) fn json(value: &(impl Serialize + ?Sized)) -> String {
-    // Serialization fails only for maps with keys that are not strings or for a failing `Serialize`; the store has
-    // neither.
-    serde_json::to_string(value).unwrap_or_default()
 }
 
 /// The conditions of a list, with their values.

@@ -1,21 +1,13 @@
 //! The table `counts`.
 
-use super::columns::{Conditions, Word, columns};
+use super::columns::{Conditions, read};
+use crate::columns::Columns;
+use crate::columns::counts::{BucketColumns, joined};
 use crate::ledger::Counts;
-use crate::rows::{CountFilter, CountKind, CountSeries};
+use crate::rows::{CountFilter, CountSeries};
 use anyhow::Result;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params, params_from_iter};
-
-columns! {
-    BucketColumns {
-        kind: Word<CountKind>,
-        name: String,
-        result: String,
-        bucket: i64 = "(minute - ?) / ? AS bucket",
-        count: i64 = "sum(count)",
-    }
-}
 
 pub(super) fn add(connection: &Connection, counts: &Counts) -> Result<()> {
     let sql = "INSERT INTO counts (minute, kind, name, result, count) VALUES (?, ?, ?, ?, ?) \
@@ -40,19 +32,12 @@ pub(super) fn series(connection: &Connection, filter: &CountFilter) -> Result<Ve
     conditions.one_of("kind", &filter.kind);
     conditions.one_of("name", &filter.name);
     let (list, conditions_sql) = (BucketColumns::LIST, conditions.sql());
-    let sql =
-        format!("SELECT {list} FROM counts {conditions_sql} GROUP BY kind, name, result, bucket ORDER BY 1, 2, 3, 4");
+    let sql = format!(
+        "SELECT {list} FROM (SELECT *, (minute - ?) / ? AS bucket FROM counts {conditions_sql}) \
+         GROUP BY kind, name, result, bucket ORDER BY 1, 2, 3, 4"
+    );
     let buckets = [filter.from, filter.step].map(Value::Integer);
     let mut query = connection.prepare(&sql)?;
-    let mut rows = query.query(params_from_iter(buckets.into_iter().chain(conditions.values)))?;
-    let mut series: Vec<CountSeries> = Vec::new();
-    while let Some(row) = rows.next()? {
-        let BucketColumns { kind: Word(kind), name, result, bucket, count } = BucketColumns::read(row)?;
-        let point = (bucket, count as u64);
-        match series.last_mut().filter(|last| last.kind == kind && last.name == name && last.result == result) {
-            Some(last) => last.buckets.push(point),
-            None => series.push(CountSeries { kind, name, result, buckets: vec![point] }),
-        }
-    }
-    Ok(series)
+    let rows = query.query_map(params_from_iter(buckets.into_iter().chain(conditions.values)), read)?;
+    Ok(joined(rows.collect::<Result<Vec<_>, _>>()?))
 }

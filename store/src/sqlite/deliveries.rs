@@ -1,63 +1,16 @@
 //! The tables `deliveries` and `attempts`, as the API shows them.
 
-use super::columns::{Conditions, Id, Milliseconds, Word, columns, json};
-use super::pages::Filling;
+use super::columns::{Conditions, read, read_into};
+use crate::columns::deliveries::{AttemptColumns, DeadColumns, DeliveryColumns, FROM, GroupColumns};
+use crate::columns::{Columns, json};
 use crate::ledger::DeadDelivery;
-use crate::rows::{AttemptRow, DeadLetters, DeliveryFilter, DeliveryRow, DeliveryStatus, Page};
+use crate::pages::Filling;
+use crate::rows::{DeadLetters, DeliveryFilter, DeliveryRow, DeliveryStatus, Page};
 use anyhow::Result;
-use hookmill_incident::Operation;
-use hookmill_incident::id::{row_key, row_key_at, row_key_ms};
+use hookmill_incident::id::{row_key, row_key_at};
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use uuid::Uuid;
-
-columns! {
-    DeliveryColumns {
-        id: Id = "d.id",
-        destination: String = "d.destination",
-        notification: Option<String> = "d.notification",
-        status: Word<DeliveryStatus> = "d.status",
-        incident: Option<Id> = "i.id",
-        operation: Option<Word<Operation>> = "a.operation",
-        event: Option<Id> = "e.id",
-        next_at: Option<i64> = "d.next_at",
-        error: Option<String> = "d.error",
-    }
-}
-
-columns! {
-    AttemptColumns {
-        number: u32,
-        at: Milliseconds,
-        duration_ms: i64,
-        http_status: Option<u16>,
-        code: Option<String>,
-        error: Option<String>,
-        answer: Option<String>,
-    }
-}
-
-columns! {
-    DeadColumns {
-        key: i64 = "d.key",
-        destination: String = "d.destination",
-        subject: i64 = "d.subject",
-    }
-}
-
-columns! {
-    GroupColumns {
-        destination: String,
-        error: Option<String>,
-        count: i64,
-        first: i64,
-        last: i64,
-        sample: Id = "(SELECT id FROM deliveries WHERE key = last)",
-    }
-}
-
-const FROM: &str = "FROM deliveries d LEFT JOIN audit a ON a.key = d.audit LEFT JOIN incidents i ON i.key = a.incident \
-                    LEFT JOIN events e ON e.key = d.event";
 
 fn conditions(filter: &DeliveryFilter) -> Conditions {
     let mut conditions = Conditions::default();
@@ -94,7 +47,7 @@ pub(super) fn list(
     while let Some(row) = rows.next()?
         && page.has_room()
     {
-        let row = delivery_row(row)?;
+        let row = read::<DeliveryColumns>(row)?.into_row(Vec::new());
         page.push(row_key(row.id), row, 0);
     }
     let mut page = page.finish();
@@ -114,7 +67,8 @@ fn dead_index(filter: &DeliveryFilter) -> Option<&'static str> {
 pub(super) fn find(connection: &Connection, id: Uuid) -> Result<Option<DeliveryRow>> {
     let sql = format!("SELECT {} {FROM} WHERE d.key = ? AND d.id = ?", DeliveryColumns::LIST);
     let mut query = connection.prepare_cached(&sql)?;
-    let mut row = query.query_row(params![row_key(id), id.as_bytes()], delivery_row).optional()?;
+    let found = query.query_row(params![row_key(id), id.as_bytes()], read::<DeliveryColumns>).optional()?;
+    let mut row = found.map(|row| row.into_row(Vec::new()));
     row.iter_mut().try_for_each(|row| read_attempts(connection, row))?;
     Ok(row)
 }
@@ -122,7 +76,7 @@ pub(super) fn find(connection: &Connection, id: Uuid) -> Result<Option<DeliveryR
 fn read_attempts(connection: &Connection, row: &mut DeliveryRow) -> Result<()> {
     let sql = format!("SELECT {} FROM attempts WHERE delivery = ? ORDER BY number", AttemptColumns::LIST);
     let mut query = connection.prepare_cached(&sql)?;
-    row.attempts = query.query_map([row_key(row.id)], attempt_row)?.collect::<Result<_, _>>()?;
+    row.attempts = query.query_map([row_key(row.id)], read_into::<AttemptColumns, _>)?.collect::<Result<_, _>>()?;
     Ok(())
 }
 
@@ -138,34 +92,8 @@ pub(super) fn dead_letters(connection: &Connection, destinations: &[String], lim
              ORDER BY count DESC, destination, error LIMIT {limit})"
     );
     let mut query = connection.prepare(&sql)?;
-    let rows = query.query_map(params_from_iter(conditions.values), |row| {
-        let GroupColumns { destination, error, count, first, last, sample: Id(sample) } = GroupColumns::read(row)?;
-        let (first_at, last_at) = (row_key_ms(first), row_key_ms(last));
-        Ok(DeadLetters { destination, error, count, first_at, last_at, sample })
-    })?;
+    let rows = query.query_map(params_from_iter(conditions.values), read_into::<GroupColumns, _>)?;
     Ok(rows.collect::<Result<_, _>>()?)
-}
-
-fn delivery_row(row: &Row) -> rusqlite::Result<DeliveryRow> {
-    let columns = DeliveryColumns::read(row)?;
-    Ok(DeliveryRow {
-        id: columns.id.0,
-        destination: columns.destination,
-        notification: columns.notification,
-        status: columns.status.0,
-        incident_id: columns.incident.map(|Id(id)| id),
-        operation: columns.operation.map(|Word(operation)| operation),
-        event_id: columns.event.map(|Id(id)| id),
-        next_at: columns.next_at,
-        error: columns.error,
-        attempts: Vec::new(),
-    })
-}
-
-fn attempt_row(row: &Row) -> rusqlite::Result<AttemptRow> {
-    let AttemptColumns { number, at: Milliseconds(at), duration_ms, http_status, code, error, answer } =
-        AttemptColumns::read(row)?;
-    Ok(AttemptRow { number, at, duration_ms, http_status, code, error, answer })
 }
 
 pub(super) fn dead(
@@ -181,9 +109,6 @@ pub(super) fn dead(
     let (list, conditions_sql) = (DeadColumns::LIST, conditions.sql());
     let sql = format!("SELECT {list} {FROM} {conditions_sql} ORDER BY d.key LIMIT {limit}");
     let mut query = connection.prepare(&sql)?;
-    let rows = query.query_map(params_from_iter(conditions.values), |row| {
-        let DeadColumns { key, destination, subject } = DeadColumns::read(row)?;
-        Ok(DeadDelivery { key, destination, subject })
-    })?;
+    let rows = query.query_map(params_from_iter(conditions.values), read_into::<DeadColumns, _>)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -1,23 +1,17 @@
 //! The tables `destinations` and `silent_sources`.
 
-use super::columns::columns;
+use super::columns::read_into;
+use crate::columns::Columns;
+use crate::columns::destinations::HealthColumns;
 use crate::ledger::DestinationHealth;
 use anyhow::Result;
 use hookmill_notify::Trigger;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeMap;
 
-columns! {
-    HealthColumns {
-        failing_since: Option<i64>,
-        disabled: Option<String>,
-    }
-}
-
 pub(super) fn find(connection: &Connection, name: &str, fingerprint: &str) -> Result<Option<DestinationHealth>> {
     let sql = format!("SELECT {} FROM destinations WHERE name = ? AND fingerprint = ?", HealthColumns::LIST);
-    let found = connection.query_row(&sql, [name, fingerprint], HealthColumns::read).optional()?;
-    Ok(found.map(|HealthColumns { failing_since, disabled }| DestinationHealth { failing_since, disabled }))
+    Ok(connection.query_row(&sql, [name, fingerprint], read_into::<HealthColumns, _>).optional()?)
 }
 
 pub(super) fn put(connection: &Connection, name: &str, fingerprint: &str, health: &DestinationHealth) -> Result<()> {

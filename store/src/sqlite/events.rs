@@ -1,22 +1,22 @@
 //! The table `events`.
 
-use super::columns::{Conditions, Id, Ids, Json, Word, columns, json};
+use super::columns::{Conditions, read_into, unreadable};
 use super::key_lists::{IndexRange, KeyList, Scan, combinations};
-use super::pages::{Filling, listed, size};
+use super::pages::{listed, size};
 use super::stored_days;
-use super::walk::{Class, Walk};
+use super::walk::Walk;
+use crate::columns::events::{self, EventColumns, StateColumns};
+use crate::columns::{Columns, Id, Ids, json, value};
 use crate::ledger::{EncodedEvent, NewEvent};
-use crate::rows::{BoundedCount, EventFilter, EventRow, Listed, Order, Page, QuarantineCause, SortValue, StoredKind};
+use crate::pages::Filling;
+use crate::rows::{BoundedCount, Class, EventFilter, EventRow, Listed, Order, Page, QuarantineCause, SortValue, StoredKind};
 use anyhow::Result;
 use hookmill_incident::id::{row_key, row_key_at};
-use hookmill_incident::{
-    DELIVERY_ID, Event, EventState, EventStatus, FailureCode, IncidentRef, Journey, Mapped, NamedValue, RepeatKey,
-};
+use hookmill_incident::{EventState, EventStatus, FailureCode, Mapped, RepeatKey};
 use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use tracing::warn;
 use uuid::Uuid;
 
@@ -26,105 +26,9 @@ const EVENTS_SEARCHED: u64 = 100_000;
 /// events after a time does not have the event.
 const ID_AHEAD_MS: i64 = 60_000;
 
-columns! {
-    StateColumns {
-        id: Id,
-        status: Word<EventStatus>,
-        code: Option<String>,
-        message: Option<String>,
-        incidents: Json<Vec<IncidentRef>>,
-    }
-}
-
-columns! {
-    /// Everything except the body.
-    EventColumns {
-        id: Id,
-        status: Word<EventStatus>,
-        code: Option<String>,
-        message: Option<String>,
-        incidents: Json<Vec<IncidentRef>>,
-        source: String,
-        received_at: i64,
-        attempts: u32,
-        tried: Json<Vec<String>>,
-        content_type: Option<String>,
-        headers: Json<Vec<NamedValue>>,
-        context: Json<Vec<NamedValue>>,
-        signed_at: Option<i64>,
-        digest: [u8; 32],
-        body_removed_at: Option<i64>,
-    }
-}
-
-impl From<StateColumns> for EventState {
-    fn from(row: StateColumns) -> Self {
-        let StateColumns { id: Id(id), status: Word(status), code, message, incidents: Json(incidents) } = row;
-        Self { id, status, code: code.and_then(|word| word.parse().ok()), message, incidents }
-    }
-}
-
-impl EventColumns {
-    fn into_row(self, body: Vec<u8>) -> EventRow {
-        let Self { id, status, code, message, incidents, .. } = self;
-        let state = EventState::from(StateColumns { id, status, code, message, incidents });
-        let Json(context) = self.context;
-        let delivery_id = context.iter().find(|(name, _)| name == DELIVERY_ID).map(|(_, id)| id.clone());
-        let repeat_key = match (delivery_id, self.signed_at) {
-            (Some(id), _) => RepeatKey::DeliveryId(id),
-            (None, Some(at)) => RepeatKey::SignedAt(at),
-            (None, None) => RepeatKey::Body,
-        };
-        let event = Event {
-            id: state.id,
-            source: Arc::from(self.source),
-            received_at: self.received_at,
-            content_type: self.content_type,
-            headers: self.headers.0,
-            context,
-            digest: self.digest,
-            body: body.into(),
-            repeat_key,
-            traceparent: None,
-        };
-        EventRow {
-            state,
-            event,
-            body_removed_at: self.body_removed_at,
-            attempts: self.attempts,
-            tried: self.tried.0,
-            discard_reason: None,
-            stored_at: None,
-            journey: Journey::default(),
-        }
-    }
-}
-
-/// The columns of [`with_body`]. Those after the body are stored behind it, so lists would read the body to reach them.
-const BODY_COLUMNS: &str = "body, traceparent, discard_reason, stored_at, journey, log";
-
-fn with_body(row: &Row) -> rusqlite::Result<EventRow> {
-    let mut read = EventColumns::read(row)?.into_row(row.get("body")?);
-    read.event.traceparent = row.get("traceparent")?;
-    read.discard_reason = row.get("discard_reason")?;
-    read.stored_at = row.get("stored_at")?;
-    if let Some(Json(journey)) = row.get("journey")? {
-        read.journey = journey;
-    }
-    if let Some(Json(log)) = row.get("log")? {
-        read.journey.log = log;
-    }
-    Ok(read)
-}
-
-pub(super) fn without_body(row: &Row) -> rusqlite::Result<EventRow> {
-    Ok(EventColumns::read(row)?.into_row(Vec::new()))
-}
-
 pub(super) fn state(connection: &Connection, event: i64) -> Result<Option<EventState>> {
     let sql = format!("SELECT {} FROM events WHERE key = ?", StateColumns::LIST);
-    let found = connection.prepare_cached(&sql)?.query_row([event], StateColumns::read).optional()?;
-    Ok(found.map(EventState::from))
+    Ok(connection.prepare_cached(&sql)?.query_row([event], read_into::<StateColumns, _>).optional()?)
 }
 
 pub(super) fn status(connection: &Connection, id: Uuid) -> Result<Option<EventStatus>> {
@@ -205,8 +109,8 @@ pub(super) fn discard(connection: &Connection, id: Uuid, reason: Option<&str>) -
 
 /// Returns an event with its body, or why it is unreadable.
 pub(super) fn find(connection: &Connection, id: Uuid) -> Result<Option<Listed<EventRow>>> {
-    let sql = format!("SELECT {}, {BODY_COLUMNS} FROM events WHERE key = ? AND id = ?", EventColumns::LIST);
-    let read = |row: &Row| Ok(with_body(row));
+    let sql = format!("SELECT {} FROM events WHERE key = ? AND id = ?", events::list_with_body());
+    let read = |row: &Row| Ok(events::with_body(row));
     let found = connection.prepare_cached(&sql)?.query_row(params![row_key(id), id.as_bytes()], read).optional()?;
     found.map(|row| listed(id, row)).transpose()
 }
@@ -217,7 +121,8 @@ pub(super) fn with_ids(connection: &Connection, ids: &[Uuid]) -> Result<Vec<(Uui
     let mut query = connection.prepare_cached(&sql)?;
     let mut found = Vec::with_capacity(ids.len());
     for &id in ids {
-        let row = query.query_row(params![row_key(id), id.as_bytes()], |row| Ok(without_body(row))).optional()?;
+        let row =
+            query.query_row(params![row_key(id), id.as_bytes()], |row| Ok(events::without_body(row))).optional()?;
         if let Some(row) = row {
             found.push((id, listed(id, row)?));
         }
@@ -227,8 +132,9 @@ pub(super) fn with_ids(connection: &Connection, ids: &[Uuid]) -> Result<Vec<(Uui
 
 /// Returns the event to which another row points.
 pub(super) fn of_key(connection: &Connection, event: i64) -> Result<EventRow> {
-    let sql = format!("SELECT {}, {BODY_COLUMNS} FROM events WHERE key = ?", EventColumns::LIST);
-    Ok(connection.prepare_cached(&sql)?.query_row([event], with_body)?)
+    let sql = format!("SELECT {} FROM events WHERE key = ?", events::list_with_body());
+    let read = |row: &Row| events::with_body(row).map_err(unreadable);
+    Ok(connection.prepare_cached(&sql)?.query_row([event], read)?)
 }
 
 /// Returns events, the newest first. The rows that pass one condition are read from an index, and the others are checked.
@@ -250,8 +156,8 @@ pub(super) fn list(
             if !page.has_room() {
                 break;
             }
-            let Id(id) = row.get("id")?;
-            page.push(key, listed(id, without_body(row))?, size(row)?);
+            let Id(id) = value(row, 0, "id")?;
+            page.push(key, listed(id, events::without_body(row))?, size(row)?);
         }
     }
     Ok(page.finish())
@@ -337,8 +243,8 @@ fn of_incidents(connection: &Connection, incidents: &[Uuid]) -> Result<Vec<i64>>
     let mut earlier = connection.prepare_cached("SELECT event FROM earlier_events WHERE incident = ?")?;
     let mut keys = Vec::new();
     for id in incidents {
-        let found = newest.query_row(params![row_key(*id), id.as_bytes()], |row| row.get(0)).optional()?;
-        let Some(Ids(ids)) = found else { continue };
+        let found = newest.query_row(params![row_key(*id), id.as_bytes()], |row| Ok(value(row, 0, "event_ids")));
+        let Some(Ids(ids)) = found.optional()?.transpose()? else { continue };
         keys.extend(ids.into_iter().map(row_key));
         for key in earlier.query_map([row_key(*id)], |row| row.get(0))? {
             keys.push(key?);
@@ -364,9 +270,9 @@ pub(super) fn with_status(
     while readable.len() < limit
         && let Some(row) = rows.next()?
     {
-        match without_body(row) {
+        match events::without_body(row) {
             Ok(row) => readable.push(row),
-            Err(error) => warn!("an event cannot be read and is passed over: {error}"),
+            Err(error) => warn!("an event cannot be read and is passed over: {error:#}"),
         }
     }
     Ok(readable)
@@ -382,6 +288,11 @@ pub(super) fn newest_ids(connection: &Connection, sources: &[String], limit: usi
                FROM (SELECT id, key, source FROM events ORDER BY key DESC LIMIT ?1) \
                WHERE source IN (SELECT value FROM json_each(?2))) ORDER BY place, key DESC LIMIT ?3";
     let mut query = connection.prepare_cached(sql)?;
-    let rows = query.query_map(params![EVENTS_SEARCHED, json(sources), limit as u64], |row| row.get(0))?;
-    Ok(rows.map(|id| id.map(|Id(id)| id)).collect::<Result<_, _>>()?)
+    let mut rows = query.query(params![EVENTS_SEARCHED, json(sources), limit as u64])?;
+    let mut ids = Vec::new();
+    while let Some(row) = rows.next()? {
+        let Id(id) = value(row, 0, "id")?;
+        ids.push(id);
+    }
+    Ok(ids)
 }

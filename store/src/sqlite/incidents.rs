@@ -1,72 +1,27 @@
 //! The tables `incidents` and `numbers`.
 
-use super::columns::{Id, Ids, Json, Microseconds, Nanoseconds, columns, id_bytes, json, nanoseconds};
+use super::columns::{read, unreadable};
 use super::pages::{listed, size};
 use super::postings;
+use crate::columns::incidents::IncidentColumns;
+use crate::columns::{Columns, Id, id_bytes, json, nanoseconds, value};
 use crate::rows::{IncidentKey, IncidentRow, Listed};
 use crate::search_words::Texts;
 use anyhow::Result;
 use hookmill_incident::id::row_key;
-use hookmill_incident::record::{self, RecordColumns};
-use hookmill_incident::{Guard, Number};
-use rusqlite::types::Type;
+use hookmill_incident::{Number, record};
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use std::collections::BTreeSet;
 use tracing::warn;
 use uuid::Uuid;
 
-columns! {
-    IncidentColumns {
-        id: Id,
-        number: i64,
-        source: String,
-        source_ref: String,
-        status: String,
-        severity: String,
-        created_at: Nanoseconds,
-        updated_at: Nanoseconds,
-        record: String,
-        occurrences: u64,
-        event_ids: Ids,
-        changed_at: Microseconds,
-        pinned: Json<BTreeSet<String>>,
-        newest_audit: i64,
-    }
-}
-
-impl IncidentColumns {
-    /// Returns the whole record in JSON.
-    pub fn record(&self) -> serde_json::Result<String> {
-        let columns = RecordColumns {
-            source: &self.source,
-            source_ref: &self.source_ref,
-            severity: &self.severity,
-            status: &self.status,
-            created_at: self.created_at.0,
-            updated_at: self.updated_at.0,
-        };
-        record::restored(&self.record, &columns)
-    }
-}
-
 pub(super) fn row(row: &Row) -> rusqlite::Result<IncidentRow> {
-    let columns = IncidentColumns::read(row)?;
-    let incident = columns.record().and_then(|record| serde_json::from_str(&record));
-    Ok(IncidentRow {
-        id: columns.id.0,
-        number: Number::from_key(columns.number),
-        incident: incident.map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, Type::Text, error.into()))?,
-        occurrences: columns.occurrences,
-        event_ids: columns.event_ids.0,
-        guard: Guard { changed_at: columns.changed_at.0, pinned: columns.pinned.0 },
-        newest_audit: columns.newest_audit,
-    })
+    read::<IncidentColumns>(row)?.into_row().map_err(unreadable)
 }
 
 pub(super) fn find(connection: &Connection, which: IncidentKey) -> Result<Option<Listed<IncidentRow>>> {
     let list = IncidentColumns::LIST;
     let read = |columns: &Row| {
-        let Id(id) = columns.get("id")?;
+        let Id(id) = value(columns, 0, "id").map_err(unreadable)?;
         Ok((id, row(columns)))
     };
     let found = match which {
@@ -128,7 +83,7 @@ pub(super) fn with_key(
 ) -> Result<Option<(Uuid, usize, rusqlite::Result<IncidentRow>)>> {
     let sql = format!("SELECT {} FROM incidents WHERE key = ? AND deleted = 0", IncidentColumns::LIST);
     let read = |columns: &Row| {
-        let Id(id) = columns.get("id")?;
+        let Id(id) = value(columns, 0, "id").map_err(unreadable)?;
         Ok((id, size(columns)?, row(columns)))
     };
     Ok(connection.prepare_cached(&sql)?.query_row([key], read).optional()?)

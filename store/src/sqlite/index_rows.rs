@@ -1,7 +1,8 @@
 //! The migration of incidents of versions without search: adds them to the tables of search, and shortens their records.
 
-use super::incidents::{self, IncidentColumns};
-use super::postings;
+use super::{incidents, postings};
+use crate::columns::Columns;
+use crate::columns::incidents::IncidentColumns;
 use anyhow::Result;
 use hookmill_incident::record;
 use rusqlite::{Connection, Row};

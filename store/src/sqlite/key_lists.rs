@@ -1,5 +1,6 @@
 //! Lists of row keys in indexes, which are read in parts and merged in the order of the keys or of a time before them.
 
+use crate::rows::Place;
 use anyhow::Result;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
@@ -42,9 +43,6 @@ pub(super) struct Scan {
     /// Whether the latest time comes first.
     pub times_descend: bool,
 }
-
-/// A place in a list: a time, or 0 in a list without times, and a key.
-pub(super) type Place = (i64, i64);
 
 impl Scan {
     /// Returns the place before all others.

@@ -1,33 +1,13 @@
 //! The table `operator_actions`.
 
-use super::columns::{Conditions, Id, columns};
+use super::columns::{Conditions, read_into};
+use crate::columns::Columns;
+use crate::columns::access::{ActionColumns, NO_STATUS};
 use crate::rows::{OperatorAction, Page};
 use anyhow::Result;
 use hookmill_incident::id::row_key;
-use rusqlite::{Connection, Row, params, params_from_iter};
+use rusqlite::{Connection, params, params_from_iter};
 use uuid::Uuid;
-
-/// The status of a command, which has none.
-const NO_STATUS: u16 = 0;
-
-columns! {
-    ActionColumns {
-        id: Id,
-        at: i64,
-        token: String,
-        address: Option<String>,
-        method: String,
-        path: String,
-        status: u16,
-        note: Option<String>,
-    }
-}
-
-fn action(row: &Row) -> rusqlite::Result<OperatorAction> {
-    let ActionColumns { id: Id(id), at, token, address, method, path, status, note } = ActionColumns::read(row)?;
-    let status = Some(status).filter(|status| *status != NO_STATUS);
-    Ok(OperatorAction { id, at, token, address, method, path, status, note })
-}
 
 /// Adds an action, and removes those before the row key `oldest`, if it is known.
 pub(super) fn add(connection: &Connection, action: &OperatorAction, oldest: Option<i64>) -> Result<()> {
@@ -55,7 +35,7 @@ pub(super) fn list(
     let (list, where_sql) = (ActionColumns::LIST, conditions.sql());
     let sql = format!("SELECT {list} FROM operator_actions {where_sql} ORDER BY key DESC LIMIT {}", limit + 1);
     let mut query = connection.prepare(&sql)?;
-    let found = query.query_map(params_from_iter(conditions.values), action)?;
+    let found = query.query_map(params_from_iter(conditions.values), read_into::<ActionColumns, OperatorAction>)?;
     let mut rows = found.collect::<Result<Vec<_>, _>>()?;
     let has_more = rows.len() > limit;
     rows.truncate(limit);

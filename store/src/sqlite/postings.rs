@@ -1,50 +1,12 @@
 //! The tables `postings` and `words`: the values and the words by which incidents are found.
 
+use crate::search_values::{Kind, values};
 use crate::search_words::Texts;
 use anyhow::Result;
 use hookmill_incident::Incident;
 use rusqlite::{Connection, params};
-use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-
-/// The bytes of a value that the table has as they are, which is also the longest prefix that can be searched for.
-pub(super) const VALUE_BYTES: usize = 128;
-
-/// The kind of a value, as the table has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
-    Tag = 0,
-    Observable = 1,
-    Technique = 2,
-    Assignee = 3,
-}
-
-/// The values of an incident, sorted as they are in the table.
-type Values<'a> = BTreeSet<(Kind, Cow<'a, str>)>;
-
-/// Returns a value as the table has it: a long one is its beginning and a digest of the whole.
-pub(super) fn stored(value: &str) -> Cow<'_, str> {
-    if value.len() <= VALUE_BYTES {
-        return value.into();
-    }
-    let end = value.floor_char_boundary(VALUE_BYTES);
-    format!("{}{}", &value[..end], hex::encode(Sha256::digest(value))).into()
-}
-
-/// Returns the id of a technique as the table has it.
-pub(super) fn stored_technique(id: &str) -> String {
-    stored(&id.to_ascii_uppercase()).into_owned()
-}
-
-fn values(incident: &Incident) -> Values<'_> {
-    let tags = incident.tags.iter().map(|tag| (Kind::Tag, stored(tag)));
-    let observables = incident.observables.iter().map(|observable| (Kind::Observable, stored(&observable.value)));
-    let techniques =
-        incident.techniques.iter().map(|technique| (Kind::Technique, stored_technique(&technique.id).into()));
-    let assignee = incident.assignee.iter().map(|assignee| (Kind::Assignee, stored(assignee)));
-    tags.chain(observables).chain(techniques).chain(assignee).collect()
-}
 
 /// Adds an incident to the tables.
 pub(super) fn add(connection: &Connection, key: i64, incident: &Incident) -> Result<()> {

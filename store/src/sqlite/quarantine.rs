@@ -1,11 +1,11 @@
 //! The events in quarantine by the causes of their failures. One index has the group of each event, so that groups are
 //! counted without the rows, and the events of a group are one range of it.
 
-use super::columns::{Id, Json};
+use crate::columns::failures::{self, Counted, cut_to_page};
+use crate::columns::{Id, value};
 use crate::rows::{Page, QuarantineCause, QuarantineGroup};
 use anyhow::Result;
 use rusqlite::{Connection, Row, params};
-use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use uuid::Uuid;
 
@@ -15,14 +15,6 @@ const TOGETHER: usize = 1000;
 /// The events of all groups. The status is part of the text, so that the partial index is used.
 const GROUPED: &str = "events INDEXED BY events_failure_group WHERE status = 'quarantined' AND failure_group";
 
-/// A group as the index has it.
-struct Counted {
-    id: String,
-    count: u64,
-    keys: RangeInclusive<i64>,
-    sources: BTreeSet<String>,
-}
-
 /// Returns the groups whose newest event has a key below `before`, the one with the newest event first.
 pub(super) fn groups(connection: &Connection, before: Option<i64>, limit: usize) -> Result<Page<QuarantineGroup>> {
     let sql = format!(
@@ -30,19 +22,19 @@ pub(super) fn groups(connection: &Connection, before: Option<i64>, limit: usize)
          GROUP BY failure_group HAVING max(key) < ? ORDER BY max(key) DESC LIMIT ?"
     );
     let mut query = connection.prepare_cached(&sql)?;
-    let counted = query.query_map(params![before.unwrap_or(i64::MAX), limit.saturating_add(1) as u64], |row| {
-        let Json(sources) = row.get(4)?;
-        Ok(Counted { id: row.get(0)?, count: row.get(1)?, keys: row.get(2)?..=row.get(3)?, sources })
-    })?;
-    let mut counted = counted.collect::<Result<Vec<_>, _>>()?;
-    let next = (counted.len() > limit).then(|| *counted[limit - 1].keys.end());
-    counted.truncate(limit);
+    let mut read = query.query(params![before.unwrap_or(i64::MAX), limit.saturating_add(1) as u64])?;
+    let mut counted = Vec::new();
+    while let Some(row) = read.next()? {
+        let sources = serde_json::from_str(row.get_ref(4)?.as_str()?)?;
+        counted.push(Counted { id: row.get(0)?, count: row.get(1)?, keys: row.get(2)?..=row.get(3)?, sources });
+    }
+    let next = cut_to_page(&mut counted, limit, |group| *group.keys.end());
     let mut rows = Vec::with_capacity(counted.len());
-    for Counted { id, count, keys, sources } in counted {
+    for group in counted {
         // A group of damaged events only has no cause. The list of events shows these.
-        if let Some(cause) = cause_of_group(connection, &id)? {
-            let (oldest, newest) = (event(connection, *keys.start())?, event(connection, *keys.end())?);
-            rows.push(QuarantineGroup { id, cause, count, sources, oldest, newest });
+        if let Some(cause) = cause_of_group(connection, &group.id)? {
+            let (oldest, newest) = (event(connection, *group.keys.start())?, event(connection, *group.keys.end())?);
+            rows.push(group.with(cause, oldest, newest));
         }
     }
     Ok(Page { rows, next })
@@ -59,8 +51,7 @@ pub(super) fn members(
     let mut query = connection.prepare_cached(&sql)?;
     let range = params![group, keys.start(), keys.end(), limit.saturating_add(1) as u64];
     let mut found = query.query_map(range, |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
-    let next = (found.len() > limit).then(|| found[limit - 1]);
-    found.truncate(limit);
+    let next = cut_to_page(&mut found, limit, |key| *key);
     let rows = found.into_iter().map(|key| event(connection, key).map(|(id, _)| id));
     Ok(Page { rows: rows.collect::<Result<_>>()?, next })
 }
@@ -92,20 +83,14 @@ fn cause_of_group(connection: &Connection, group: &str) -> Result<Option<Quarant
     Ok(causes.find_map(Result::transpose).transpose()?)
 }
 
-/// Returns the cause of the failure of an event, from the code, the tried versions in JSON, and the message. An event of
-/// another version of Hookmill, or a damaged one, has none.
+/// Returns the cause of the failure in the first three columns. A text that is no text counts as none.
 fn cause(row: &Row) -> rusqlite::Result<Option<QuarantineCause>> {
-    let [code, tried, message] =
-        [row.get_ref(0)?, row.get_ref(1)?, row.get_ref(2)?].map(|value| value.as_str_or_null());
-    let known = || {
-        let tried: Vec<String> = serde_json::from_str(tried.ok()??).ok()?;
-        Some(QuarantineCause::new(code.ok()??.parse().ok()?, &tried, message.ok()?.unwrap_or_default()))
-    };
-    Ok(known())
+    let columns = [row.get_ref(0)?, row.get_ref(1)?, row.get_ref(2)?];
+    Ok(failures::cause(columns.map(|value| value.as_str_or_null().ok().flatten())))
 }
 
 fn event(connection: &Connection, key: i64) -> Result<(Uuid, i64)> {
     let mut query = connection.prepare_cached("SELECT id, received_at FROM events WHERE key = ?")?;
-    let (Id(id), received_at) = query.query_row([key], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok((id, received_at))
+    let (Id(id), received_at) = query.query_row([key], |row| Ok(value(row, 0, "id").map(|id| (id, row.get(1)))))??;
+    Ok((id, received_at?))
 }

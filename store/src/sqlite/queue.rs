@@ -1,47 +1,17 @@
 //! The table `deliveries` as a queue for each destination.
 
-use super::columns::{Id, Word, columns};
+use super::columns::{read, read_into};
 use super::conditions::is_of_database;
 use super::{audit, events};
+use crate::columns::Columns;
+use crate::columns::deliveries::{DueColumns, FillingDue, FoundColumns, PurgeColumns, of_event, of_notice};
 use crate::ledger::{Delivered, NewDelivery, Subject};
 use crate::rows::{Attempt, DeliveryStatus, DueDeliveries, DueDelivery, Message, QueueCounts, QueuePosition};
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use hookmill_incident::id::{row_key, row_key_ms};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::HashSet;
 use uuid::Uuid;
-
-columns! {
-    DueColumns {
-        id: Id,
-        attempts: u32,
-        // The code is `ASKED_TO_WAIT`.
-        asked_waits: u32 = "CASE attempts WHEN 0 THEN 0 ELSE (SELECT count(*) FROM attempts WHERE delivery = deliveries.key \
-                            AND code = 'asked_to_wait') END",
-        notification: Option<String>,
-        step: Option<u64>,
-        next_at: Option<i64>,
-        audit: Option<i64>,
-        event: Option<i64>,
-        notice: Option<String>,
-        traceparent: Option<String>,
-    }
-}
-
-columns! {
-    FoundColumns {
-        destination: String,
-        status: Word<DeliveryStatus>,
-    }
-}
-
-columns! {
-    PurgeColumns {
-        key: i64,
-        subject: i64,
-        status: Word<DeliveryStatus>,
-    }
-}
 
 /// Makes pending deliveries wait for the earlier ones of the same subject.
 const ORDER_PENDING: &str = "UPDATE deliveries SET next_at = NULL WHERE destination = ? AND status = 'pending' \
@@ -50,9 +20,6 @@ const ORDER_PENDING: &str = "UPDATE deliveries SET next_at = NULL WHERE destinat
 /// Makes waiting deliveries due at the time at which they were added; their key contains this time.
 const UNORDER_PENDING: &str =
     "UPDATE deliveries SET next_at = key >> 15 WHERE destination = ? AND status = 'pending' AND next_at IS NULL";
-
-/// Deliveries that are read at once end with the one that reaches this size: each holds its message.
-const READ_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 pub(super) fn add(connection: &Connection, new: &NewDelivery) -> Result<()> {
     let key = row_key(new.id);
@@ -90,8 +57,7 @@ pub(super) fn has_pending(connection: &Connection, destination: &str, subject: i
 pub(super) fn find(connection: &Connection, id: Uuid) -> Result<Option<(String, DeliveryStatus)>> {
     let sql = format!("SELECT {} FROM deliveries WHERE key = ? AND id = ?", FoundColumns::LIST);
     let mut query = connection.prepare_cached(&sql)?;
-    let found = query.query_row(params![row_key(id), id.as_bytes()], FoundColumns::read).optional()?;
-    Ok(found.map(|FoundColumns { destination, status: Word(status) }| (destination, status)))
+    Ok(query.query_row(params![row_key(id), id.as_bytes()], read_into::<FoundColumns, _>).optional()?)
 }
 
 pub(super) fn set_pending(connection: &Connection, delivery: i64, next_at: Option<i64>) -> Result<()> {
@@ -175,11 +141,8 @@ pub(super) fn delivered(connection: &Connection, after: i64, before: i64, limit:
     let list = PurgeColumns::LIST;
     let sql = format!("SELECT {list} FROM deliveries WHERE key > ? AND key < ? ORDER BY key LIMIT ?");
     let mut query = connection.prepare_cached(&sql)?;
-    let rows = query.query_map(params![after, before, limit as u64], PurgeColumns::read)?;
-    let rows = rows.collect::<Result<Vec<_>, _>>()?;
-    let delivered = rows.iter().filter(|row| row.status.0 == DeliveryStatus::Delivered);
-    let last = rows.last().filter(|_| rows.len() == limit).map(|row| row.key);
-    Ok(Delivered { deliveries: delivered.map(|row| (row.key, row.subject)).collect(), last })
+    let rows = query.query_map(params![after, before, limit as u64], read)?;
+    Ok(PurgeColumns::delivered(&rows.collect::<Result<Vec<_>, _>>()?, limit))
 }
 
 pub(super) fn destinations_after(connection: &Connection, key: i64) -> Result<Vec<String>> {
@@ -212,7 +175,7 @@ pub(super) fn counts(connection: &Connection, destinations: Vec<String>) -> Resu
 pub(super) fn find_due(connection: &Connection, id: Uuid) -> Result<Option<DueDelivery>> {
     let sql = format!("SELECT {} FROM deliveries WHERE key = ? AND id = ?", DueColumns::LIST);
     let mut query = connection.prepare_cached(&sql)?;
-    let row = query.query_row(params![row_key(id), id.as_bytes()], DueColumns::read).optional()?;
+    let row = query.query_row(params![row_key(id), id.as_bytes()], read::<DueColumns>).optional()?;
     row.map(|row| due_delivery(connection, row)).transpose()
 }
 
@@ -232,50 +195,36 @@ pub(super) fn due(
     let mut query = connection.prepare_cached(&sql)?;
     let rows_max = (limit + without.len()) as u64;
     let mut rows = query.query(params![destination, now, after.next_at, after.key, rows_max])?;
-    let (mut deliveries, mut last, mut bytes) = (Vec::new(), after, 0);
-    while deliveries.len() < limit
-        && bytes < READ_BYTES_MAX
+    let mut filling = FillingDue::new(after, limit);
+    while filling.has_room()
         && let Some(row) = rows.next()?
     {
-        let row = DueColumns::read(row)?;
-        let id = row.id.0;
-        last = QueuePosition { next_at: row.next_at.unwrap_or_default(), key: row_key(id) };
-        if without.contains(&id) {
-            continue;
+        let row = read::<DueColumns>(row)?;
+        if filling.pass(&row, without) {
+            filling.push(due_delivery(connection, row)?);
         }
-        let delivery = due_delivery(connection, row)?;
-        bytes += delivery.message.as_ref().map_or(0, Message::bytes);
-        deliveries.push(delivery);
     }
-    if deliveries.len() == limit || bytes >= READ_BYTES_MAX {
-        return Ok(DueDeliveries { deliveries, more_after: Some(last), next_at: None });
+    if !filling.has_room() {
+        return Ok(filling.finish(None));
     }
     let sql = "SELECT min(next_at) FROM deliveries WHERE destination = ? AND status = 'pending' AND next_at > ?";
     let next_at = connection.prepare_cached(sql)?.query_row(params![destination, now], |row| row.get(0))?;
-    Ok(DueDeliveries { deliveries, more_after: None, next_at })
+    Ok(filling.finish(next_at))
 }
 
 fn due_delivery(connection: &Connection, row: DueColumns) -> Result<DueDelivery> {
     // One row that cannot be read must not block the others.
-    let message = match message(connection, row.audit, row.event, row.notice) {
+    let message = match message(connection, row.audit, row.event, row.notice.as_deref()) {
         Err(error) if is_of_database(&error) => return Err(error),
         read => read.map_err(|error| format!("{error:#}")),
     };
-    let step = row.notification.zip(row.step.map(|step| step as usize));
-    let DueColumns { id: Id(id), attempts, asked_waits, traceparent, .. } = row;
-    Ok(DueDelivery { id, attempts, asked_waits, message, step, traceparent })
+    Ok(row.into_due(message))
 }
 
-fn message(connection: &Connection, audit: Option<i64>, event: Option<i64>, notice: Option<String>) -> Result<Message> {
-    if let Some(audit) = audit {
-        return Ok(Message::Change(Box::new(audit::entry(connection, audit)?)));
-    }
-    match event {
-        Some(event) => {
-            let row = events::of_key(connection, event)?;
-            ensure!(row.body_removed_at.is_none(), "the payload was removed by retention");
-            Ok(Message::Event(Box::new(row)))
-        }
-        None => Ok(Message::Notice(serde_json::from_str(&notice.context("the delivery has no subject")?)?)),
+fn message(connection: &Connection, audit: Option<i64>, event: Option<i64>, notice: Option<&str>) -> Result<Message> {
+    match (audit, event) {
+        (Some(audit), _) => Ok(Message::Change(Box::new(audit::entry(connection, audit)?))),
+        (None, Some(event)) => of_event(events::of_key(connection, event)?),
+        (None, None) => of_notice(notice),
     }
 }

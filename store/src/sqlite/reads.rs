@@ -11,9 +11,9 @@ use crate::mark::Mark;
 use crate::reads::Reads;
 use crate::rows::{
     BoundedCount, CountFilter, CountSeries, DeadLetters, DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter,
-    EventRow, IncidentFilter, IncidentKey, IncidentRow, Listed, OpenIncidents, OperatorAction, Order, OwnedSession,
-    Page, Position, QuarantineGroup, QueueCounts, QueuePosition, RelatedIncident, SessionRow, SharedObservable,
-    SourceRow, StorageUse, StoredDelivery, Tally, TokenRow, TriageJob, VersionRow,
+    EventRow, HostRow, IncidentFilter, IncidentKey, IncidentRow, Listed, OpenIncidents, OperatorAction, Order,
+    OwnedSession, Page, Position, QuarantineGroup, QueueCounts, QueuePosition, RelatedIncident, SessionRow,
+    SharedObservable, SourceRow, StorageUse, StoredDelivery, Tally, TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Event, EventStatus};
@@ -214,6 +214,14 @@ impl Reads for Readers {
 
     async fn plugin_versions(&self, plugin: String) -> Result<Vec<VersionRow>> {
         self.read(move |connection| versions::list(connection, &plugin)).await
+    }
+
+    async fn silent_sources(&self) -> Result<BTreeMap<String, i64>> {
+        self.read(destinations::silent_sources).await
+    }
+
+    async fn hosts(&self) -> Result<Vec<HostRow>> {
+        Ok(Vec::new())
     }
 
     async fn mark(&self) -> Result<Mark> {

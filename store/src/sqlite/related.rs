@@ -1,17 +1,14 @@
 //! Incidents that share observables, and the number of incidents that have each.
 
 use super::incidents;
-use super::pages::{Filling, listed};
-use super::postings::{Kind, stored};
+use super::pages::listed;
+use crate::pages::Filling;
+use crate::related::{SHARED_MAX, ranked, relating, shared};
 use crate::rows::{IncidentKey, Listed, RelatedIncident, SharedObservable};
+use crate::search_values::{Kind, stored};
 use anyhow::Result;
-use hookmill_incident::Observable;
 use hookmill_incident::id::row_key;
 use rusqlite::{Connection, params};
-use std::collections::BTreeMap;
-
-/// A value that more incidents share says nothing about any of them.
-const SHARED_MAX: usize = 50;
 
 /// Returns the incidents that share observables with one, those with the rarest first, then those with the most.
 pub(super) fn list(
@@ -24,24 +21,9 @@ pub(super) fn list(
         Some(Err(unreadable)) => return Ok(Some(Err(unreadable))),
         Some(Ok(row)) => row,
     };
-    let own = row_key(row.id);
-    let mut related: BTreeMap<i64, Vec<SharedObservable>> = BTreeMap::new();
-    let by_value: BTreeMap<&str, &Observable> =
-        row.incident.observables.iter().rev().map(|observable| (observable.value.as_str(), observable)).collect();
-    for (value, observable) in by_value.into_iter().filter(|(_, observable)| !observable.is_local_address()) {
-        let keys = keys_with(connection, value)?;
-        if keys.len() > SHARED_MAX {
-            continue;
-        }
-        for key in keys.iter().filter(|key| **key != own) {
-            related.entry(*key).or_default().push(shared(observable, keys.len()));
-        }
-    }
-    related.values_mut().for_each(|observables| observables.sort_by_key(|observable| observable.incidents));
-    let mut ranked: Vec<_> = related.into_iter().collect();
-    ranked.sort_by_key(|(key, shared)| {
-        (shared.iter().map(|observable| observable.incidents).min(), std::cmp::Reverse((shared.len(), *key)))
-    });
+    let relating = relating(&row.incident).into_iter();
+    let with_keys = relating.map(|(value, observable)| Ok((observable, keys_with(connection, value)?)));
+    let ranked = ranked(row_key(row.id), with_keys.collect::<Result<Vec<_>>>()?);
     let mut page = Filling::new(limit);
     for (key, shared) in ranked {
         if !page.has_room() {
@@ -76,8 +58,4 @@ fn keys_with(connection: &Connection, value: &str) -> Result<Vec<i64>> {
     let mut query = connection.prepare_cached(sql)?;
     let parameters = params![Kind::Observable as i64, stored(value), SHARED_MAX as i64 + 1];
     Ok(query.query_map(parameters, |row| row.get(0))?.collect::<Result<_, _>>()?)
-}
-
-fn shared(observable: &Observable, incidents: usize) -> SharedObservable {
-    SharedObservable { data_type: observable.data_type.clone(), value: observable.value.clone(), incidents }
 }

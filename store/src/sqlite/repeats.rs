@@ -1,17 +1,11 @@
 //! The table `repeats`.
 
-use super::columns::columns;
+use super::columns::read_into;
+use crate::columns::Columns;
+use crate::columns::repeats::KnownColumns;
 use crate::ledger::{KnownEvent, RepeatKeyRow};
 use anyhow::Result;
-use hookmill_incident::id::row_key_ms;
 use rusqlite::{Connection, OptionalExtension, params};
-
-columns! {
-    KnownColumns {
-        event: i64,
-        received_at: Option<i64>,
-    }
-}
 
 pub(super) fn add(connection: &Connection, key: &RepeatKeyRow, event: KnownEvent) -> Result<Option<KnownEvent>> {
     let sql = "INSERT OR IGNORE INTO repeats (at, source, digest, event, received_at) VALUES (?, ?, ?, ?, ?)";
@@ -25,12 +19,8 @@ pub(super) fn add(connection: &Connection, key: &RepeatKeyRow, event: KnownEvent
 pub(super) fn find(connection: &Connection, key: &RepeatKeyRow) -> Result<Option<KnownEvent>> {
     let sql = format!("SELECT {} FROM repeats WHERE at = ? AND source = ? AND digest = ?", KnownColumns::LIST);
     let mut query = connection.prepare_cached(&sql)?;
-    let found = query.query_row(params![key.at, key.source, key.digest], KnownColumns::read).optional()?;
-    // Rows of earlier versions have no time of arrival.
-    Ok(found.map(|KnownColumns { event: key, received_at }| KnownEvent {
-        key,
-        received_at: received_at.unwrap_or_else(|| row_key_ms(key)),
-    }))
+    let found = query.query_row(params![key.at, key.source, key.digest], read_into::<KnownColumns, _>);
+    Ok(found.optional()?)
 }
 
 pub(super) fn put(connection: &Connection, key: &RepeatKeyRow, event: KnownEvent) -> Result<()> {

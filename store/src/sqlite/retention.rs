@@ -1,21 +1,16 @@
 //! The rows that retention reads and removes.
 
-use super::columns::{Conditions, columns};
-use super::events::{EventColumns, without_body};
+use super::columns::{Conditions, read_into};
 use super::incidents;
 use super::tx::SqliteTx;
+use crate::columns::Columns;
+use crate::columns::events::{EventColumns, without_body};
+use crate::columns::incidents::EndedColumns;
 use crate::ledger::{EndedIncident, OldEvent, RetentionTx};
 use crate::rows::StoredKind;
 use anyhow::Result;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Params, Row, params, params_from_iter};
-
-columns! {
-    EndedColumns {
-        key: i64,
-        newest_audit: i64,
-    }
-}
 
 /// Everything of an event except the body, the logs, which may quote it, and the trace, which only mapping the body again needs.
 const KEPT_COLUMNS: [&str; 19] = [
@@ -151,10 +146,7 @@ impl RetentionTx for SqliteTx<'_> {
             EndedColumns::LIST
         );
         let mut query = self.connection.prepare_cached(&sql)?;
-        let rows = query.query_map(params![after, before, bound(limit)], |row| {
-            let EndedColumns { key, newest_audit } = EndedColumns::read(row)?;
-            Ok(EndedIncident { key, newest_audit })
-        })?;
+        let rows = query.query_map(params![after, before, bound(limit)], read_into::<EndedColumns, _>)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 

@@ -7,15 +7,17 @@
 //! In the order of creation, the keys are in this order. In another order, the lists of the classes are read in this order
 //! or, if the page is not full after some time, all incidents that are left are sorted.
 
-use super::columns::{Conditions, nanoseconds};
+use super::columns::Conditions;
 use super::incidents;
 use super::key_lists::{KeyList, Scan};
-use super::pages::{Filling, listed};
+use super::pages::listed;
 use super::search_conditions::{
     Check, Condition, Lists, all, between, changed_after, class_lists, conditions, keys_of_times, of_creation,
 };
-use super::walk::{Class, Walk};
-use crate::rows::{BoundedCount, IncidentFilter, IncidentRow, Listed, Order, Page, Position, SortKey, SortValue};
+use super::walk::Walk;
+use crate::columns::nanoseconds;
+use crate::pages::Filling;
+use crate::rows::{ALL_COUNTED_MAX, BoundedCount, Class, IncidentFilter, IncidentRow, Listed, Order, Page, Position, SortKey, SortValue};
 use anyhow::Result;
 use hookmill_incident::id::row_key_at;
 use jiff::Timestamp;
@@ -25,8 +27,6 @@ use std::ops::RangeInclusive;
 
 /// The number of incidents up to which each is checked, rather than intersected with the keys of another condition.
 const FEW: usize = 500;
-/// The number up to which all incidents are counted, in some milliseconds.
-const ALL_MAX: usize = 200_000;
 
 pub(super) fn list(
     connection: &Connection,
@@ -90,8 +90,8 @@ pub(super) fn count(connection: &Connection, filter: &IncidentFilter, max: usize
 /// Counts all incidents, which an index has without their rows, up to a larger number.
 fn count_all(connection: &Connection) -> Result<BoundedCount> {
     let sql = "SELECT count(*) FROM (SELECT 1 FROM incidents INDEXED BY incidents_class WHERE deleted = 0 LIMIT ?)";
-    let count: usize = connection.prepare_cached(sql)?.query_row([ALL_MAX as i64 + 1], |row| row.get(0))?;
-    Ok(BoundedCount { count: count.min(ALL_MAX), has_more: count > ALL_MAX })
+    let count = connection.prepare_cached(sql)?.query_row([ALL_COUNTED_MAX as i64 + 1], |row| row.get(0))?;
+    Ok(BoundedCount::up_to(ALL_COUNTED_MAX, count))
 }
 
 /// Returns lists in the order of creation with all incidents that pass. Only the conditions that must be checked are left.

@@ -1,11 +1,11 @@
 //! The conditions of a search of incidents: how each is checked, and the lists of the incidents that pass.
 
-use super::columns::{Conditions, nanoseconds};
+use super::columns::Conditions;
 use super::incidents;
 use super::key_lists::{IndexRange, KeyList, Scan, combinations};
-use super::postings::{self, Kind};
-use super::walk::Class;
-use crate::rows::IncidentFilter;
+use crate::columns::nanoseconds;
+use crate::rows::{Class, IncidentFilter};
+use crate::search_values::{Kind, stored, stored_technique};
 use crate::search_words::SearchWords;
 use anyhow::Result;
 use hookmill_incident::id::row_key_at;
@@ -117,13 +117,12 @@ impl Check {
 /// Returns the conditions of a filter except its times of creation, which are a range of keys.
 pub(super) fn conditions(connection: &Connection, filter: &IncidentFilter) -> Result<Vec<Condition>> {
     let mut conditions = Vec::new();
-    let stored =
-        |values: &[String]| values.iter().map(|value| postings::stored(value).into_owned()).collect::<Vec<_>>();
+    let all_stored = |values: &[String]| values.iter().map(|value| stored(value).into_owned()).collect::<Vec<_>>();
     for (kind, values) in
         [(Kind::Tag, &filter.tag), (Kind::Observable, &filter.observable), (Kind::Assignee, &filter.assignee)]
     {
         if !values.is_empty() {
-            conditions.push(of_values(kind, stored(values)));
+            conditions.push(of_values(kind, all_stored(values)));
         }
     }
     if !filter.technique.is_empty() {
@@ -172,7 +171,7 @@ fn of_values(kind: Kind, mut values: Vec<String>) -> Condition {
 fn of_techniques(connection: &Connection, ids: &[String]) -> Result<Condition> {
     let mut values = Vec::new();
     for id in ids {
-        let id = postings::stored_technique(id);
+        let id = stored_technique(id);
         values.extend(values_between(connection, Kind::Technique, &format!("{id}."), &format!("{id}/"), usize::MAX)?);
         values.push(id);
     }

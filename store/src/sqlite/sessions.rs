@@ -1,38 +1,25 @@
 //! The table `sessions`.
 
-use super::columns::columns;
+use super::columns::read_into;
+use crate::columns::Columns;
+use crate::columns::access::SessionColumns;
 use crate::rows::{OwnedSession, SessionRow};
 use anyhow::Result;
-use rusqlite::{Connection, OptionalExtension, Row, params};
-
-columns! {
-    SessionColumns {
-        digest: [u8; 32],
-        token: [u8; 32],
-        created_at: i64,
-        used_at: i64,
-        token_name: Option<String> = "(SELECT name FROM tokens WHERE hash = sessions.token)",
-    }
-}
+use rusqlite::{Connection, OptionalExtension, params};
 
 /// Returns the session with this digest, valid or not.
 pub(super) fn find(connection: &Connection, digest: &[u8; 32]) -> Result<Option<SessionRow>> {
     let sql = format!("SELECT {} FROM sessions WHERE digest = ?", SessionColumns::LIST);
     let mut query = connection.prepare_cached(&sql)?;
-    let found = query.query_row([digest], |row| Ok(owned_session(row)?.session));
-    Ok(found.optional()?)
+    let found = query.query_row([digest], read_into::<SessionColumns, OwnedSession>);
+    Ok(found.optional()?.map(|owned| owned.session))
 }
 
 /// Returns the newest sessions, valid or not, with the names of their tokens.
 pub(super) fn newest(connection: &Connection, limit: usize) -> Result<Vec<OwnedSession>> {
-    let sql = format!("SELECT {} FROM sessions ORDER BY created_at DESC LIMIT ?", SessionColumns::LIST);
+    let sql = format!("SELECT {} FROM sessions ORDER BY created_at DESC, rowid DESC LIMIT ?", SessionColumns::LIST);
     let mut query = connection.prepare_cached(&sql)?;
-    Ok(query.query_map([limit as u64], owned_session)?.collect::<Result<_, _>>()?)
-}
-
-fn owned_session(row: &Row) -> rusqlite::Result<OwnedSession> {
-    let SessionColumns { digest, token, created_at, used_at, token_name } = SessionColumns::read(row)?;
-    Ok(OwnedSession { session: SessionRow { digest, token, created_at, used_at }, token_name })
+    Ok(query.query_map([limit as u64], read_into::<SessionColumns, _>)?.collect::<Result<_, _>>()?)
 }
 
 /// Adds a session, and removes those that have ended and all but the newest `keep` of its token.

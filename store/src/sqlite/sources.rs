@@ -1,61 +1,26 @@
 //! The tables `sources`, `source_secrets`, `tallies` and `cursors`.
 
-use super::columns::{Json, columns, json};
-use crate::rows::{Cursor, LastError, SecretRow, SourceRow, Tally};
+use super::columns::{read, read_into};
+use crate::columns::sources::{SecretColumns, SourceColumns, TallyColumns};
+use crate::columns::{Columns, json};
+use crate::rows::{Cursor, SourceRow, Tally};
 use anyhow::Result;
-use rusqlite::{Connection, OptionalExtension, Row, params};
-use serde_json::{Map, Value};
+use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-columns! {
-    SourceColumns {
-        name: String,
-        declaration: Json<Map<String, Value>>,
-        created_at: i64,
-    }
-}
-
-columns! {
-    SecretColumns {
-        id: i64,
-        sealed: Vec<u8>,
-        created_at: i64,
-        not_after: Option<i64>,
-    }
-}
-
-columns! {
-    TallyColumns {
-        received: u64,
-        accepted: u64,
-        duplicates: u64,
-        refused: u64,
-        last_success: Option<i64>,
-        error_at: Option<i64>,
-        error_code: Option<String>,
-        error_message: Option<String>,
-        last_received_at: Option<i64> = "heard_at",
-    }
-}
 
 pub(super) fn list(connection: &Connection) -> Result<Vec<SourceRow>> {
     let sql = format!("SELECT {} FROM source_secrets WHERE source = ? ORDER BY id", SecretColumns::LIST);
     let mut secrets = connection.prepare_cached(&sql)?;
     let sql = format!("SELECT {} FROM sources ORDER BY name", SourceColumns::LIST);
     let mut sources = connection.prepare_cached(&sql)?;
-    let rows = sources.query_map([], SourceColumns::read)?;
+    let rows = sources.query_map([], read::<SourceColumns>)?;
     rows.map(|row| {
-        let SourceColumns { name, declaration: Json(declaration), created_at } = row?;
-        let secrets = secrets.query_map([&name], secret_row)?.collect::<Result<_, _>>()?;
-        Ok(SourceRow { name, declaration, created_at, secrets })
+        let row = row?;
+        let secrets = secrets.query_map([&row.name], read_into::<SecretColumns, _>)?.collect::<Result<_, _>>()?;
+        Ok(row.into_row(secrets))
     })
     .collect()
-}
-
-fn secret_row(row: &Row) -> rusqlite::Result<SecretRow> {
-    let SecretColumns { id, sealed, created_at, not_after } = SecretColumns::read(row)?;
-    Ok(SecretRow { id, sealed, created_at, not_after })
 }
 
 pub(super) fn put(connection: &Connection, source: &SourceRow) -> Result<()> {
@@ -80,22 +45,8 @@ pub(super) fn remove(connection: &Connection, name: &str) -> Result<()> {
 
 pub(super) fn tally(connection: &Connection, source: &str) -> Result<Tally> {
     let sql = format!("SELECT {} FROM tallies WHERE source = ?", TallyColumns::LIST);
-    let found = connection.prepare_cached(&sql)?.query_row([source], TallyColumns::read).optional()?;
-    let Some(row) = found else { return Ok(Tally::default()) };
-    let last_error = row.error_at.map(|at| LastError {
-        at,
-        code: row.error_code.unwrap_or_default(),
-        message: row.error_message.unwrap_or_default(),
-    });
-    Ok(Tally {
-        received: row.received,
-        accepted: row.accepted,
-        duplicates: row.duplicates,
-        refused: row.refused,
-        last_success: row.last_success,
-        last_received_at: row.last_received_at,
-        last_error,
-    })
+    let found = connection.prepare_cached(&sql)?.query_row([source], read_into::<TallyColumns, _>);
+    Ok(found.optional()?.unwrap_or_default())
 }
 
 pub(super) fn put_tallies(connection: &Connection, tallies: &[(Arc<str>, Tally)]) -> Result<()> {

@@ -2,15 +2,14 @@
 
 use super::stored_days;
 use super::wal_file::wal_path;
-use crate::rows::{KindUse, RowCount, StorageUse, StoredKind};
+use crate::columns::stored_days::{SAMPLED_ROWS, row_size};
+use crate::rows::StorageUse;
 use anyhow::Result;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::path::Path;
 
 /// The mode of `auto_vacuum` in which free pages are given back on request.
 pub(super) const INCREMENTAL: i64 = 2;
-/// Rows whose size is measured to estimate that of all rows of a table.
-const SAMPLED_ROWS: i64 = 64;
 /// Of the pages of the database, one in this many may be free: new rows take them, and none is moved for that.
 const FREE_PAGES_SHARE: i64 = 20;
 /// So many pages may be free in any case.
@@ -18,36 +17,14 @@ const FREE_PAGES_MIN: i64 = 256;
 /// The free pages that one write gives back, so that the write is short.
 const RELEASED_AT_ONCE: i64 = 32;
 
-/// Returns the table of a kind, and the size of the content of its rows.
-fn row_size(kind: StoredKind) -> Option<(&'static str, &'static str)> {
-    match kind {
-        // Their bytes are counted.
-        StoredKind::Payloads => None,
-        StoredKind::Events => Some((
-            "events",
-            "120 + octet_length(headers) + octet_length(context) + octet_length(tried) + octet_length(incidents) + ifnull(octet_length(message), 0) + ifnull(octet_length(journey), 0) + ifnull(octet_length(log), 0)",
-        )),
-        StoredKind::Incidents => Some(("incidents", "160 + octet_length(record) + length(event_ids)")),
-        StoredKind::Audit => Some((
-            "audit",
-            "100 + ifnull(octet_length(details), 0) + ifnull(octet_length(object), 0) + \
-             ifnull(octet_length(difference), 0) + ifnull(octet_length(moved), 0)",
-        )),
-        StoredKind::Deliveries => {
-            Some(("deliveries", "300 + ifnull(octet_length(notice), 0) + ifnull(octet_length(error), 0)"))
-        }
-    }
-}
-
 /// Returns the space that a database uses.
 pub(super) fn usage(connection: &Connection, path: &Path) -> Result<StorageUse> {
     let page_bytes = pragma(connection, "page_size")?;
-    let mut kinds = stored_days::read(connection)?;
+    let mut kinds = stored_days::by_kind(connection)?;
     for (kind, found) in &mut kinds {
-        found.row_bytes = match row_size(*kind) {
-            Some((table, size)) => sampled(connection, table, size)?,
-            None => average(found),
-        };
+        if let Some((table, size)) = row_size(*kind) {
+            found.row_bytes = sampled(connection, table, size)?;
+        }
     }
     let mut query = connection.prepare_cached("SELECT hour, used_bytes FROM storage_samples ORDER BY hour")?;
     let samples = query.query_map([], |row| Ok((row.get("hour")?, row.get::<_, i64>("used_bytes")? as u64)))?;
@@ -59,15 +36,6 @@ pub(super) fn usage(connection: &Connection, path: &Path) -> Result<StorageUse> 
         kinds,
         samples: samples.collect::<Result<_, _>>()?,
     })
-}
-
-/// Returns the average size of rows whose bytes are counted.
-fn average(found: &KindUse) -> f64 {
-    let total = found.days.values().fold(RowCount::default(), |sum, count| RowCount {
-        rows: sum.rows + count.rows,
-        bytes: sum.bytes + count.bytes,
-    });
-    if total.rows == 0 { 0.0 } else { total.bytes as f64 / total.rows as f64 }
 }
 
 /// Returns the average size of rows that lie at equal distances between the first and the last key.

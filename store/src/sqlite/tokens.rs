@@ -1,40 +1,28 @@
 //! The table `tokens`.
 
-use super::columns::{Word, columns};
+use super::columns::read_into;
 use super::{database, operator_actions};
-use crate::rows::{OperatorAction, Scope, TokenRow};
+use crate::columns::Columns;
+use crate::columns::access::TokenColumns;
+use crate::rows::{OperatorAction, TokenRow};
 use anyhow::Result;
-use rusqlite::{Connection, OptionalExtension, Params, Row, params};
+use rusqlite::{Connection, OptionalExtension, Params, params};
 use std::path::Path;
 
-columns! {
-    TokenColumns {
-        name: String,
-        scope: Word<Scope>,
-        created_at: i64,
-        expires_at: Option<i64>,
-    }
-}
-
 const REMOVE: &str = "DELETE FROM tokens WHERE name = ?";
-
-fn token_row(row: &Row) -> rusqlite::Result<TokenRow> {
-    let TokenColumns { name, scope: Word(scope), created_at, expires_at } = TokenColumns::read(row)?;
-    Ok(TokenRow { name, scope, created_at, expires_at })
-}
 
 /// Returns the token with this hash, if it is valid.
 pub(super) fn find(connection: &Connection, hash: &[u8; 32], now: i64) -> Result<Option<TokenRow>> {
     let list = TokenColumns::LIST;
     let sql = format!("SELECT {list} FROM tokens WHERE hash = ? AND (expires_at IS NULL OR expires_at > ?)");
-    Ok(connection.prepare_cached(&sql)?.query_row(params![hash, now], token_row).optional()?)
+    Ok(connection.prepare_cached(&sql)?.query_row(params![hash, now], read_into::<TokenColumns, _>).optional()?)
 }
 
 /// Returns every token, by name.
 pub(super) fn list(connection: &Connection) -> Result<Vec<TokenRow>> {
     let sql = format!("SELECT {} FROM tokens ORDER BY name", TokenColumns::LIST);
     let mut query = connection.prepare_cached(&sql)?;
-    Ok(query.query_map([], token_row)?.collect::<Result<_, _>>()?)
+    Ok(query.query_map([], read_into::<TokenColumns, _>)?.collect::<Result<_, _>>()?)
 }
 
 /// Removes a token. Returns whether there was one.

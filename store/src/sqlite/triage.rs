@@ -1,20 +1,13 @@
 //! The table `triage`.
 
-use super::columns::columns;
+use super::columns::read;
 use super::{events, incidents};
+use crate::columns::Columns;
+use crate::columns::triage::RequestColumns;
 use crate::ledger::TriageRequest;
 use crate::rows::TriageJob;
 use anyhow::Result;
 use rusqlite::{Connection, params};
-
-columns! {
-    RequestColumns {
-        incident: i64,
-        is_manual: bool = "asked",
-        attempts: u32,
-        request_id: String,
-    }
-}
 
 pub(super) fn put(connection: &Connection, request: &TriageRequest) -> Result<()> {
     let TriageRequest { incident, playbook, is_manual, request_id } = request;
@@ -77,13 +70,13 @@ pub(super) fn jobs(connection: &Connection, playbook: &str, after: i64, limit: u
          ORDER BY incident LIMIT ?"
     );
     let mut query = connection.prepare_cached(&sql)?;
-    let requests = query.query_map(params![playbook, after, limit as u64], RequestColumns::read)?;
+    let requests = query.query_map(params![playbook, after, limit as u64], read::<RequestColumns>)?;
     requests
         .map(|request| {
-            let RequestColumns { incident: key, is_manual, attempts, request_id } = request?;
-            let row = incidents::of_key(connection, key)?;
-            let traceparent = events::traceparent(connection, &request_id)?;
-            Ok(TriageJob { row, is_manual, attempts, request_id, traceparent, key, playbook: playbook.to_owned() })
+            let request = request?;
+            let row = incidents::of_key(connection, request.incident)?;
+            let traceparent = events::traceparent(connection, &request.request_id)?;
+            Ok(request.into_job(row, traceparent, playbook))
         })
         .collect()
 }

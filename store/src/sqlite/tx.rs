@@ -1,21 +1,19 @@
 //! The row verbs in SQLite: each verb runs its statements immediately, on the writer thread.
 
-use super::stored_days::StoredDays;
 use super::{
     audit, counts, database, deliveries, destinations, events, incidents, operator_actions, queue, repeats, sessions,
-    sources, storage, tokens, triage, versions,
+    sources, storage, stored_days, tokens, triage, versions,
 };
 use crate::clock::WriteClock;
+use crate::columns::stored_days::StoredDays;
 use crate::ledger::{
-    Counts, DeadDelivery, Delivered, DestinationHealth, KnownEvent, Ledger, NewAuditEntry, NewDelivery, NewEvent,
-    PlainWrites, RepeatKeyRow, TriageRequest, Tx,
+    Counts, DeadDelivery, Delivered, DestinationHealth, KnownEvent, NewAuditEntry, NewDelivery, NewEvent, PlainWrites,
+    RepeatKeyRow, TriageRequest, Tx,
 };
-use crate::options::Policy;
 use crate::rows::{
-    Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, Listed, OperatorAction, Outbound,
-    ProofReport, SessionRow, SourceRow, StoredKind, Tally, TriageJob, VersionState,
+    Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, Listed, OperatorAction, ProofReport,
+    SessionRow, SourceRow, StoredKind, Tally, TriageJob, VersionState,
 };
-use crate::topics::Changed;
 use anyhow::{Context, Result};
 use hookmill_incident::id::row_key;
 use hookmill_incident::{Difference, EventState, EventStatus, Mapped, Number, PluginVersion};
@@ -23,29 +21,6 @@ use hookmill_notify::Trigger;
 use rusqlite::Connection;
 use std::sync::Arc;
 use uuid::Uuid;
-
-/// One write of this database.
-pub(crate) type Transaction<'a> = Ledger<'a, SqliteTx<'a>>;
-
-impl<'a> Transaction<'a> {
-    /// Returns the writes of a transaction that has begun.
-    pub fn begin(
-        connection: &'a Connection,
-        clock: &'a WriteClock,
-        policy: &'a Policy,
-        outbound: Arc<Outbound>,
-    ) -> Transaction<'a> {
-        let (changed, events, counts) = (Changed::default(), Vec::new(), Counts::default());
-        Self { rows: SqliteTx::new(connection, clock), clock, policy, outbound, changed, events, counts }
-    }
-
-    /// Writes what was kept in memory until the end of the transaction.
-    pub fn finish(&mut self) -> Result<()> {
-        self.write_counts()?;
-        self.rows.save_number()?;
-        self.rows.stored.write(self.rows.connection)
-    }
-}
 
 /// A transaction of the writing connection.
 pub(crate) struct SqliteTx<'a> {
@@ -69,6 +44,12 @@ impl<'a> SqliteTx<'a> {
             last_number: None,
             last_number_before_dry_run: None,
         }
+    }
+
+    /// Writes what was kept in memory until the end of the transaction.
+    pub fn finish(mut self) -> Result<()> {
+        self.save_number()?;
+        stored_days::add(self.connection, &mut self.stored)
     }
 
     /// Writes the number that was given last.

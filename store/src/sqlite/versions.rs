@@ -1,33 +1,12 @@
 //! The tables `plugin_versions` and `compiled`.
 
-use super::columns::{Word, columns, json};
+use super::columns::read_into;
+use crate::columns::versions::{NEVER_LIVE_KEPT, VersionColumns};
+use crate::columns::{Columns, json};
 use crate::rows::{ProofReport, VersionRow, VersionState};
 use anyhow::Result;
 use hookmill_incident::PluginVersion;
-use rusqlite::{Connection, OptionalExtension, Row, params};
-
-/// The number of versions of one plugin that are kept although they never were live.
-const NEVER_LIVE_KEPT: usize = 5;
-
-columns! {
-    VersionColumns {
-        plugin: String,
-        sha256: String,
-        version: String,
-        seen_at: i64,
-        live_since: Option<i64>,
-        state: Word<VersionState>,
-        report: Option<String>,
-    }
-}
-
-fn version_row(row: &Row) -> rusqlite::Result<VersionRow> {
-    let VersionColumns { plugin: name, sha256, version, seen_at, live_since, state: Word(state), report } =
-        VersionColumns::read(row)?;
-    // A report that an older version of Hookmill wrote is left out if it cannot be read.
-    let report = report.and_then(|text| serde_json::from_str(&text).ok());
-    Ok(VersionRow { plugin: PluginVersion { name, version, sha256 }, seen_at, live_since, state, report })
-}
+use rusqlite::{Connection, OptionalExtension, params};
 
 pub(super) fn list(connection: &Connection, plugin: &str) -> Result<Vec<VersionRow>> {
     let list = VersionColumns::LIST;
@@ -35,7 +14,7 @@ pub(super) fn list(connection: &Connection, plugin: &str) -> Result<Vec<VersionR
         "SELECT {list} FROM plugin_versions WHERE plugin = ? ORDER BY live_since DESC NULLS LAST, seen_at DESC"
     );
     let mut query = connection.prepare_cached(&sql)?;
-    Ok(query.query_map([plugin], version_row)?.collect::<Result<_, _>>()?)
+    Ok(query.query_map([plugin], read_into::<VersionColumns, _>)?.collect::<Result<_, _>>()?)
 }
 
 /// Returns the versions of all plugins that were live, each plugin's live version first.
@@ -43,7 +22,7 @@ pub(super) fn that_were_live(connection: &Connection) -> Result<Vec<VersionRow>>
     let list = VersionColumns::LIST;
     let sql =
         format!("SELECT {list} FROM plugin_versions WHERE live_since IS NOT NULL ORDER BY plugin, live_since DESC");
-    Ok(connection.prepare(&sql)?.query_map([], version_row)?.collect::<Result<_, _>>()?)
+    Ok(connection.prepare(&sql)?.query_map([], read_into::<VersionColumns, _>)?.collect::<Result<_, _>>()?)
 }
 
 pub(super) fn put(

@@ -1,38 +1,14 @@
 //! A walk through lists of incidents in one order.
 
-use super::key_lists::{KeyList, OpenList, Place, Scan};
-use crate::rows::{BoundedCount, Directed, Order, Position, SortKey, SortValue};
+use super::key_lists::{KeyList, OpenList, Scan};
+use crate::rows::{BoundedCount, Class, Directed, Order, Place, Position, SortKey, SortValue};
 use anyhow::Result;
-use hookmill_incident::{Severity, Status};
 use rusqlite::Connection;
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BinaryHeap};
 
 /// The rows of lists among which those that pass are counted: so many are looked at in a fraction of a second.
 const LOOKED_AT_MAX: usize = 50_000;
-
-/// The words by which incidents are in classes. A word may be one of a later version.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Class {
-    pub status: String,
-    pub severity: String,
-    pub source: String,
-}
-
-impl Class {
-    /// Returns the position of an incident of this class.
-    pub fn position(&self, order: &Order, (updated_at, key): Place) -> Position {
-        let rank = |word: Option<i64>| SortValue::Number(word.unwrap_or(-1));
-        let value = |key_of_order| match key_of_order {
-            SortKey::CreatedAt => SortValue::Number(key),
-            SortKey::UpdatedAt => SortValue::Number(updated_at),
-            SortKey::Severity => rank(self.severity.parse().ok().map(|word: Severity| word as i64)),
-            SortKey::Status => rank(self.status.parse().ok().map(|word: Status| word as i64)),
-            SortKey::Source => SortValue::Text(self.source.clone()),
-        };
-        order.position_of(value)
-    }
-}
 
 /// A walk through some lists. Each incident comes once, after the position of the page before.
 #[derive(Debug)]

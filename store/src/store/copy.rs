@@ -1,6 +1,7 @@
 //! Copies of the database in a data folder, and the start of a restored one.
 
 use super::Store;
+use crate::leases::{LeaseName, Leases};
 use crate::private_files::private_file;
 use crate::reads::Reads;
 use crate::rows::{CopyProgress, DatabaseCopy, EpochChanges, NewEpoch, TriageResult};
@@ -75,6 +76,7 @@ impl Store {
     pub async fn skip_triage(&self, backup_at: i64) -> Result<usize> {
         let mut skipped = 0;
         for playbook in self.database.reads().waiting_playbooks().await? {
+            let lease = self.acquire(LeaseName::Playbook(playbook.clone())).await;
             let mut after = 0;
             loop {
                 let jobs = self.database.reads().triage_jobs(playbook.clone(), after, REQUESTS).await?;
@@ -82,7 +84,7 @@ impl Store {
                 after = last.key;
                 for job in jobs {
                     let result = TriageResult::Skipped(epoch::reason(backup_at));
-                    skipped += usize::from(self.record_triage(job, result).await?);
+                    skipped += usize::from(self.record_triage(lease.grant(), job, result).await?);
                 }
             }
         }

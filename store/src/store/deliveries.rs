@@ -2,6 +2,7 @@
 
 use super::Store;
 use crate::error::StoreError;
+use crate::leases::Grant;
 use crate::ledger::ROWS_PER_WRITE;
 use crate::reads::Reads;
 use crate::rows::{
@@ -18,10 +19,15 @@ impl Store {
     /// Records attempts at one destination in the order in which they ended, with the health of the destination.
     ///
     /// # Errors
-    /// Returns an error if they cannot be written.
-    pub async fn record_attempts(&self, destination: &str, attempts: Vec<Attempted>) -> Result<(), StoreError> {
+    /// Returns an error if they cannot be written, or the lease was granted again.
+    pub async fn record_attempts(
+        &self,
+        under: &Grant,
+        destination: &str,
+        attempts: Vec<Attempted>,
+    ) -> Result<(), StoreError> {
         let name = destination.to_owned();
-        self.database.write(move |ledger| ledger.record_attempts(&name, &attempts)).await
+        self.write_under(under, move |ledger| ledger.record_attempts(&name, &attempts)).await
     }
 
     /// Makes a dead or pending delivery due now, even if an earlier delivery blocks it. Returns its destination, or the
@@ -55,9 +61,9 @@ impl Store {
     /// more.
     ///
     /// # Errors
-    /// Returns an error if they cannot be removed.
-    pub async fn purge_delivered(&self, after: i64, before: i64) -> Result<Option<i64>, StoreError> {
-        self.database.write(move |ledger| ledger.purge_delivered(after, before)).await
+    /// Returns an error if they cannot be removed, or the lease was granted again.
+    pub async fn purge_delivered(&self, under: &Grant, after: i64, before: i64) -> Result<Option<i64>, StoreError> {
+        self.write_under(under, move |ledger| ledger.purge_delivered(after, before)).await
     }
 
     /// Queues deliveries about something that happened to the host itself, for every notification with this trigger.

@@ -2,6 +2,7 @@
 
 use super::Store;
 use crate::error::StoreError;
+use crate::leases::Grant;
 use crate::ledger::ROWS_PER_WRITE;
 use crate::reads::Reads;
 use crate::rows::{DestinationRow, DestinationState, Outbound};
@@ -68,10 +69,10 @@ impl Store {
     /// [`Store::give_up`].
     ///
     /// # Errors
-    /// Returns an error if the destination cannot be written.
-    pub async fn disable_destination(&self, name: &str, reason: String) -> Result<(), StoreError> {
+    /// Returns an error if the destination cannot be written, or the lease was granted again.
+    pub async fn disable_destination(&self, under: &Grant, name: &str, reason: String) -> Result<(), StoreError> {
         let name = name.to_owned();
-        self.database.write(move |ledger| ledger.disable_destination(&name, &reason)).await
+        self.write_under(under, move |ledger| ledger.disable_destination(&name, &reason)).await
     }
 
     /// Enables a destination. Returns whether it was disabled; `None` if it is not configured.

@@ -3,6 +3,7 @@
 use super::Store;
 use super::retention::Timed;
 use crate::error::StoreError;
+use crate::leases::Grant;
 use crate::ledger::EncodedEvent;
 use crate::reads::Reads;
 use crate::rows::{BoundedCount, Cursor, EventFilter, EventRow, Listed, Page, QuarantineGroup, RecordDryRun, Recorded};
@@ -23,7 +24,8 @@ impl Store {
         self.database.try_write(move |ledger| ledger.record(&mapped, &encoded)).await
     }
 
-    /// Records the result of mapping a stored event again. Returns `None` if its status is no longer `was`.
+    /// Records the result of mapping a stored event again. Returns `None` if its status is no longer `was`, which also
+    /// refuses the result of a host that was stopped while another one mapped the event.
     ///
     /// # Errors
     /// Returns an error if the result cannot be written.
@@ -40,15 +42,16 @@ impl Store {
     /// another start than the stored one does not change the position.
     ///
     /// # Errors
-    /// Returns an error if they cannot be written.
+    /// Returns an error if they cannot be written, or the lease was granted again.
     pub async fn record_pulled(
         &self,
+        under: &Grant,
         source: Arc<str>,
         batch: Vec<Mapped>,
         cursor: Option<Cursor>,
     ) -> Result<Vec<Recorded>, StoreError> {
         let batch: Vec<_> = batch.into_iter().map(|mapped| (EncodedEvent::of(&mapped), mapped)).collect();
-        self.database.write(move |ledger| ledger.record_pulled(&source, &batch, cursor.as_ref())).await
+        self.write_under(under, move |ledger| ledger.record_pulled(&source, &batch, cursor.as_ref())).await
     }
 
     /// Returns the position up to which a source was read. Stores and returns that of `begin` if the source was not
@@ -121,9 +124,9 @@ impl Store {
     /// Removes repeat keys that are too old to recognise anything. Returns whether there may be more.
     ///
     /// # Errors
-    /// Returns an error if they cannot be removed.
-    pub async fn purge_repeats(&self) -> Result<Timed<bool>, StoreError> {
-        self.timed(|ledger| ledger.purge_repeats()).await
+    /// Returns an error if they cannot be removed, or the lease was granted again.
+    pub async fn purge_repeats(&self, under: &Grant) -> Result<Timed<bool>, StoreError> {
+        self.timed(under, |ledger| ledger.purge_repeats()).await
     }
 
     /// Returns an event with its body, or why this event cannot be read.

@@ -2,7 +2,6 @@
 
 use super::Store;
 use crate::error::StoreError;
-use crate::ledger::PlainWrites;
 use crate::reads::Reads;
 use crate::rows::{ProofReport, VersionRow, VersionState};
 use anyhow::Result;

@@ -1,6 +1,5 @@
 //! Retention by hand, with or without a running host.
 
-use crate::ledger::PlainWrites;
 use crate::options::Policy;
 use crate::private_files::private_folder;
 use crate::rows::{PrunePosition, Pruned, StorageUse, StoredKind};

@@ -2,10 +2,10 @@
 
 use super::Store;
 use crate::error::StoreError;
-use crate::ledger::PlainWrites;
+use crate::leases::Grant;
+use crate::ledger::Writes;
 use crate::reads::Reads;
 use crate::rows::{CountFilter, CountSeries, PrunePosition, Pruned, StorageUse, StoredKind};
-use crate::sqlite::Transaction;
 use anyhow::Result;
 use hookmill_incident::id::row_key_at;
 use hookmill_notify::Trigger;
@@ -35,41 +35,43 @@ impl Store {
     /// Removes one batch of rows of a kind that are older than a key.
     ///
     /// # Errors
-    /// Returns an error if they cannot be removed.
+    /// Returns an error if they cannot be removed, or the lease was granted again.
     pub async fn prune(
         &self,
+        under: &Grant,
         kind: StoredKind,
         before: i64,
         from: Option<PrunePosition>,
     ) -> Result<Timed<Pruned>, StoreError> {
-        self.timed(move |ledger| ledger.prune(kind, before, from, false)).await
+        self.timed(under, move |ledger| ledger.prune(kind, before, from, false)).await
     }
 
     pub(super) async fn timed<A: Send + 'static>(
         &self,
-        mut run: impl FnMut(&mut Transaction) -> Result<A> + Send + 'static,
+        under: &Grant,
+        mut run: impl FnMut(&mut Writes) -> Result<A> + Send + 'static,
     ) -> Result<Timed<A>, StoreError> {
-        let timed = move |ledger: &mut Transaction| {
+        let timed = move |ledger: &mut Writes| {
             let started = Instant::now();
             run(ledger).map(|answer| Timed { answer, took: started.elapsed() })
         };
-        self.database.write(timed).await
+        self.write_under(under, timed).await
     }
 
     /// Gives a few free pages of the database back to the disk. Returns whether there are more to give back.
     ///
     /// # Errors
-    /// Returns an error if that is not possible.
-    pub async fn release_pages(&self) -> Result<Timed<bool>, StoreError> {
-        self.timed(|ledger| ledger.rows.release_pages()).await
+    /// Returns an error if that is not possible, or the lease was granted again.
+    pub async fn release_pages(&self, under: &Grant) -> Result<Timed<bool>, StoreError> {
+        self.timed(under, |ledger| ledger.rows.release_pages()).await
     }
 
     /// Removes counts that are too old to be shown. Returns whether there may be more.
     ///
     /// # Errors
-    /// Returns an error if they cannot be removed.
-    pub async fn purge_counts(&self) -> Result<Timed<bool>, StoreError> {
-        self.timed(|ledger| ledger.purge_counts()).await
+    /// Returns an error if they cannot be removed, or the lease was granted again.
+    pub async fn purge_counts(&self, under: &Grant) -> Result<Timed<bool>, StoreError> {
+        self.timed(under, |ledger| ledger.purge_counts()).await
     }
 
     /// Returns counts of what happened. Refused payloads are counted after some seconds.

@@ -3,7 +3,6 @@
 use super::Store;
 use super::credential_digest;
 use crate::error::StoreError;
-use crate::ledger::PlainWrites;
 use crate::reads::Reads;
 use crate::rows::{OwnedSession, SessionRow};
 use anyhow::Result;

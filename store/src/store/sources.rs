@@ -2,10 +2,10 @@
 
 use super::Store;
 use crate::error::StoreError;
-use crate::ledger::PlainWrites;
+use crate::leases::Grant;
+use crate::ledger::Writes;
 use crate::reads::Reads;
 use crate::rows::{SourceRow, Tally};
-use crate::sqlite::Transaction;
 use anyhow::Result;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -25,7 +25,11 @@ impl Store {
     /// # Errors
     /// Returns an error if the source cannot be written.
     pub async fn put_source(&self, source: SourceRow) -> Result<(), StoreError> {
-        self.database.write(move |ledger| ledger.rows.put_source(&source)).await
+        let put = move |ledger: &mut Writes| {
+            ledger.changed.settings = true;
+            ledger.rows.put_source(&source)
+        };
+        self.database.write(put).await
     }
 
     /// Removes a registered source with its secrets and counts. Its events and incidents are kept.
@@ -33,7 +37,11 @@ impl Store {
     /// # Errors
     /// Returns an error if the source cannot be removed.
     pub async fn remove_source(&self, name: String) -> Result<(), StoreError> {
-        self.database.write(move |ledger| ledger.rows.remove_source(&name)).await
+        let remove = move |ledger: &mut Writes| {
+            ledger.changed.settings = true;
+            ledger.rows.remove_source(&name)
+        };
+        self.database.write(remove).await
     }
 
     /// Returns the counts of a source that were stored last.
@@ -49,7 +57,7 @@ impl Store {
     /// # Errors
     /// Returns an error if they cannot be written.
     pub async fn put_tallies(&self, tallies: Vec<(Arc<str>, Tally)>) -> Result<(), StoreError> {
-        let put = move |ledger: &mut Transaction| {
+        let put = move |ledger: &mut Writes| {
             for (source, tally) in &tallies {
                 let refused = tally.refused.saturating_sub(ledger.rows.refused(source)?);
                 ledger.count_refused(source, refused);
@@ -64,14 +72,29 @@ impl Store {
         self.silent.load().get(source).copied()
     }
 
+    /// Reads the silent sources again, which another host may have changed.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be read.
+    pub async fn refresh_silent(&self) -> Result<()> {
+        self.silent.store(Arc::new(self.database.reads().silent_sources().await?));
+        Ok(())
+    }
+
     /// Records that a source is silent and queues the notifications about that, or records that it sends again.
     ///
     /// # Errors
-    /// Returns an error if that cannot be written.
-    pub async fn set_silent(&self, source: &str, is_silent: bool, message: Value) -> Result<(), StoreError> {
+    /// Returns an error if that cannot be written, or the lease was granted again.
+    pub async fn set_silent(
+        &self,
+        under: &Grant,
+        source: &str,
+        is_silent: bool,
+        message: Value,
+    ) -> Result<(), StoreError> {
         let name = source.to_owned();
         let since = is_silent.then(|| self.clock.now_ms());
-        self.database.write(move |ledger| ledger.set_silent(&name, since, &message)).await?;
+        self.write_under(under, move |ledger| ledger.set_silent(&name, since, &message)).await?;
         self.silent.rcu(|silent| {
             let mut silent = BTreeMap::clone(silent);
             match since {

@@ -2,7 +2,7 @@
 
 use super::Store;
 use crate::error::StoreError;
-use crate::ledger::PlainWrites;
+use crate::postgres::{Address as DatabaseAddress, SharedTokens};
 use crate::private_files::private_folder;
 use crate::reads::Reads;
 use crate::rows::{OperatorAction, Scope, TokenRow};
@@ -45,11 +45,17 @@ const LOCAL: &str = "local";
 /// The method of commands in the trail of operators.
 const COMMAND: &str = "CLI";
 
-/// The tokens of a data folder, with or without a running host.
+/// The tokens of a database, with or without running hosts.
 #[derive(Debug)]
 pub struct Tokens {
-    table: TokenTable,
+    table: Table,
     clock: Clock,
+}
+
+#[derive(Debug)]
+enum Table {
+    Embedded(TokenTable),
+    Shared(SharedTokens),
 }
 
 impl Tokens {
@@ -59,7 +65,15 @@ impl Tokens {
     /// Returns an error if the folder or its database cannot be used.
     pub fn open(data_dir: &Path) -> Result<Self> {
         private_folder(data_dir)?;
-        Ok(Self { table: TokenTable::open(data_dir)?, clock: Clock::default() })
+        Ok(Self { table: Table::Embedded(TokenTable::open(data_dir)?), clock: Clock::default() })
+    }
+
+    /// Connects to the database that many hosts share, and creates its tables if they are missing. Blocks, as all methods do.
+    ///
+    /// # Errors
+    /// Returns an error if the database cannot be used.
+    pub fn connect(address: &DatabaseAddress) -> Result<Self> {
+        Ok(Self { table: Table::Shared(SharedTokens::open(address)?), clock: Clock::default() })
     }
 
     /// Creates a token and returns its text, which is not stored. The trail of operators says so.
@@ -72,7 +86,12 @@ impl Tokens {
         let text = format!("hm_{}", hex::encode(random));
         let token = TokenRow { name: name.to_owned(), scope, created_at: self.clock.now_ms(), expires_at };
         let action = self.action(format!("token create {name} --scope {scope}"));
-        if !self.table.add(&token, &credential_digest(&text), &action)? {
+        let digest = credential_digest(&text);
+        let is_added = match &self.table {
+            Table::Embedded(table) => table.add(&token, &digest, &action)?,
+            Table::Shared(table) => table.add(&token, &digest, &action)?,
+        };
+        if !is_added {
             bail!("token `{name}` already exists; choose another name or revoke it");
         }
         Ok(text)
@@ -83,7 +102,11 @@ impl Tokens {
     /// # Errors
     /// Returns an error if they cannot be read.
     pub fn list(&self) -> Result<Vec<TokenRow>> {
-        self.table.list().context("cannot read the tokens")
+        let tokens = match &self.table {
+            Table::Embedded(table) => table.list(),
+            Table::Shared(table) => table.list(),
+        };
+        tokens.context("cannot read the tokens")
     }
 
     /// Removes a token. Returns whether there was one. The trail of operators says so.
@@ -91,7 +114,11 @@ impl Tokens {
     /// # Errors
     /// Returns an error if the token cannot be removed.
     pub fn revoke(&self, name: &str) -> Result<bool> {
-        self.table.remove(name, &self.action(format!("token revoke {name}")))
+        let action = self.action(format!("token revoke {name}"));
+        match &self.table {
+            Table::Embedded(table) => table.remove(name, &action),
+            Table::Shared(table) => table.remove(name, &action),
+        }
     }
 
     fn action(&self, command: String) -> OperatorAction {

@@ -2,6 +2,7 @@
 
 use super::Store;
 use crate::error::StoreError;
+use crate::leases::Grant;
 use crate::reads::Reads;
 use crate::rows::{IncidentKey, IncidentRow, Listed, TriageJob, TriageResult};
 use anyhow::Result;
@@ -25,25 +26,25 @@ impl Store {
     /// request or the incident changed in the meantime, so that the playbook must be called again.
     ///
     /// # Errors
-    /// Returns an error if the result cannot be written.
-    pub async fn record_triage(&self, job: TriageJob, result: TriageResult) -> Result<bool, StoreError> {
-        self.database.write(move |ledger| ledger.record_triage(&job, result.clone())).await
+    /// Returns an error if the result cannot be written, or the lease was granted again.
+    pub async fn record_triage(&self, under: &Grant, job: TriageJob, result: TriageResult) -> Result<bool, StoreError> {
+        self.write_under(under, move |ledger| ledger.record_triage(&job, result.clone())).await
     }
 
     /// Gives up a request whose incident cannot be read, until there is another version of the playbook.
     ///
     /// # Errors
-    /// Returns an error if that cannot be written.
-    pub async fn fail_triage(&self, job: TriageJob, sha256: String) -> Result<(), StoreError> {
-        self.database.write(move |ledger| ledger.fail_triage(&job, &sha256)).await
+    /// Returns an error if that cannot be written, or the lease was granted again.
+    pub async fn fail_triage(&self, under: &Grant, job: TriageJob, sha256: String) -> Result<(), StoreError> {
+        self.write_under(under, move |ledger| ledger.fail_triage(&job, &sha256)).await
     }
 
     /// Counts a call without a result; the call will be repeated.
     ///
     /// # Errors
-    /// Returns an error if the count cannot be written.
-    pub async fn count_triage_attempt(&self, job: TriageJob) -> Result<(), StoreError> {
-        self.database.write(move |ledger| ledger.count_triage_attempt(&job)).await
+    /// Returns an error if the count cannot be written, or the lease was granted again.
+    pub async fn count_triage_attempt(&self, under: &Grant, job: TriageJob) -> Result<(), StoreError> {
+        self.write_under(under, move |ledger| ledger.count_triage_attempt(&job)).await
     }
 
     /// Makes failed requests of a playbook wait again, except those that failed on this version.

@@ -19,6 +19,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("host", &["connection", "incident", "listen", "notify", "sandbox", "signatures", "store"]),
     ("cli", &["host", "incident", "sandbox", "signatures", "store"]),
     ("sdk/rust", &[]),
+    ("tests/postgres", &[]),
     ("tests/structure", &[]),
 ];
 const PLUGINS: &str = "plugins/";
@@ -26,9 +27,16 @@ const SDK: &str = "sdk/rust";
 const OF_A_PLUGIN: &[&str] = &[SDK];
 
 /// Crates of others, by the beginning of their names, that only one crate may depend on.
-const USED_ONCE: &[(&str, &str)] = &[("wasmtime", "sandbox"), ("rusqlite", "store")];
-/// Further dependencies of tests: the end-to-end tests build guests and look into the database.
-const IN_TESTS: &[(&str, &str)] = &[("cli", "wasmtime"), ("cli", "rusqlite"), ("cli", "sdk/rust")];
+const USED_ONCE: &[(&str, &str)] =
+    &[("wasmtime", "sandbox"), ("rusqlite", "store"), ("tokio-postgres", "store"), ("deadpool", "store")];
+/// Further dependencies of tests: the end-to-end tests build guests and look into the database, and start PostgreSQL.
+const IN_TESTS: &[(&str, &str)] = &[
+    ("cli", "wasmtime"),
+    ("cli", "rusqlite"),
+    ("cli", "sdk/rust"),
+    ("cli", "tests/postgres"),
+    ("store", "tests/postgres"),
+];
 
 /// The number of lines of a file that is not generated.
 const LINES_MAX: usize = 450;
@@ -140,10 +148,14 @@ fn every_kind_of_dependency_is_checked() {
 }
 
 #[test]
-fn only_one_folder_names_the_database() {
+fn only_one_folder_names_each_database() {
     for (module, found) in imports(&parse(&workspace().join("store/src"))) {
-        let is_there = module.split("::").next() == Some("sqlite");
-        assert!(is_there || !found.others.contains("rusqlite"), "store/src: `{module}` names rusqlite");
+        for (folder, name) in
+            [("sqlite", "rusqlite"), ("postgres", "tokio_postgres"), ("postgres", "deadpool_postgres")]
+        {
+            let is_there = module.split("::").next() == Some(folder);
+            assert!(is_there || !found.others.contains(name), "store/src: `{module}` names {name}");
+        }
     }
 }
 

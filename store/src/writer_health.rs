@@ -7,9 +7,9 @@ use tracing::{error, info};
 /// The interval of logging failures: a full disk fails thousands of writes in a second.
 const LOG_EVERY: Duration = Duration::from_secs(5);
 
-/// The state of the writing connection, shared with readers of the state.
+/// The state of the writer, shared with readers of the state.
 #[derive(Clone, Debug, Default)]
-pub(super) struct WriterHealth(Arc<Mutex<HealthState>>);
+pub(crate) struct WriterHealth(Arc<Mutex<HealthState>>);
 
 #[derive(Debug, Default)]
 struct HealthState {

@@ -1,0 +1,27 @@
+//! A host that shares the database.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A host that shares the database, or the only one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ShownHost {
+    /// Its id, new at each start.
+    pub id: String,
+    /// The name of its machine or container.
+    pub name: String,
+    /// The number that is in the ids that it makes.
+    pub slot: i64,
+    /// Its version of Hookmill.
+    pub version: String,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// When it last renewed its leases.
+    pub seen_at: Timestamp,
+    /// Whether it was seen within the time of a lease.
+    pub is_live: bool,
+    /// Whether it is the host that answers.
+    pub is_this: bool,
+    /// The names of the leases that it holds.
+    pub leases: Vec<String>,
+}

@@ -1,0 +1,44 @@
+//! The store in PostgreSQL, which many hosts share.
+//!
+//! Writes of all hosts are serial, as in SQLite: each group of writes is one transaction, whose first statement locks the
+//! row of the table `head`. Reads have a pool of connections. Nothing outside this folder names SQL of PostgreSQL.
+
+mod ahead;
+mod attempts;
+mod batch;
+mod buffer;
+mod columns;
+mod conditions;
+mod connection;
+#[cfg(test)]
+mod dump;
+mod follow;
+mod head;
+mod hosts;
+mod lease_share;
+mod leases;
+#[cfg(test)]
+mod loaded;
+mod migration;
+mod opened;
+mod query;
+mod readers;
+mod reads;
+mod retention;
+#[cfg(test)]
+mod scans;
+mod session;
+#[cfg(test)]
+pub(crate) mod test_database;
+mod tls;
+mod tokens;
+mod tx;
+mod writer;
+
+pub use connection::Address;
+#[cfg(test)]
+pub(crate) use dump::dump;
+#[cfg(test)]
+pub(crate) use loaded::loaded;
+pub(crate) use opened::{Opened, Postgres};
+pub(crate) use tokens::SharedTokens;

@@ -1,0 +1,78 @@
+//! The table `hosts`.
+
+use crate::rows::HostRow;
+use anyhow::{Context, Result};
+use jiff::Timestamp;
+use std::time::{Duration, SystemTime};
+use tokio_postgres::Client;
+
+/// The time for which a lease is granted or renewed. A host that was not seen for longer holds none.
+pub(super) const LEASE_TIME: Duration = Duration::from_secs(10);
+/// The time after which the slot of a host that was not seen any more goes to another one. It is much longer than a host is
+/// stopped without being restarted: two hosts with one slot may make the same id.
+const SLOT_KEPT_FOR: Duration = Duration::from_secs(600);
+
+const REGISTER: &str = "INSERT INTO hosts (id, slot, name, version) \
+    SELECT $1, slot, $2, $3 FROM generate_series(0::bigint, 31) AS free (slot) \
+    WHERE slot NOT IN (SELECT slot FROM hosts) ORDER BY slot LIMIT 1 \
+    ON CONFLICT (slot) DO NOTHING RETURNING slot";
+const FORGET: &str = "DELETE FROM hosts WHERE seen_at < now() - $1::bigint * interval '1 millisecond'";
+
+/// Adds a host and returns its slot.
+pub(super) async fn register(client: &Client, id: &str, name: &str, version: &str) -> Result<i64> {
+    client.execute(FORGET, &[&(SLOT_KEPT_FOR.as_millis() as i64)]).await?;
+    loop {
+        if let Some(row) = client.query_opt(REGISTER, &[&id, &name, &version]).await? {
+            return Ok(row.try_get(0)?);
+        }
+        // Another host took the same slot at this moment, or there is none.
+        let count: i64 = client.query_one("SELECT count(*) FROM hosts", &[]).await?.try_get(0)?;
+        (count < 32).then_some(()).context("32 hosts run on this database already; stop one of them")?;
+    }
+}
+
+/// Records that a host lives, and which leases of others it would take.
+pub(super) async fn put_seen(client: &Client, id: &str, waiting: &[String]) -> Result<()> {
+    client.execute("UPDATE hosts SET seen_at = now(), waiting = $2 WHERE id = $1", &[&id, &waiting]).await?;
+    Ok(())
+}
+
+/// Returns the leases that each other live host would take.
+pub(super) async fn live_others(client: &Client, id: &str) -> Result<Vec<Vec<String>>> {
+    let sql = "SELECT waiting FROM hosts WHERE id <> $1 AND seen_at > now() - $2::bigint * interval '1 millisecond'";
+    let rows = client.query(sql, &[&id, &(LEASE_TIME.as_millis() as i64)]).await?;
+    Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+}
+
+/// Removes a host that ends.
+pub(super) async fn remove(client: &Client, id: &str) -> Result<()> {
+    client.execute("DELETE FROM hosts WHERE id = $1", &[&id]).await?;
+    Ok(())
+}
+
+/// Returns the hosts with the leases that each of them holds, by slot.
+pub(super) async fn list(client: &Client) -> Result<Vec<HostRow>> {
+    let sql = "SELECT id, name, slot, version, started_at, seen_at, \
+        seen_at > now() - $1::bigint * interval '1 millisecond', \
+        array(SELECT leases.name FROM leases WHERE host = hosts.id AND expires_at > now() ORDER BY leases.name) \
+        FROM hosts ORDER BY slot";
+    let rows = client.query(sql, &[&(LEASE_TIME.as_millis() as i64)]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(HostRow {
+                id: row.try_get(0)?,
+                name: row.try_get(1)?,
+                slot: row.try_get(2)?,
+                version: row.try_get(3)?,
+                started_at: time(row.try_get(4)?)?,
+                seen_at: time(row.try_get(5)?)?,
+                is_live: row.try_get(6)?,
+                leases: row.try_get(7)?,
+            })
+        })
+        .collect()
+}
+
+fn time(time: SystemTime) -> Result<Timestamp> {
+    Ok(Timestamp::try_from(time)?)
+}

@@ -1,0 +1,407 @@
+//! The table `leases`: which host does which work.
+//!
+//! A thread with a connection of its own renews the leases of the host and its row in `hosts`, acquires those that tasks
+//! wait for, and releases those that were dropped. Expiry is judged by the database's clock. The host counts the time that
+//! it still holds a lease by its monotonic clock, from before the renewal was sent, so that it stops earlier than another
+//! host begins.
+
+use super::Address;
+use super::hosts::{self, LEASE_TIME};
+use super::lease_share::{LeaseRow, LeaseView};
+use crate::leases::{Grant, Lease, LeaseName, Leases, Tenure};
+use anyhow::Result;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::pending;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, oneshot, watch};
+use tokio::time::timeout;
+use tokio_postgres::Client;
+use tracing::{debug, info, warn};
+
+/// A host takes its leases for lost so much earlier than the database does.
+const MARGIN: Duration = Duration::from_secs(1);
+const RENEW_EVERY: Duration = Duration::from_secs(2);
+/// The longest time for a round of statements. After two rounds that fail, there is still time for a third.
+const ROUND_MAX: Duration = Duration::from_secs(3);
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(500);
+
+/// Reads the epoch of the newest grant. The lease is granted to no other host until the transaction ends.
+pub(super) const NEWEST_EPOCH: &str = "SELECT epoch FROM leases WHERE name = $1 FOR SHARE";
+const RENEW: &str = "UPDATE leases SET expires_at = now() + $3::bigint * interval '1 millisecond' \
+    WHERE host = $1 AND name = ANY($2) RETURNING name, epoch";
+const TAKE: &str = "INSERT INTO leases (name, host, epoch, expires_at) \
+    SELECT name, $1, 1, now() + $3::bigint * interval '1 millisecond' FROM unnest($2::text[]) AS wanted (name) \
+    ON CONFLICT (name) DO UPDATE \
+    SET host = excluded.host, epoch = leases.epoch + 1, expires_at = excluded.expires_at \
+    WHERE leases.host IS NULL OR leases.host = excluded.host OR leases.expires_at < now() \
+    RETURNING name, epoch";
+const RELEASE: &str = "UPDATE leases SET host = NULL, expires_at = now() WHERE host = $1 AND name = ANY($2)";
+const RELEASE_ALL: &str = "UPDATE leases SET host = NULL, expires_at = now() WHERE host = $1";
+const LIST: &str = "SELECT name, host, expires_at > now(), expires_at < now() - $1::bigint * interval '1 millisecond' \
+    FROM leases";
+
+/// The leases of one host.
+pub(crate) struct HostLeases {
+    shared: Arc<Shared>,
+    stop: watch::Sender<bool>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl fmt::Debug for HostLeases {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.debug_struct("HostLeases").field("host", &self.shared.host).finish_non_exhaustive()
+    }
+}
+
+struct Shared {
+    /// The id of the host.
+    host: String,
+    state: Mutex<State>,
+    /// A task waits for a lease, or one was dropped.
+    wake: Arc<Notify>,
+}
+
+/// The leases by their names in the table.
+#[derive(Default)]
+struct State {
+    held: BTreeMap<String, Held>,
+    waiting: BTreeMap<String, Waiting>,
+}
+
+struct Held {
+    grant: Grant,
+    /// Its receivers are the holders.
+    tenure: watch::Sender<Tenure>,
+}
+
+struct Waiting {
+    name: Arc<LeaseName>,
+    answers: Vec<oneshot::Sender<Lease>>,
+}
+
+impl HostLeases {
+    /// Starts the thread of a host that has a row in `hosts`.
+    pub fn start(address: Address, host: String) -> Result<Self> {
+        let shared = Arc::new(Shared { host, state: Mutex::default(), wake: Arc::default() });
+        let (stop, stopped) = watch::channel(false);
+        let keeper = Keeper { shared: shared.clone(), address, client: None };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = std::thread::Builder::new().name("leases".into());
+        let thread = thread.spawn(move || runtime.block_on(keeper.run(stopped)))?;
+        Ok(Self { shared, stop, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Returns the id of the host.
+    pub fn host(&self) -> &str {
+        &self.shared.host
+    }
+
+    /// Releases every lease and removes the row of the host. Blocks.
+    pub fn close(&self) {
+        self.stop.send_replace(true);
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Leases for HostLeases {
+    async fn acquire(&self, name: LeaseName) -> Lease {
+        let answer = {
+            let mut state = self.shared.lock();
+            let key = name.to_string();
+            if let Some(lease) = state.held.get(&key).map(|held| held.lease(&self.shared.wake))
+                && lease.goes_on()
+            {
+                return lease;
+            }
+            let (answer, granted) = oneshot::channel();
+            let waiting = state.waiting.entry(key);
+            waiting.or_insert_with(|| Waiting { name: Arc::new(name), answers: Vec::new() }).answers.push(answer);
+            granted
+        };
+        self.shared.wake.notify_one();
+        match answer.await {
+            Ok(lease) => lease,
+            // The store is closed: nothing is granted any more.
+            Err(_) => pending().await,
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    fn lease(&self, wake: &Arc<Notify>) -> Lease {
+        Lease::new(self.grant.clone(), self.tenure.subscribe(), wake.clone())
+    }
+
+    fn is_dropped(&self) -> bool {
+        self.tenure.receiver_count() == 0
+    }
+
+    fn is_lost(&self) -> bool {
+        self.tenure.borrow().until <= Instant::now()
+    }
+}
+
+impl State {
+    /// Forgets leases that were dropped or lost, and returns the names of those to release.
+    fn forget_ended(&mut self) -> Vec<String> {
+        let mut dropped = Vec::new();
+        self.held.retain(|name, held| {
+            if held.is_lost() {
+                warn!("the lease {name} is lost: it was not renewed in time");
+                return false;
+            }
+            if held.is_dropped() {
+                dropped.push(name.clone());
+            }
+            !held.is_dropped()
+        });
+        self.waiting.retain(|_, waiting| {
+            waiting.answers.retain(|answer| !answer.is_closed());
+            !waiting.answers.is_empty()
+        });
+        dropped
+    }
+
+    /// Records which leases were renewed. The others are lost.
+    fn renewed(&mut self, names: &[String], renewed: &BTreeMap<String, u64>, until: Instant) {
+        for name in names {
+            let Some(held) = self.held.get(name) else { continue };
+            if renewed.get(name) == Some(&held.grant.epoch) {
+                held.tenure.send_modify(|tenure| tenure.until = until);
+            } else {
+                warn!("the lease {name} is lost: another host has it");
+                held.tenure.send_modify(|tenure| tenure.until = Instant::now());
+                self.held.remove(name);
+            }
+        }
+    }
+
+    /// Gives the tasks that wait the leases that were taken.
+    fn granted(&mut self, taken: BTreeMap<String, u64>, until: Instant, wake: &Arc<Notify>) {
+        for (name, epoch) in taken {
+            let Some(Waiting { name: work, answers }) = self.waiting.remove(&name) else { continue };
+            let tenure = watch::Sender::new(Tenure { until, is_asked_for: false });
+            let held = Held { grant: Grant { name: work, epoch }, tenure };
+            debug!("lease {name}, epoch {epoch}");
+            for answer in answers {
+                // A lease that nobody takes is dropped, and released in the next round.
+                let _ = answer.send(held.lease(wake));
+            }
+            self.held.insert(name, held);
+        }
+    }
+
+    fn ask_for(&self, names: &[String]) {
+        for name in names {
+            if let Some(held) = self.held.get(name) {
+                info!("the lease {name} goes to another host");
+                held.tenure.send_modify(|tenure| tenure.is_asked_for = true);
+            }
+        }
+    }
+}
+
+/// The thread that keeps the leases of the host.
+struct Keeper {
+    shared: Arc<Shared>,
+    address: Address,
+    client: Option<Client>,
+}
+
+impl Keeper {
+    async fn run(mut self, mut stopped: watch::Receiver<bool>) {
+        let mut renew_at = Instant::now();
+        loop {
+            let is_due = Instant::now() >= renew_at;
+            let round = timeout(ROUND_MAX, self.round(is_due)).await.unwrap_or_else(|late| Err(late.into()));
+            let is_away = round.is_err();
+            if let Err(error) = round {
+                debug!("the leases cannot be renewed, will try again: {error:#}");
+                self.client = None;
+                renew_at = Instant::now() + TRY_AGAIN_AFTER;
+            } else if is_due {
+                renew_at = Instant::now() + RENEW_EVERY;
+            }
+            tokio::select! {
+                biased;
+                _ = stopped.wait_for(|stopped| *stopped) => break,
+                () = self.shared.wake.notified(), if !is_away => {}
+                () = tokio::time::sleep_until(renew_at.into()) => {}
+            }
+        }
+        if let Err(error) = timeout(ROUND_MAX, self.leave()).await.unwrap_or_else(|late| Err(late.into())) {
+            warn!("the leases of this host are not released, and expire: {error:#}");
+        }
+    }
+
+    async fn client(&mut self) -> Result<&Client> {
+        let client = match self.client.take() {
+            Some(client) if !client.is_closed() => client,
+            _ => self.address.connect().await?.0,
+        };
+        Ok(self.client.insert(client))
+    }
+
+    /// Releases, renews and acquires. Renewals are not needed in every round.
+    async fn round(&mut self, renews: bool) -> Result<()> {
+        let shared = self.shared.clone();
+        let host = &shared.host;
+        let client = self.client().await?;
+        let dropped = shared.lock().forget_ended();
+        if !dropped.is_empty() {
+            client.execute(RELEASE, &[host, &dropped]).await?;
+        }
+        let lease_ms = LEASE_TIME.as_millis() as i64;
+        if renews {
+            let names: Vec<String> = shared.lock().held.keys().cloned().collect();
+            let sent_at = Instant::now();
+            let rows = client.query(RENEW, &[host, &names, &lease_ms]).await?;
+            shared.lock().renewed(&names, &epochs(&rows)?, sent_at + LEASE_TIME - MARGIN);
+        }
+        let waiting: Vec<String> = shared.lock().waiting.keys().cloned().collect();
+        if !renews && waiting.is_empty() {
+            return Ok(());
+        }
+        let rows = client.query(LIST, &[&lease_ms]).await?;
+        let mut view = LeaseView { host, leases: Vec::new(), waiting: &waiting, others: Vec::new() };
+        for row in rows {
+            let (name, host, is_held, is_left) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
+            view.leases.push(LeaseRow { name, host: Option::filter(host, |_| is_held), is_left });
+        }
+        view.others = hosts::live_others(client, host).await?;
+        if renews {
+            hosts::put_seen(client, host, &view.wanted()).await?;
+            shared.lock().ask_for(&view.excess());
+        }
+        let wanted = view.takeable();
+        if !wanted.is_empty() {
+            let sent_at = Instant::now();
+            let rows = client.query(TAKE, &[host, &wanted, &lease_ms]).await?;
+            shared.lock().granted(epochs(&rows)?, sent_at + LEASE_TIME - MARGIN, &shared.wake);
+        }
+        Ok(())
+    }
+
+    async fn leave(&mut self) -> Result<()> {
+        let shared = self.shared.clone();
+        let client = self.client().await?;
+        client.execute(RELEASE_ALL, &[&shared.host]).await?;
+        hosts::remove(client, &shared.host).await
+    }
+}
+
+fn epochs(rows: &[tokio_postgres::Row]) -> Result<BTreeMap<String, u64>> {
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get::<_, i64>(1)?.try_into()?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HostLeases, LEASE_TIME, NEWEST_EPOCH};
+    use crate::leases::{Grant, Lease, LeaseName, Leases};
+    use crate::postgres::migration::migrate;
+    use crate::postgres::test_database::address;
+    use crate::postgres::{Address, hosts};
+    use std::time::{Duration, Instant};
+    use tokio::time::timeout;
+    use tokio_postgres::Client;
+
+    const SOON: Duration = Duration::from_secs(60);
+
+    async fn database() -> (Address, Client) {
+        let address = address();
+        let (mut client, _) = address.connect().await.unwrap();
+        migrate(&mut client).await.unwrap();
+        (address, client)
+    }
+
+    async fn host(address: &Address, client: &Client, id: &str) -> HostLeases {
+        hosts::register(client, id, id, "1.0").await.unwrap();
+        HostLeases::start(address.clone(), id.into()).unwrap()
+    }
+
+    fn destination(name: &str) -> LeaseName {
+        LeaseName::Destination(name.into())
+    }
+
+    async fn acquire(host: &HostLeases, name: LeaseName) -> Lease {
+        timeout(SOON, host.acquire(name)).await.unwrap()
+    }
+
+    async fn is_newest(client: &Client, grant: &Grant) -> bool {
+        let row = client.query_one(NEWEST_EPOCH, &[&grant.name.to_string()]).await.unwrap();
+        row.get::<_, i64>(0) == grant.epoch as i64
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn one_host_at_a_time_holds_a_lease() {
+        let (address, client) = database().await;
+        let (a, b) = (host(&address, &client, "a").await, host(&address, &client, "b").await);
+        let first = acquire(&a, LeaseName::Purge).await;
+        let again = acquire(&a, LeaseName::Purge).await;
+        assert_eq!(first.grant(), again.grant(), "tasks of one host share a lease");
+        let second = b.acquire(LeaseName::Purge);
+        tokio::pin!(second);
+        drop(first);
+        assert!(timeout(Duration::from_millis(300), &mut second).await.is_err(), "the other task holds it");
+        let former = again.grant().clone();
+        assert!(is_newest(&client, &former).await);
+        drop(again);
+        let second = timeout(SOON, second).await.unwrap();
+        assert!(second.is_held() && second.grant().epoch > former.epoch);
+        assert!(is_newest(&client, second.grant()).await && !is_newest(&client, &former).await);
+        // A host that ends leaves nothing to wait for.
+        b.close();
+        let started = Instant::now();
+        let third = acquire(&a, LeaseName::Purge).await;
+        assert!(started.elapsed() < LEASE_TIME && third.grant().epoch > second.grant().epoch);
+        a.close();
+    }
+
+    /// A host that is stopped for longer than its lease finds that another one has it.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_lease_that_went_to_another_host_is_lost() {
+        let (address, client) = database().await;
+        let a = host(&address, &client, "a").await;
+        let lease = acquire(&a, LeaseName::Remap).await;
+        client.execute("UPDATE leases SET host = 'b', epoch = epoch + 1", &[]).await.unwrap();
+        let work = std::future::pending::<()>();
+        assert!(timeout(SOON, lease.while_held(work)).await.unwrap().is_none());
+        assert!(!lease.is_held() && !is_newest(&client, lease.grant()).await);
+        a.close();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_new_host_gets_its_share() {
+        let (address, client) = database().await;
+        let a = host(&address, &client, "a").await;
+        let mut held = Vec::new();
+        for name in ["1", "2", "3"] {
+            held.push(acquire(&a, destination(name)).await);
+        }
+        let b = host(&address, &client, "b").await;
+        let taken = tokio::spawn(async move {
+            tokio::select! {
+                lease = b.acquire(destination("1")) => lease,
+                lease = b.acquire(destination("2")) => lease,
+                lease = b.acquire(destination("3")) => lease,
+            }
+        });
+        let asked = timeout(SOON, held[0].ended()).await;
+        assert!(asked.is_ok() && held[0].is_held(), "the holder finishes what has begun");
+        drop(held.remove(0));
+        assert!(timeout(SOON, taken).await.unwrap().unwrap().is_held());
+        assert!(held.iter().all(Lease::goes_on), "two of three are the share of the first host");
+        a.close();
+    }
+}

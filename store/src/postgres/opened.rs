@@ -1,0 +1,71 @@
+//! A database that was opened, and the host that uses it.
+
+use super::connection::Address;
+use super::follow::Follower;
+use super::hosts;
+use super::leases::HostLeases;
+use super::migration::migrate;
+use super::query::cell;
+use super::readers::Readers;
+use super::reads::sources::silent;
+use super::writer::PostgresWriter;
+use crate::columns::Id;
+use crate::options::HostIdentity;
+use crate::write_queue::WriteQueue;
+use crate::writer_shared::WriterShared;
+use anyhow::{Context, Result};
+use hookmill_incident::id;
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// A database that was opened and migrated, before its writer runs.
+pub(crate) struct Opened {
+    address: Address,
+    /// The id of the host.
+    host: String,
+    /// The number that no other running host has, for the keys of rows.
+    pub slot: u64,
+    /// The identity of the database.
+    pub identity: String,
+    /// The largest key of any row.
+    pub last_key: i64,
+    /// The id of the newest audit entry.
+    pub newest_audit: Uuid,
+    /// The silent sources, each with the start of its silence.
+    pub silent_sources: BTreeMap<String, i64>,
+}
+
+impl Opened {
+    /// Opens the database for a host, and creates the tables if they are missing.
+    pub async fn open(address: Address, host: HostIdentity) -> Result<Self> {
+        let (mut client, _) = address.connect().await.context("cannot connect to the database")?;
+        migrate(&mut client).await.context("the database cannot be used")?;
+        let slot = hosts::register(&client, &host.id, &host.name, &host.version).await?;
+        client.execute("DELETE FROM groups WHERE host NOT IN (SELECT id FROM hosts)", &[]).await?;
+        let identity = cell(&client, "SELECT id FROM identity", &[]).await?;
+        let last_key = "SELECT greatest((SELECT last_key FROM head), (SELECT max(last_key) FROM restores))";
+        let last_key = cell(&client, last_key, &[]).await?;
+        let Id(newest_audit) = cell(&client, "SELECT newest_audit FROM head", &[]).await?;
+        // Without an entry, it is the position before all.
+        let newest_audit = newest_audit.max(id::before(0));
+        let silent_sources = silent(&client).await?;
+        Ok(Self { address, host: host.id, slot: slot.try_into()?, identity, last_key, newest_audit, silent_sources })
+    }
+
+    /// Starts the threads of the host.
+    pub fn start(self, queue: usize, shared: WriterShared) -> Result<(WriteQueue, Postgres)> {
+        let readers = Readers::new(&self.address)?;
+        let follower = Follower::start(self.address.clone(), self.host.clone(), shared.topics.clone());
+        let leases = HostLeases::start(self.address.clone(), self.host.clone())?;
+        let queue = WriteQueue::start(queue, PostgresWriter::new(self.address, self.host, shared)?)?;
+        Ok((queue, Postgres { readers, leases, _follower: follower }))
+    }
+}
+
+/// The database, without its writer.
+#[derive(Debug)]
+pub(crate) struct Postgres {
+    pub readers: Readers,
+    pub leases: HostLeases,
+    _follower: Follower,
+}
