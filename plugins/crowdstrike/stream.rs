@@ -57,14 +57,14 @@ const DETAILS: [&str; 7] = [
 /// Maps an event of the stream or of FDR.
 pub(crate) fn outcome(metadata: Option<&Fields>, event: &Fields) -> Result<Outcome, MappingError> {
     let kind = metadata.and_then(|metadata| metadata.first(&["eventType"]));
-    let kind = kind.or(read(event, &["ExternalApiType"])).ok_or_else(unsupported)?;
+    let kind = kind.or(event.same(&["ExternalApiType"])).ok_or_else(unsupported)?;
     let kind = kind.strip_prefix("Event_").unwrap_or(kind);
     let sent_at = metadata.and_then(|metadata| metadata.time(&["eventCreationTime"]));
     let sent_at = sent_at.or(event.time(&["UTCTimestamp"]));
     if kind == "UserActivityAuditEvent" {
         return Ok(audit(event, sent_at));
     }
-    let own_id = read(event, &IDS).or_else(|| event.first(&[LINK])?.split('?').next());
+    let own_id = event.same(&IDS).or_else(|| event.first(&[LINK])?.split('?').next());
     // Kinds that are not known are alerts if they have a severity.
     let is_alert = ALERTS.iter().any(|part| kind.contains(part));
     if !is_alert && own_id.is_none() && severity(event).is_none() {
@@ -75,14 +75,9 @@ pub(crate) fn outcome(metadata: Option<&Fields>, event: &Fields) -> Result<Outco
     let mut incident = incident(id, kind, event, sent_at);
     classify(&mut incident, event);
     DETAILS.iter().for_each(|name| incident.detail(name, event.first(&[name])));
-    incident.detail("AgentId", read(event, &["AgentId", "AgentIdString", "SensorId"]));
+    incident.detail("AgentId", event.same(&["AgentId", "AgentIdString", "SensorId"]));
     incident.keep_members(event);
     Ok(incident.into())
-}
-
-/// Returns the first value, and marks the others as read: they say the same.
-fn read<'f>(fields: &'f Fields, names: &[&str]) -> Option<&'f str> {
-    names.iter().filter_map(|name| fields.all(name).next()).reduce(|first, _| first)
 }
 
 /// Returns the place of the event in the customer's stream, which identifies events without an id.
@@ -93,23 +88,23 @@ fn place(metadata: &Fields) -> Option<String> {
 
 fn incident(id: String, kind: &str, detection: &Fields, sent_at: Option<String>) -> Incident {
     let mut incident = Incident::new(id);
-    incident.set_title(read(detection, &TITLES).or(Some(kind)));
+    incident.set_title(detection.same(&TITLES).or(Some(kind)));
     let found: Vec<&str> = detection.all("ThreatgraphIndicators.Description").collect();
     let found = (!found.is_empty()).then(|| found.join("\n"));
-    incident.description = read(detection, &DESCRIPTIONS).map(str::to_owned).or(found);
-    incident.vendor_severity = read(detection, &SEVERITIES).map(str::to_owned);
+    incident.description = detection.same(&DESCRIPTIONS).map(str::to_owned).or(found);
+    incident.vendor_severity = detection.same(&SEVERITIES).map(str::to_owned);
     incident.severity = severity(detection);
-    incident.state = read(detection, &["State"]).and_then(state);
-    read(detection, &TIMES);
+    incident.state = detection.same(&["State"]).and_then(state);
+    detection.same(&TIMES);
     incident.occurred_at = detection.time(&TIMES).or_else(|| sent_at.clone());
     incident.changed_at = sent_at;
     incident.external_link = detection.first(&[LINK]).map(str::to_owned);
     observe(&mut incident, detection, HOSTS, &[]);
-    incident.observe_user(read(detection, &["UserName", "SourceAccountName"]), "user");
-    incident.observe_user(read(detection, &["TargetAccountName"]), "target account");
+    incident.observe_user(detection.same(&["UserName", "SourceAccountName"]), "user");
+    incident.observe_user(detection.same(&["TargetAccountName"]), "target account");
     // Before the others, because the first role of an observable is kept.
-    let indicator_type = indicator_type(read(detection, &["IOCType"]).unwrap_or_default());
-    incident.observe(indicator_type, read(detection, &["IOCValue"]), "indicator").map(Observable::ioc);
+    let indicator_type = indicator_type(detection.same(&["IOCType"]).unwrap_or_default());
+    incident.observe(indicator_type, detection.same(&["IOCValue"]), "indicator").map(Observable::ioc);
     observe(&mut incident, detection, FILES, &[]);
     observe(&mut incident, detection, LISTS, &[',']);
     observe(&mut incident, detection, ACTIVITIES, &[]);
@@ -135,7 +130,7 @@ fn severity_of(text: &str) -> Option<Severity> {
 
 /// Adds tactic and technique names as tags, and the techniques of ATT&CK.
 fn classify(incident: &mut Incident, detection: &Fields) {
-    let [tactic, technique, id] = ["Tactic", "Technique", "TechniqueId"].map(|name| read(detection, &[name]));
+    let [tactic, technique, id] = ["Tactic", "Technique", "TechniqueId"].map(|name| detection.same(&[name]));
     let listed = |name| detection.all(name).flat_map(|text| text.split(','));
     let names = [tactic, technique].into_iter().flatten();
     names.chain(listed("Tactics")).chain(listed("Techniques")).for_each(|name| incident.tag(name));

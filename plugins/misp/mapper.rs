@@ -133,7 +133,7 @@ fn incident(raw: &RawValue, envelope: &Envelope) -> Result<Incident, MappingErro
     incident.changed_at = Some(changed).filter(|time| time.get() != Some("0")).and_then(Text::time);
     event.galaxies.iter().flat_map(|galaxy| &galaxy.clusters).for_each(|cluster| classify(&mut incident, cluster));
     for tag in event.tags.iter().filter_map(|tag| tag.first(&["name"])) {
-        if let Some(marking) = tag.to_ascii_lowercase().strip_prefix("tlp:").and_then(tlp) {
+        if let Some(marking) = tag.split_once(':').and_then(|_| Tlp::parse(tag)) {
             incident.tlp = incident.tlp.max(Some(marking));
         } else if is_technique(tag) {
             incident.attack(tag, None);
@@ -219,17 +219,6 @@ fn data_type(kind: &str, value: &str) -> Option<&'static str> {
 
 fn is_true(flag: Option<&str>) -> bool {
     matches!(flag, Some("true" | "True" | "1"))
-}
-
-fn tlp(level: &str) -> Option<Tlp> {
-    Some(match level {
-        "white" | "clear" => Tlp::Clear,
-        "green" => Tlp::Green,
-        "amber" => Tlp::Amber,
-        "amber+strict" => Tlp::AmberStrict,
-        "red" => Tlp::Red,
-        _ => return None,
-    })
 }
 
 /// Returns whether the name of a tag is that of a technique of ATT&CK. Mitigations have such ids, too.

@@ -1,9 +1,8 @@
 //! Proofpoint Targeted Attack Protection (TAP): clicks and messages of the SIEM API, in its answer or one by one.
 
-use hookmill_sdk::{Description, Event, Fields, Incident, List, Mapper, MappingError, Observable, Outcome, Severity};
-use hookmill_sdk::{State, fingerprint, json};
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use hookmill_sdk::{
+    Description, Event, Fields, Incident, Mapper, MappingError, Observable, Outcome, Severity, State, fingerprint,
+};
 
 const EXPECTED: &str = "an answer of Proofpoint TAP with `clicksPermitted`, `clicksBlocked`, `messagesDelivered` or \
                         `messagesBlocked`, a click with `clickTime`, or a message with `threatsInfoMap`";
@@ -20,73 +19,35 @@ const LIKELY: f64 = 50.0;
 
 struct Tap;
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Answer<'a> {
-    #[serde(borrow)]
-    clicks_permitted: Option<List<&'a RawValue>>,
-    clicks_blocked: Option<List<&'a RawValue>>,
-    messages_delivered: Option<List<&'a RawValue>>,
-    messages_blocked: Option<List<&'a RawValue>>,
+/// The list of an answer that contains the event, with the beginning of a title. The vendor gives no severity: it is one
+/// level less for spam.
+struct Kind {
+    list: &'static str,
+    title: &'static str,
+    severity: Severity,
+    spam_severity: Severity,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Message<'a> {
-    #[serde(borrow)]
-    threats_info_map: List<Fields<'a>>,
-    message_parts: List<Fields<'a>>,
-}
+const KINDS: [Kind; 4] = [
+    kind("clicksPermitted", "Permitted click on", Severity::High, Severity::Medium),
+    kind("clicksBlocked", "Blocked click on", Severity::Medium, Severity::Low),
+    kind("messagesDelivered", "Delivered message with", Severity::High, Severity::Medium),
+    kind("messagesBlocked", "Blocked message with", Severity::Low, Severity::Informational),
+];
 
-/// The list of an answer that contains the event.
-#[derive(Clone, Copy, PartialEq)]
-enum Kind {
-    ClickPermitted,
-    ClickBlocked,
-    MessageDelivered,
-    MessageBlocked,
+const fn kind(list: &'static str, title: &'static str, severity: Severity, spam_severity: Severity) -> Kind {
+    Kind { list, title, severity, spam_severity }
 }
 
 impl Kind {
-    const ALL: [(&str, Self); 4] = [
-        ("clicksPermitted", Self::ClickPermitted),
-        ("clicksBlocked", Self::ClickBlocked),
-        ("messagesDelivered", Self::MessageDelivered),
-        ("messagesBlocked", Self::MessageBlocked),
-    ];
-
     /// Returns the list that a forwarder names: `messagesBlocked`, `messages_blocked`, or `message` with the status
     /// `blocked`. Only a blocked message is in a folder of the quarantine.
-    fn of(fields: &Fields) -> Option<Self> {
+    fn of(fields: &Fields) -> Option<&'static Self> {
         let status =
             fields.first(&["status"]).map(|status| format!("{}s{status}", fields.first(&["type"]).unwrap_or("")));
         let name = fields.first(&LIST).map(|name| name.replace(['_', '-', ' '], "")).or(status).unwrap_or_default();
-        let named = Self::ALL.iter().find(|(known, _)| known.eq_ignore_ascii_case(&name)).map(|(_, kind)| *kind);
-        named.or_else(|| fields.first(&["quarantineFolder"]).map(|_| Self::MessageBlocked))
-    }
-
-    fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(_, kind)| *kind == self).map_or("", |(name, _)| *name)
-    }
-
-    /// Returns the severity, which the vendor does not give: one level less for spam.
-    fn severity(self, is_spam: bool) -> Severity {
-        match (self, is_spam) {
-            (Self::ClickPermitted | Self::MessageDelivered, false) => Severity::High,
-            (Self::ClickPermitted | Self::MessageDelivered, true) | (Self::ClickBlocked, false) => Severity::Medium,
-            (Self::ClickBlocked, true) | (Self::MessageBlocked, false) => Severity::Low,
-            (Self::MessageBlocked, true) => Severity::Informational,
-        }
-    }
-
-    /// Returns the beginning of a title.
-    fn title(self) -> &'static str {
-        match self {
-            Self::ClickPermitted => "Permitted click on",
-            Self::ClickBlocked => "Blocked click on",
-            Self::MessageDelivered => "Delivered message with",
-            Self::MessageBlocked => "Blocked message with",
-        }
+        let named = KINDS.iter().find(|kind| kind.list.eq_ignore_ascii_case(&name));
+        named.or_else(|| fields.first(&["quarantineFolder"]).map(|_| &KINDS[3]))
     }
 }
 
@@ -96,20 +57,18 @@ impl Mapper for Tap {
     }
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
-        let answer: Answer = event.json(EXPECTED)?;
-        let lists =
-            [answer.clicks_permitted, answer.clicks_blocked, answer.messages_delivered, answer.messages_blocked];
-        if lists.iter().all(Option::is_none) {
-            let incident = incident(event.json(EXPECTED)?, None)?;
+        let answer: Fields = event.json(EXPECTED)?;
+        if !KINDS.iter().any(|kind| answer.has(kind.list)) {
+            let incident = incident(&answer, None)?;
             return Ok(incident.map_or_else(|| Outcome::skip("a message without a threat"), Outcome::from));
         }
         let mut outcome = Outcome::default();
-        for ((name, kind), list) in Kind::ALL.into_iter().zip(&lists) {
-            for (number, item) in (1..).zip(list.iter().flatten()) {
-                match incident(item, Some(kind)) {
+        for kind in &KINDS {
+            for (number, item) in (1..).zip(answer.objects(kind.list)) {
+                match incident(&item, Some(kind)) {
                     Ok(incident) => outcome.incidents.extend(incident),
                     Err(MappingError::Malformed(text) | MappingError::Unsupported(text)) => {
-                        outcome.problems.push(format!("item {number} of {name}: {text}"));
+                        outcome.problems.push(format!("item {number} of {}: {text}", kind.list));
                     }
                 }
             }
@@ -123,37 +82,35 @@ impl Mapper for Tap {
 }
 
 /// Maps a click or a message of this kind, if it was in a list. Returns none for a message without a threat.
-fn incident(raw: &RawValue, kind: Option<Kind>) -> Result<Option<Incident>, MappingError> {
-    let unsupported = || MappingError::Unsupported(format!("expected {EXPECTED}"));
-    let fields: Fields = json(raw.get()).ok_or_else(unsupported)?;
-    let message: Message = json(raw.get()).ok_or_else(unsupported)?;
-    let kind = kind.or_else(|| Kind::of(&fields));
+fn incident(fields: &Fields, kind: Option<&'static Kind>) -> Result<Option<Incident>, MappingError> {
+    let found = fields.objects("threatsInfoMap");
+    let kind = kind.or_else(|| Kind::of(fields));
     let is_click = fields.first(&["clickTime", "clickIP"]).is_some();
-    if !is_click && message.threats_info_map.is_empty() && kind.is_none() {
-        if !is_scored(&fields) {
-            return Err(unsupported());
+    if !is_click && found.is_empty() && kind.is_none() {
+        if !is_scored(fields) {
+            return Err(MappingError::Unsupported(format!("expected {EXPECTED}")));
         }
-        if by_score(&fields).is_none() {
+        if by_score(fields).is_none() {
             return Ok(None);
         }
     }
-    let threats: Vec<&Fields> = if is_click { vec![&fields] } else { message.threats_info_map.iter().collect() };
-    let mut incident = Incident::new(source_ref(&fields, is_click)?);
-    incident.detail("list", kind.map(Kind::name));
+    let threats: Vec<&Fields> = if is_click { vec![fields] } else { found.iter().collect() };
+    let mut incident = Incident::new(source_ref(fields, is_click)?);
+    incident.detail("list", kind.map(|kind| kind.list));
     for name in SCORES.map(|(name, _)| name).into_iter().chain(["quarantineFolder"]) {
         incident.detail(name, fields.first(&[name]));
     }
-    judge(&mut incident, kind, &threats, by_score(&fields).filter(|_| threats.is_empty()));
-    let title = fields.first(&["subject"]).map_or_else(|| title(&incident, kind, is_click, &fields), str::to_owned);
+    judge(&mut incident, kind, &threats, by_score(fields).filter(|_| threats.is_empty()));
+    let title = fields.first(&["subject"]).map_or_else(|| title(&incident, kind, is_click, fields), str::to_owned);
     incident.set_title(Some(&title));
     incident.occurred_at = fields.time(&["clickTime", "messageTime", "threatTime"]);
     let link = threats.iter().find_map(|threat| threat.first(&["threatURL", "threatUrl"]));
     incident.external_link = link.map(str::to_owned);
     if is_click {
-        observe_threat(&mut incident, "url", fields.first(&["url"]), &fields);
+        observe_threat(&mut incident, "url", fields.first(&["url"]), fields);
         incident.observe("mail", fields.first(&["recipient"]), "recipient");
     }
-    for threat in &message.threats_info_map {
+    for threat in &found {
         let kind = threat.first(&["threatType"]).unwrap_or_default().to_ascii_lowercase();
         observe_threat(&mut incident, &kind, threat.first(&["threat"]), threat);
     }
@@ -164,8 +121,8 @@ fn incident(raw: &RawValue, kind: Option<Kind>) -> Result<Option<Incident>, Mapp
         }
     }
     incident.observe("mail-subject", fields.first(&["subject"]), "subject");
-    message.message_parts.iter().for_each(|part| observe_part(&mut incident, part));
-    incident.keep_unread(&fields, "");
+    fields.objects("messageParts").iter().for_each(|part| observe_part(&mut incident, part));
+    incident.keep_unread(fields, "");
     Ok(Some(incident))
 }
 
@@ -199,7 +156,7 @@ fn source_ref(fields: &Fields, is_click: bool) -> Result<String, MappingError> {
 
 /// Sets the state, the severity and the classification. The vendor gives no severity; a message without active threats
 /// is informational.
-fn judge(incident: &mut Incident, kind: Option<Kind>, threats: &[&Fields], by_score: Option<&str>) {
+fn judge(incident: &mut Incident, kind: Option<&Kind>, threats: &[&Fields], by_score: Option<&str>) {
     let is_over = !threats.is_empty() && threats.iter().all(|threat| is_active(threat) == Some(false));
     let is_open = threats.iter().any(|threat| is_active(threat) == Some(true));
     incident.state = if is_over { Some(State::Resolved) } else { is_open.then_some(State::Open) };
@@ -211,7 +168,11 @@ fn judge(incident: &mut Incident, kind: Option<Kind>, threats: &[&Fields], by_sc
     let (mut active, cleared) = (names(&active), names(&cleared));
     active.extend(by_score.map(str::to_owned));
     let is_spam = !active.is_empty() && active.iter().all(|name| name == "spam");
-    incident.severity = if is_over { Some(Severity::Informational) } else { kind.map(|kind| kind.severity(is_spam)) };
+    incident.severity = if is_over {
+        Some(Severity::Informational)
+    } else {
+        kind.map(|kind| if is_spam { kind.spam_severity } else { kind.severity })
+    };
     active.iter().chain(&cleared).for_each(|name| incident.tag(name));
     incident.category = incident.tags.first().cloned();
 }
@@ -226,9 +187,10 @@ fn is_active(threat: &Fields) -> Option<bool> {
 }
 
 /// Returns the title of a click, or of a message without a subject: `Blocked click on malware by ann@example.com`.
-fn title(incident: &Incident, kind: Option<Kind>, is_click: bool, fields: &Fields) -> String {
+fn title(incident: &Incident, kind: Option<&Kind>, is_click: bool, fields: &Fields) -> String {
     let (unknown, preposition) = if is_click { ("Click on", "by") } else { ("Message with", "to") };
-    let title = format!("{} {}", kind.map_or(unknown, Kind::title), incident.category.as_deref().unwrap_or("a threat"));
+    let title =
+        format!("{} {}", kind.map_or(unknown, |kind| kind.title), incident.category.as_deref().unwrap_or("a threat"));
     match fields.first(&["recipient", "toAddresses"]) {
         Some(recipient) => format!("{title} {preposition} {recipient}"),
         None => title,

@@ -1,16 +1,13 @@
 //! Recorded Future: classic alerts of the API versions 2 and 3, and playbook alerts.
 
 use hookmill_sdk::{
-    Description, Event, Fields, Incident, List, Mapper, MappingError, Observable, Outcome, Part, Severity, State, Text,
-    file_name, has_objects, is_list, json, map_list, sentence,
+    Description, Envelopes, Event, Fields, Incident, Mapper, MappingError, Observable, Outcome, Severity, State,
+    file_name, sentence,
 };
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 const EXPECTED: &str = "a classic alert of Recorded Future with `id` and `rule`, or a playbook alert with \
                         `playbook_alert_id`, alone, in `data`, or in `data.results`";
-/// The most envelopes around an alert: `data` and `results`.
-const ENVELOPES_MAX: usize = 2;
+const ENVELOPES: Envelopes = Envelopes { members: &["data", "results"], answer: &[] };
 const PLAYBOOK_ALERTS: &str = "https://app.recordedfuture.com/portal/playbook-alerts/";
 
 /// The types of entities in classic alerts, and the prefixes of their ids in playbook alerts.
@@ -48,101 +45,41 @@ const CLASSIC: [&str; 5] =
 
 struct RecordedFuture;
 
-/// An alert or an envelope around it.
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    #[serde(borrow)]
-    data: Option<&'a RawValue>,
-    results: Option<&'a RawValue>,
-}
-
-/// What a classic alert is about. Version 3 has `hits` in place of `entities`.
-#[derive(Default, Deserialize)]
-struct Subjects<'a> {
-    #[serde(borrow)]
-    entities: List<Subject<'a>>,
-    hits: List<Subject<'a>>,
-    enriched_entities: List<Subject<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Subject<'a> {
-    #[serde(borrow, alias = "primary_entity")]
-    entity: Part<Entity<'a>>,
-    /// The entities of a hit without a primary one.
-    entities: List<Entity<'a>>,
-    risk: Part<Fields<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Entity<'a> {
-    #[serde(borrow)]
-    name: Text<'a>,
-    #[serde(rename = "type")]
-    kind: Text<'a>,
-}
-
-impl<'a> Subject<'a> {
-    fn entities(&self) -> impl Iterator<Item = &Entity<'a>> {
-        let others = self.entities.iter().filter(|_| self.entity.get().is_none());
-        self.entity.get().into_iter().chain(others)
-    }
-
-    /// Returns the criticality, from 0 to 4.
-    fn criticality(&self) -> Option<u8> {
-        self.risk.get()?.first(&["criticality"])?.parse().ok()
-    }
-}
-
 impl Mapper for RecordedFuture {
     fn describe() -> Description {
         hookmill_sdk::description!("Recorded Future", "Classic alerts and playbook alerts of Recorded Future")
     }
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
-        let _object: Envelope = event.json(EXPECTED)?;
-        map_value(event.json(EXPECTED)?, 0)
+        ENVELOPES.map(event, EXPECTED, |alert, outcome| {
+            Some(incident(alert)?.map(|incident| outcome.incidents.push(incident)))
+        })
     }
 }
 
-fn unsupported() -> MappingError {
-    MappingError::Unsupported(format!("expected {EXPECTED}"))
-}
-
-fn map_value(raw: &RawValue, envelopes: usize) -> Result<Outcome, MappingError> {
-    let envelope: Envelope = json(raw.get()).ok_or_else(unsupported)?;
-    match envelope.data.or(envelope.results).filter(|_| envelopes < ENVELOPES_MAX) {
-        Some(list) if has_objects(list) => map_list(list, EXPECTED, |alert: &&RawValue, outcome| {
-            outcome.incidents.push(incident(alert)?);
-            Ok(())
-        }),
-        Some(inner) if !is_list(inner) => map_value(inner, envelopes + 1),
-        _ => Ok(incident(raw)?.into()),
-    }
-}
-
-fn incident(raw: &RawValue) -> Result<Incident, MappingError> {
-    let alert: Fields = json(raw.get()).ok_or_else(unsupported)?;
+/// Maps an alert. Returns none for an envelope.
+fn incident(alert: &Fields) -> Option<Result<Incident, MappingError>> {
     let has = |names: &[&str]| alert.iter().any(|(path, _)| names.contains(&path));
     let is_classic = has(&["rule.name", "rule.id"]) && has(&CLASSIC);
     let mut incident = match (alert.first(&["playbook_alert_id"]), alert.first(&["id"]).filter(|_| is_classic)) {
-        (Some(id), _) => playbook(id, &alert),
-        (None, Some(id)) => classic(id, &alert, &json(raw.get()).unwrap_or_default()),
-        _ if is_classic => return Err(MappingError::Malformed("`id` is absent".into())),
-        _ => return Err(unsupported()),
+        (Some(id), _) => playbook(id, alert),
+        (None, Some(id)) => classic(id, alert),
+        _ if is_classic => return Some(Err(MappingError::Malformed("`id` is absent".into()))),
+        _ => return None,
     };
-    incident.keep_unread(&alert, "");
-    Ok(incident)
+    incident.keep_unread(alert, "");
+    Some(Ok(incident))
 }
 
 /// Maps a classic alert. Addresses in its documents are those of news, not of an attacker.
-fn classic(id: &str, alert: &Fields, subjects: &Subjects) -> Incident {
+fn classic(id: &str, alert: &Fields) -> Incident {
     let mut incident = Incident::new(id);
     incident.set_title(alert.first(&["title", "rule.name"]));
     incident.description = alert.first(&["ai_insights.text", "ai_insights.comment"]).map(str::to_owned);
     incident.category = alert.first(&["rule.name"]).map(str::to_owned);
-    let subjects = || [&subjects.entities, &subjects.hits, &subjects.enriched_entities].into_iter().flatten();
-    let criticality = subjects().filter_map(Subject::criticality).max().filter(|number| *number > 0);
+    // Version 3 has `hits` in place of `entities`.
+    let subjects = ["entities", "hits", "enriched_entities"].map(|name| alert.objects(name)).concat();
+    let criticality = subjects.iter().filter_map(criticality_of).max().filter(|number| *number > 0);
     incident.vendor_severity = criticality.map(|number| number.to_string());
     incident.severity = match criticality {
         Some(1) => Some(Severity::Low),
@@ -159,16 +96,28 @@ fn classic(id: &str, alert: &Fields, subjects: &Subjects) -> Incident {
     let link = alert.first(&["url", "url.portal"]).filter(|url| url.starts_with("https://"));
     incident.external_link = link.map(str::to_owned);
     incident.tag(alert.first(&["rule.name"]).unwrap_or_default());
-    for (subject, entity) in subjects().flat_map(|subject| subject.entities().map(move |entity| (subject, entity))) {
-        incident.observe_cves(entity.name.get().unwrap_or_default(), "entity");
-        let data_type = ENTITIES.iter().find(|(kind, _, _)| Some(*kind) == entity.kind.get());
-        let seen = data_type.and_then(|(_, _, data_type)| incident.observe(data_type, entity.name.get(), "entity"));
+    for (subject, entity) in subjects.iter().flat_map(|subject| entities_of(subject).map(move |one| (subject, one))) {
+        let [name, kind] = ["name", "type"].map(|name| entity.first(&[name]));
+        incident.observe_cves(name.unwrap_or_default(), "entity");
+        let data_type = ENTITIES.iter().find(|(known, _, _)| Some(*known) == kind);
+        let seen = data_type.and_then(|(_, _, data_type)| incident.observe(data_type, name, "entity"));
         if let Some(seen) = seen {
             // 3 is malicious.
-            seen.ioc |= subject.criticality() >= Some(3);
+            seen.ioc |= criticality_of(subject) >= Some(3);
         }
     }
     incident
+}
+
+/// Returns what a classic alert is about: an entity or, of a hit without a primary one, several.
+fn entities_of<'a>(subject: &Fields<'a>) -> impl Iterator<Item = Fields<'a>> {
+    let paths = ["entity", "primary_entity", "entities"].map(|name| subject.objects(name));
+    paths.into_iter().find(|entities| !entities.is_empty()).into_iter().flatten()
+}
+
+/// Returns the criticality, from 0 to 4.
+fn criticality_of(subject: &Fields) -> Option<u8> {
+    subject.first(&["risk.criticality"])?.parse().ok()
 }
 
 fn playbook(id: &str, alert: &Fields) -> Incident {

@@ -1,15 +1,17 @@
 //! AWS Security Hub: findings in ASFF and in OCSF, bare, in an answer of the API, or in an event of EventBridge, which a
 //! topic of SNS may carry.
 
-use hookmill_sdk::{Description, Event, Fields, Incident, List, Mapper, MappingError, Observable, Outcome, Severity};
-use hookmill_sdk::{State, Text, is_list, json, map_list};
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use hookmill_sdk::{
+    Description, Envelopes, Event, Fields, Incident, Mapper, MappingError, Observable, Outcome, Severity, State,
+};
 
 const EXPECTED: &str = "a finding of AWS Security Hub in ASFF with `Id` and `ProductArn`, or in OCSF with \
                         `finding_info.uid`, alone, in `detail.findings`, or in `Findings`";
-/// The most envelopes around a finding: Lambda's `Records`, SNS's `Message`, and `detail`.
-const ENVELOPES_MAX: usize = 5;
+/// The answer of the API, EventBridge's `detail`, Lambda's `Records`, and SNS's `Message`.
+const ENVELOPES: Envelopes = Envelopes {
+    members: &["findings", "Findings", "detail", "Records", "Sns", "Message"],
+    answer: &["findings", "Findings"],
+};
 
 /// The fields of ASFF with the addresses and names of the other side. Those of a resource are its own.
 const ASFF: [(&str, &[&str]); 8] = [
@@ -48,97 +50,37 @@ const GUARDDUTY: [(&str, &str); 2] = [("/remoteIpDetails/ipAddressV4", "ip"), ("
 
 struct SecurityHub;
 
-/// A finding or an envelope of findings.
-#[derive(Deserialize)]
-struct Item<'a> {
-    #[serde(borrow, rename = "ProductArn")]
-    product_arn: Text<'a>,
-    #[serde(rename = "GeneratorId")]
-    generator_id: Text<'a>,
-    #[serde(rename = "SchemaVersion")]
-    schema_version: Text<'a>,
-    finding_info: Option<&'a RawValue>,
-    #[serde(rename = "Resources")]
-    asff_resources: List<Fields<'a>>,
-    #[serde(rename = "ThreatIntelIndicators")]
-    indicators: List<Fields<'a>>,
-    resources: Option<&'a RawValue>,
-    observables: List<Fields<'a>>,
-    #[serde(rename = "detail-type")]
-    detail_type: Text<'a>,
-    source: Text<'a>,
-    detail: Option<&'a RawValue>,
-    findings: Option<&'a RawValue>,
-    #[serde(rename = "Findings")]
-    answer: Option<&'a RawValue>,
-    #[serde(rename = "Records")]
-    records: Option<&'a RawValue>,
-    #[serde(rename = "Sns")]
-    sns: Option<&'a RawValue>,
-    #[serde(rename = "Message")]
-    message: Text<'a>,
-}
-
 impl Mapper for SecurityHub {
     fn describe() -> Description {
         hookmill_sdk::description!("AWS Security Hub", "Findings of AWS Security Hub in ASFF and OCSF", "aws-sns")
     }
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
-        let _object: Item = event.json(EXPECTED)?;
-        let raw: &RawValue = event.json(EXPECTED)?;
-        let mut outcome = Outcome::default();
-        map_item(raw.get(), &mut outcome, 0)?;
-        Ok(outcome)
+        ENVELOPES.map(event, EXPECTED, |item, outcome| map_item(item, outcome).transpose())
     }
 }
 
-fn unsupported() -> MappingError {
-    MappingError::Unsupported(format!("expected {EXPECTED}"))
-}
-
-fn map_item(text: &str, outcome: &mut Outcome, envelopes: usize) -> Result<(), MappingError> {
-    let item: Item = json(text).ok_or_else(unsupported)?;
-    let fields: Fields = json(text).ok_or_else(unsupported)?;
-    let is_asff =
-        [&item.product_arn, &item.generator_id, &item.schema_version].into_iter().filter(|name| name.get().is_some());
-    if item.finding_info.is_some() {
-        outcome.incidents.push(ocsf(&item, &fields)?);
-        return Ok(());
+/// Maps a finding. Returns none for an envelope.
+fn map_item(item: &Fields, outcome: &mut Outcome) -> Result<Option<()>, MappingError> {
+    let is_asff = ["ProductArn", "GeneratorId", "SchemaVersion"].iter().filter(|name| item.has(name));
+    if item.has("finding_info") {
+        outcome.incidents.push(ocsf(item)?);
+        return Ok(Some(()));
     }
     // A finding of GuardDuty itself has `Id` and `SchemaVersion`, but `Arn`.
-    if fields.first(&["Id"]).is_some() && is_asff.count() > 1 {
-        outcome.incidents.push(asff(&item, &fields)?);
-        return Ok(());
+    if item.first(&["Id"]).is_some() && is_asff.count() > 1 {
+        outcome.incidents.push(asff(item)?);
+        return Ok(Some(()));
     }
-    if envelopes == ENVELOPES_MAX || item.source.get().is_some_and(|source| source != "aws.securityhub") {
-        return Err(unsupported());
+    if item.first(&["source"]).is_some_and(|source| source != "aws.securityhub") {
+        return Err(MappingError::Unsupported(format!("expected {EXPECTED}")));
     }
-    let message = item.message.get().filter(|message| message.starts_with('{'));
-    let members = [item.findings, item.answer, item.detail, item.records, item.sns];
-    match (members.into_iter().flatten().next(), message) {
-        (Some(list), _) if is_list(list) => {
-            let known = outcome.problems.len();
-            let more =
-                map_list(list, EXPECTED, |item: &&RawValue, outcome| map_item(item.get(), outcome, envelopes + 1))?;
-            outcome.incidents.extend(more.incidents);
-            outcome.skipped.extend(more.skipped);
-            outcome.problems.splice(known.., more.problems);
-            Ok(())
-        }
-        (Some(detail), _) => match item.detail_type.get().filter(|kind| !kind.contains("Finding")) {
-            Some(kind) => {
-                outcome.skipped.push(format!("`{kind}` has no findings"));
-                Ok(())
-            }
-            None => map_item(detail.get(), outcome, envelopes + 1),
-        },
-        (None, Some(message)) => map_item(message, outcome, envelopes + 1),
-        (None, None) => Err(unsupported()),
-    }
+    let kind = item.first(&["detail-type"]).filter(|kind| !kind.contains("Finding"));
+    outcome.skipped.extend(kind.map(|kind| format!("`{kind}` has no findings")));
+    Ok(kind.map(|_| ()))
 }
 
-fn asff(item: &Item, fields: &Fields) -> Result<Incident, MappingError> {
+fn asff(fields: &Fields) -> Result<Incident, MappingError> {
     let first = |name: &str| fields.all(name).next();
     let mut incident = Incident::new(first("Id").ok_or_else(|| MappingError::Malformed("`Id` is absent".into()))?);
     incident.set_title(first("Title"));
@@ -179,10 +121,10 @@ fn asff(item: &Item, fields: &Fields) -> Result<Incident, MappingError> {
             incident.observe(data_type, Some(value), name.rsplit('/').next().unwrap_or(name));
         }
     }
-    for resource in &item.asff_resources {
+    for resource in fields.objects("Resources") {
         observe_resource(&mut incident, resource.first(&["Id"]), resource.first(&["Type"]));
     }
-    for indicator in &item.indicators {
+    for indicator in fields.objects("ThreatIntelIndicators") {
         let observable = incident.observe_named(indicator.first(&["Type"]), indicator.first(&["Value"]), "indicator");
         observable.map(Observable::ioc);
     }
@@ -190,7 +132,7 @@ fn asff(item: &Item, fields: &Fields) -> Result<Incident, MappingError> {
     Ok(incident)
 }
 
-fn ocsf(item: &Item, fields: &Fields) -> Result<Incident, MappingError> {
+fn ocsf(fields: &Fields) -> Result<Incident, MappingError> {
     let first = |name: &str| fields.all(name).next();
     let id = first("finding_info.uid").ok_or_else(|| MappingError::Malformed("`finding_info.uid` is absent".into()))?;
     let mut incident = Incident::new(id);
@@ -232,10 +174,10 @@ fn ocsf(item: &Item, fields: &Fields) -> Result<Incident, MappingError> {
         fields.all(name).for_each(|id| incident.attack(id, None));
     }
     incident.observe_fields(fields, &OCSF);
-    for observable in &item.observables {
+    for observable in fields.objects("observables") {
         incident.observe_named(observable.first(&["type"]), observable.first(&["value"]), "observables");
     }
-    for resource in &item.resources.and_then(|list| json::<List<Fields>>(list.get())).unwrap_or_default() {
+    for resource in fields.objects("resources") {
         observe_resource(&mut incident, resource.first(&["uid"]), resource.first(&["type"]));
     }
     incident.keep_unread(fields, "");

@@ -1,14 +1,16 @@
 //! SentinelOne: alerts of Unified Alert Management (UAM), threats of the API 2.1, and activities.
 
-use hookmill_sdk::{Description, Event, Fields, Incident, List, Mapper, MappingError, Observable, Outcome, Severity};
-use hookmill_sdk::{State, Text, file_name, has_objects, is_list, json, map_list};
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use hookmill_sdk::{
+    Description, Envelopes, Event, Fields, Incident, Mapper, MappingError, Observable, Outcome, Severity, State,
+    file_name,
+};
 
 const EXPECTED: &str = "an alert of SentinelOne with `detectionSource`, a threat with `threatInfo`, or an activity with \
                         `activityType`, alone, in `data`, or in an answer of GraphQL";
-/// The most envelopes around an item, such as `data`, `alerts`, `edges` and `node`.
-const ENVELOPES_MAX: usize = 5;
+const ENVELOPES: Envelopes = Envelopes {
+    members: &["alertWithRawIndicators", "alert", "node", "edges", "alerts", "data"],
+    answer: &["pagination"],
+};
 
 /// The fields with observables of an alert. Its `asset` is as it is now, `detectionTime` is as it was.
 const ALERT: [(&str, &[&str]); 5] = [
@@ -35,95 +37,51 @@ const THREAT_IPS_NOW: [&str; 2] =
 
 struct SentinelOne;
 
-/// An item or an envelope of items. The first member that is present tells which one.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Item<'a> {
-    #[serde(borrow)]
-    threat_info: Option<&'a RawValue>,
-    activity_type: Text<'a>,
-    /// Some exporters write all names of an activity in lower case.
-    #[serde(rename = "activitytype")]
-    activity_type_lower: Text<'a>,
-    raw_indicators: List<Fields<'a>>,
-    observables: List<Fields<'a>>,
-    indicators: List<Fields<'a>>,
-    alert_with_raw_indicators: Option<&'a RawValue>,
-    alert: Option<&'a RawValue>,
-    node: Option<&'a RawValue>,
-    edges: Option<&'a RawValue>,
-    alerts: Option<&'a RawValue>,
-    data: Option<&'a RawValue>,
-    /// In an answer of the API.
-    pagination: Option<&'a RawValue>,
-}
-
 impl Mapper for SentinelOne {
     fn describe() -> Description {
         hookmill_sdk::description!("SentinelOne", "Alerts, threats and activities of SentinelOne", "sentinelone")
     }
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
-        let _object: Item = event.json(EXPECTED)?;
-        let mut outcome = Outcome::default();
-        map_item(event.json(EXPECTED)?, &mut outcome, 0)?;
-        Ok(outcome)
+        ENVELOPES.map(event, EXPECTED, |item, outcome| map_item(item, outcome).transpose())
     }
 }
 
-fn map_item(raw: &RawValue, outcome: &mut Outcome, envelopes: usize) -> Result<(), MappingError> {
-    let unsupported = || MappingError::Unsupported(format!("expected {EXPECTED}"));
-    let item: Item = json(raw.get()).ok_or_else(unsupported)?;
-    let fields: Fields = json(raw.get()).ok_or_else(unsupported)?;
-    let activity = item.activity_type.get().or(item.activity_type_lower.get());
-    let mut incident = if item.threat_info.is_some() {
-        threat(&fields)?
+/// Maps an item. Returns none for an envelope.
+fn map_item(item: &Fields, outcome: &mut Outcome) -> Result<Option<()>, MappingError> {
+    // Some exporters write all names of an activity in lower case.
+    let activity = item.iter().find(|(path, _)| path.eq_ignore_ascii_case("activityType")).map(|(_, kind)| kind);
+    let mut incident = if item.has("threatInfo") {
+        threat(item)?
     } else if let Some(kind) = activity {
         match kind {
-            "18" | "19" => threat_activity(kind, &fields)?,
-            "3608" => star_activity(&fields)?,
+            "18" | "19" => threat_activity(kind, item)?,
+            "3608" => star_activity(item)?,
             _ => {
                 outcome.skipped.push(format!("activity `{kind}` is not a new threat or alert"));
-                return Ok(());
+                return Ok(Some(()));
             }
         }
-    } else if fields.iter().any(|(path, _)| path.starts_with("detectionSource.")) {
-        alert(&item, &fields)?
-    } else {
-        return map_envelope(&item, outcome, envelopes).ok_or_else(unsupported)?;
-    };
-    incident.keep_unread(&fields, "");
-    outcome.incidents.push(incident);
-    Ok(())
-}
-
-fn map_envelope(item: &Item, outcome: &mut Outcome, envelopes: usize) -> Option<Result<(), MappingError>> {
-    let members = [item.alert_with_raw_indicators, item.alert, item.node, item.edges, item.alerts, item.data];
-    let inner = members.into_iter().flatten().next().filter(|_| envelopes < ENVELOPES_MAX)?;
-    // An empty list alone could be of another vendor.
-    if is_list(inner) && !has_objects(inner) && item.pagination.is_none() {
-        return None;
-    }
-    let known = outcome.incidents.len();
-    let result = if is_list(inner) {
-        map_list(inner, EXPECTED, |item: &&RawValue, outcome| map_item(item, outcome, envelopes + 1)).map(|more| {
-            outcome.incidents.extend(more.incidents);
-            outcome.skipped.extend(more.skipped);
-            outcome.problems.extend(more.problems);
-        })
-    } else {
-        map_item(inner, outcome, envelopes + 1)
-    };
-    for incident in &mut outcome.incidents[known..] {
-        for indicator in &item.raw_indicators {
-            incident.observe_fields(indicator, &RAW_INDICATOR);
-            incident.keep_unread(indicator, "");
+    } else if item.has("detectionSource") {
+        alert(item)?
+    } else if let ([alert], true) = (item.objects("alert").as_slice(), item.has("rawIndicators")) {
+        map_item(alert, outcome)?;
+        if let Some(incident) = outcome.incidents.last_mut() {
+            for indicator in item.objects("rawIndicators") {
+                incident.observe_fields(&indicator, &RAW_INDICATOR);
+                incident.keep_unread(&indicator, "");
+            }
         }
-    }
-    Some(result)
+        return Ok(Some(()));
+    } else {
+        return Ok(None);
+    };
+    incident.keep_unread(item, "");
+    outcome.incidents.push(incident);
+    Ok(Some(()))
 }
 
-fn alert(item: &Item, fields: &Fields) -> Result<Incident, MappingError> {
+fn alert(fields: &Fields) -> Result<Incident, MappingError> {
     let mut incident = Incident::new(id(fields, &["id"])?);
     incident.set_title(fields.first(&["name"]));
     incident.description = fields.first(&["description"]).map(str::to_owned);
@@ -133,11 +91,11 @@ fn alert(item: &Item, fields: &Fields) -> Result<Incident, MappingError> {
     incident.detail("status", fields.first(&["status"]));
     incident.occurred_at = fields.time(&["detectedAt", "firstSeenAt", "createdAt"]);
     incident.changed_at = fields.time(&["updatedAt"]);
-    observe_lists(&mut incident, fields, &ALERT);
-    for observable in &item.observables {
+    incident.observe_lists(fields, &ALERT);
+    for observable in fields.objects("observables") {
         incident.observe_named(observable.first(&["type"]), observable.first(&["value"]), "observables");
     }
-    for indicator in &item.indicators {
+    for indicator in fields.objects("indicators") {
         let tactics: Vec<&str> = indicator.all("attacks.tactic.name").collect();
         let techniques: Vec<&str> = indicator.all("attacks.technique.uid").collect();
         for (number, technique) in techniques.iter().enumerate() {
@@ -163,9 +121,9 @@ fn threat(fields: &Fields) -> Result<Incident, MappingError> {
         observe_file(&mut incident, "hash", info(hash), hash, info("confidenceLevel"));
     }
     observe_file(&mut incident, "filename", info("filePath").map(file_name), "filePath", None);
-    observe_lists(&mut incident, fields, &THREAT);
+    incident.observe_lists(fields, &THREAT);
     let ips = if fields.first(&THREAT_IPS).is_some() { THREAT_IPS } else { THREAT_IPS_NOW };
-    observe_lists(&mut incident, fields, &[("ip", &ips)]);
+    incident.observe_lists(fields, &[("ip", &ips)]);
     fields.all("indicators.tactics.techniques.name").for_each(|id| incident.attack(id, None));
     Ok(incident)
 }
@@ -210,7 +168,7 @@ fn star_activity(fields: &Fields) -> Result<Incident, MappingError> {
     let host = text.and_then(|text| text.rsplit_once("detected on ")).map(|(_, host)| host.trim_end_matches('.'));
     incident.observe("hostname", data("computerName").or(host), "detected on");
     incident.observe("hash", either(fields, "secondaryDescription"), "secondaryDescription");
-    observe_lists(&mut incident, fields, &[("ip", &["data.agentipv4", "data.srcip", "data.dstip"])]);
+    incident.observe_lists(fields, &[("ip", &["data.agentipv4", "data.srcip", "data.dstip"])]);
     incident.observe("domain", data("dnsRequest"), "dnsrequest");
     Ok(incident)
 }
@@ -242,17 +200,6 @@ fn observe_file(incident: &mut Incident, data_type: &str, value: Option<&str>, n
     let observable = incident.observe(data_type, value, name);
     if confidence.is_some_and(|level| level.eq_ignore_ascii_case("malicious")) {
         observable.map(Observable::ioc);
-    }
-}
-
-/// Adds observables of which a field can have several, separated by commas.
-fn observe_lists(incident: &mut Incident, fields: &Fields, paths: &[(&str, &[&str])]) {
-    for (data_type, names) in paths {
-        for name in *names {
-            for value in fields.all(name).flat_map(|text| text.split(',')) {
-                incident.observe(data_type, Some(value), name);
-            }
-        }
     }
 }
 

@@ -1,15 +1,17 @@
 //! Trend Vision One: alerts of the Workbench and observed attack techniques (OAT), alone, in a list, or in an answer of the
 //! API.
 
-use hookmill_sdk::{Description, Event, Fields, Incident, List, Mapper, MappingError, Observable, Outcome, Part};
-use hookmill_sdk::{Severity, State, Text, file_name, has_objects, is_list, json, map_list, timestamp};
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use hookmill_sdk::{
+    Description, Envelopes, Event, Fields, Incident, Mapper, MappingError, Observable, Outcome, Severity, State,
+    file_name, timestamp,
+};
 
 const EXPECTED: &str = "an alert of the Workbench of Trend Vision One with `workbenchLink`, or an observed attack technique \
                         with `filters`, alone, in `items`, or in `alert`";
+const ENVELOPES: Envelopes = Envelopes { members: &["items", "alert", "data"], answer: &["totalCount"] };
 /// The levels of risk of a filter, in their order. A level that is not defined is the least.
 const RISKS: [&str; 5] = ["info", "low", "medium", "high", "critical"];
+const RISK: [&str; 2] = ["riskLevel", "level"];
 const CLOSED: [&str; 4] = ["closed", "true positive", "false positive", "benign true positive"];
 const OPEN: [&str; 5] = ["open", "new", "in progress", "0", "1"];
 /// The fields of an observed attack technique: the endpoint, the object of the action and the process.
@@ -32,51 +34,6 @@ const HASHES: [[&str; 3]; 2] = [
 
 struct VisionOne;
 
-/// An alert, an observed attack technique, or an envelope of them.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Item<'a> {
-    #[serde(borrow)]
-    items: Option<&'a RawValue>,
-    /// In an answer of the API.
-    total_count: Option<&'a RawValue>,
-    alert: Option<&'a RawValue>,
-    data: Option<&'a RawValue>,
-    impact_scope: Part<Scope<'a>>,
-    indicators: List<Fields<'a>>,
-    filters: List<Filter<'a>>,
-    /// In an alert of version 2 of the API.
-    detail: Part<Detail<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Scope<'a> {
-    #[serde(borrow)]
-    entities: List<Fields<'a>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Detail<'a> {
-    #[serde(borrow)]
-    impact_scope: List<Fields<'a>>,
-    indicators: List<Fields<'a>>,
-}
-
-/// A filter of an observed attack technique.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Filter<'a> {
-    #[serde(borrow)]
-    name: Text<'a>,
-    description: Text<'a>,
-    risk_level: Text<'a>,
-    level: Text<'a>,
-    mitre_tactic_ids: List<Text<'a>>,
-    mitre_technique_ids: List<Text<'a>>,
-    highlighted_objects: List<Fields<'a>>,
-}
-
 impl Mapper for VisionOne {
     fn describe() -> Description {
         hookmill_sdk::description!(
@@ -86,36 +43,30 @@ impl Mapper for VisionOne {
     }
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
-        let item: Item = event.json(EXPECTED)?;
-        let is_answer = |value: &&RawValue| has_objects(value) || (item.total_count.is_some() && is_list(value));
-        if let Some(list) = [item.items, item.data].into_iter().flatten().find(is_answer) {
-            return map_list(list, EXPECTED, |item: &&RawValue, outcome| {
-                outcome.incidents.push(incident(item)?);
-                Ok(())
-            });
-        }
-        let inner = [item.alert, item.data].into_iter().flatten().next();
-        Ok(incident(inner.unwrap_or(event.json(EXPECTED)?))?.into())
+        ENVELOPES.map(event, EXPECTED, |item, outcome| {
+            let incident = incident(item)?;
+            Some(incident.map(|incident| outcome.incidents.push(incident)))
+        })
     }
 }
 
-fn incident(raw: &RawValue) -> Result<Incident, MappingError> {
-    let unsupported = || MappingError::Unsupported(format!("expected {EXPECTED}"));
-    let item: Item = json(raw.get()).ok_or_else(unsupported)?;
-    let fields: Fields = json(raw.get()).ok_or_else(unsupported)?;
+/// Maps an item. Returns none for an envelope.
+fn incident(fields: &Fields) -> Option<Result<Incident, MappingError>> {
     let has = |names: &[&str]| fields.first(names).is_some();
-    let mut incident = if has(&["filters.name", "filters.id"]) || has(&["detectedDateTime"]) {
-        technique(&item, &fields)?
+    let incident = if has(&["filters.name", "filters.id"]) || has(&["detectedDateTime"]) {
+        technique(fields)
     } else if has(&["workbenchLink", "workbenchId"]) || (has(&["id"]) && has(&["model", "alertProvider"])) {
-        alert(&item, &fields)?
+        alert(fields)
     } else {
-        return Err(unsupported());
+        return None;
     };
-    incident.keep_unread(&fields, "");
-    Ok(incident)
+    Some(incident.map(|mut incident| {
+        incident.keep_unread(fields, "");
+        incident
+    }))
 }
 
-fn alert(item: &Item, fields: &Fields) -> Result<Incident, MappingError> {
+fn alert(fields: &Fields) -> Result<Incident, MappingError> {
     let id = fields.first(&["id", "workbenchId"]);
     let mut incident = Incident::new(id.ok_or_else(|| MappingError::Malformed("`id` is absent".into()))?);
     incident.set_title(fields.first(&["model", "workbenchName"]));
@@ -128,14 +79,14 @@ fn alert(item: &Item, fields: &Fields) -> Result<Incident, MappingError> {
     incident.occurred_at = first_matched(fields).or_else(|| fields.time(&["createdDateTime", "createdTime"]));
     incident.changed_at = fields.time(&["updatedDateTime", "updatedTime"]);
     incident.external_link = fields.first(&["workbenchLink"]).map(str::to_owned);
-    let (scope, detail) = (item.impact_scope.get(), item.detail.get());
-    let entities = scope.map(|scope| &scope.entities).into_iter().chain(detail.map(|detail| &detail.impact_scope));
-    entities.flatten().for_each(|entity| observe_entity(&mut incident, entity));
-    let indicators = || item.indicators.iter().chain(detail.iter().flat_map(|detail| detail.indicators.iter()));
-    indicators().for_each(|indicator| observe_indicator(&mut incident, indicator));
+    for entity in ["impactScope.entities", "detail.impactScope"].iter().flat_map(|path| fields.objects(path)) {
+        observe_entity(&mut incident, &entity);
+    }
+    let indicators = [fields.objects("indicators"), fields.objects("detail.indicators")].concat();
+    indicators.iter().for_each(|indicator| observe_indicator(&mut incident, indicator));
     let is_command = |indicator: &&Fields| indicator.first(&["type", "objectType"]) == Some("command_line");
     let commands: Vec<&str> =
-        indicators().filter(is_command).filter_map(|command| command.first(&["value", "objectValue"])).collect();
+        indicators.iter().filter(is_command).filter_map(|command| command.first(&["value", "objectValue"])).collect();
     if !commands.is_empty() {
         incident.detail_json("command_line", &commands);
     }
@@ -209,13 +160,14 @@ fn attack_id(id: &str) -> &str {
     id.find(".T").map_or(id, |dot| &id[dot + 1..])
 }
 
-fn technique(item: &Item, fields: &Fields) -> Result<Incident, MappingError> {
+fn technique(fields: &Fields) -> Result<Incident, MappingError> {
     let id = fields.first(&["uuid", "detail.uuid"]);
     let mut incident = Incident::new(id.ok_or_else(|| MappingError::Malformed("`uuid` is absent".into()))?);
-    if let Some(filter) = item.filters.iter().rev().max_by_key(|filter| filter.rank()) {
-        incident.set_title(filter.name.get());
-        incident.description = filter.description.owned();
-        incident.set_severity(filter.risk());
+    let filters = fields.objects("filters");
+    if let Some(filter) = filters.iter().rev().max_by_key(|filter| rank(filter)) {
+        incident.set_title(filter.first(&["name"]));
+        incident.description = filter.first(&["description"]).map(str::to_owned);
+        incident.set_severity(filter.first(&RISK));
     }
     incident.severity = incident.severity.or(Some(Severity::Informational));
     incident.state = Some(State::Open);
@@ -227,29 +179,21 @@ fn technique(item: &Item, fields: &Fields) -> Result<Incident, MappingError> {
     }
     incident.observe("hash", fields.first(&["detail.fileHash"]), "detail.fileHash");
     incident.observe("filename", fields.first(&["detail.objectFilePath"]).map(file_name), "detail.objectFilePath");
-    for filter in &item.filters {
-        let tactics: Vec<&str> = filter.mitre_tactic_ids.iter().filter_map(Text::get).collect();
+    for filter in &filters {
+        let tactics: Vec<&str> = filter.all("mitreTacticIds").collect();
         let tactic = tactics.first().filter(|_| tactics.len() == 1);
-        for id in filter.mitre_technique_ids.iter().filter_map(Text::get) {
-            incident.attack(attack_id(id), tactic.copied());
-        }
-        filter.highlighted_objects.iter().for_each(|object| observe_indicator(&mut incident, object));
+        filter.all("mitreTechniqueIds").for_each(|id| incident.attack(attack_id(id), tactic.copied()));
+        filter.objects("highlightedObjects").iter().for_each(|object| observe_indicator(&mut incident, object));
     }
-    for tactic in item.filters.iter().flat_map(|filter| filter.mitre_tactic_ids.iter()) {
-        incident.attack(tactic.get().unwrap_or_default(), None);
+    for tactic in filters.iter().flat_map(|filter| filter.all("mitreTacticIds")) {
+        incident.attack(tactic, None);
     }
     Ok(incident)
 }
 
-impl Filter<'_> {
-    fn risk(&self) -> Option<&str> {
-        self.risk_level.get().or(self.level.get())
-    }
-
-    /// Returns the place of the risk in [`RISKS`].
-    fn rank(&self) -> Option<usize> {
-        RISKS.iter().position(|known| self.risk().is_some_and(|risk| known.eq_ignore_ascii_case(risk)))
-    }
+/// Returns the place of a filter's risk in [`RISKS`].
+fn rank(filter: &Fields) -> Option<usize> {
+    RISKS.iter().position(|known| filter.first(&RISK).is_some_and(|risk| known.eq_ignore_ascii_case(risk)))
 }
 
 hookmill_sdk::export!(VisionOne);

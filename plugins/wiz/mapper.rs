@@ -2,16 +2,15 @@
 
 use hookmill_sdk::attack::{tactic_id, technique_id};
 use hookmill_sdk::{
-    Description, Event, Fields, Incident, List, Mapper, MappingError, Observable, Outcome, Part, State,
+    Description, Envelopes, Event, Fields, Incident, Mapper, MappingError, Observable, Outcome, State, file_name,
 };
-use hookmill_sdk::{file_name, has_objects, is_list, json, map_list};
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 const EXPECTED: &str = "an issue of Wiz with `control` or `sourceRule`, a `threat`, or a detection with `threatId`, alone, \
                         in a list, or in an answer of the API";
-/// The most envelopes around an item, such as `data`, `issues` and `nodes`.
-const ENVELOPES_MAX: usize = 6;
+const ENVELOPES: Envelopes = Envelopes {
+    members: &["data", "issue", "issues", "issuesV2", "issuesGroupedByValue", "detections", "edges", "nodes", "node"],
+    answer: &[],
+};
 
 const TITLE: [&str; 7] = [
     "threat.title",
@@ -51,6 +50,11 @@ const CHANGED_AT: [&str; 5] =
 const LINK: [&str; 4] = ["threat.threatURL", "threatURL", "issue.url", "url"];
 /// The rules with categories of frameworks, one of which is ATT&CK.
 const RULES: [&str; 3] = ["sourceRule", "sourceRules", "ruleMatch.rule"];
+/// The resource of an issue in the API and in a webhook, and that of a detection.
+const RESOURCE: [&str; 3] = ["entitySnapshot", "resource", "primaryResource"];
+/// The resources and the actors of a detection and of a threat.
+const RESOURCES: [&str; 3] = ["resources", "threat.resources", "threatDetectionDetails.resources"];
+const ACTORS: [&str; 4] = ["primaryActor", "actors", "threat.actors", "threatDetectionDetails.actors"];
 /// The events of a detection.
 const EVENTS: [&str; 3] = ["triggeringEvents", "triggeringEvents.nodes", "triggeringEvent"];
 const EVENT: [(&str, &[&str]); 3] = [
@@ -99,78 +103,20 @@ impl Kind {
     }
 }
 
-/// An item or an envelope of items.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Item<'a> {
-    #[serde(borrow)]
-    data: Option<&'a RawValue>,
-    issue: Option<&'a RawValue>,
-    issues: Option<&'a RawValue>,
-    issues_v2: Option<&'a RawValue>,
-    issues_grouped_by_value: Option<&'a RawValue>,
-    detections: Option<&'a RawValue>,
-    edges: Option<&'a RawValue>,
-    nodes: Option<&'a RawValue>,
-    node: Option<&'a RawValue>,
-    /// The resource of an issue: in the API, and in a webhook.
-    entity_snapshot: List<Fields<'a>>,
-    resource: List<Fields<'a>>,
-    primary_resource: List<Fields<'a>>,
-    resources: List<Fields<'a>>,
-    primary_actor: List<Fields<'a>>,
-    actors: List<Fields<'a>>,
-    threat: Part<Involved<'a>>,
-    threat_detection_details: Part<Involved<'a>>,
-}
-
-/// The resources and the actors of a threat.
-#[derive(Deserialize)]
-struct Involved<'a> {
-    #[serde(borrow)]
-    resources: List<Fields<'a>>,
-    actors: List<Fields<'a>>,
-}
-
 impl Mapper for Wiz {
     fn describe() -> Description {
         hookmill_sdk::description!("Wiz", "Issues, threats and detections of Wiz")
     }
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
-        let _object: Item = event.json(EXPECTED)?;
-        let mut outcome = Outcome::default();
-        map_item(event.json(EXPECTED)?, &mut outcome, 0)?;
-        Ok(outcome)
+        ENVELOPES.map(event, EXPECTED, |item, outcome| {
+            let kind = Kind::of(item)?;
+            Some(incident(kind, item).map(|incident| outcome.incidents.push(incident)))
+        })
     }
 }
 
-fn map_item(raw: &RawValue, outcome: &mut Outcome, envelopes: usize) -> Result<(), MappingError> {
-    let unsupported = || MappingError::Unsupported(format!("expected {EXPECTED}"));
-    let item: Item = json(raw.get()).ok_or_else(unsupported)?;
-    let fields: Fields = json(raw.get()).ok_or_else(unsupported)?;
-    if let Some(kind) = Kind::of(&fields) {
-        outcome.incidents.push(incident(kind, &item, &fields)?);
-        return Ok(());
-    }
-    let members = [item.data, item.issue, item.issues, item.issues_v2, item.issues_grouped_by_value, item.detections];
-    let inner = members.into_iter().chain([item.edges, item.nodes, item.node]).flatten().next();
-    let inner = inner.filter(|_| envelopes < ENVELOPES_MAX).ok_or_else(unsupported)?;
-    if !is_list(inner) {
-        return map_item(inner, outcome, envelopes + 1);
-    }
-    // An empty `data` or `nodes` alone could be of another vendor.
-    if envelopes < 2 && !has_objects(inner) {
-        return Err(unsupported());
-    }
-    let more = map_list(inner, EXPECTED, |item: &&RawValue, outcome| map_item(item, outcome, envelopes + 1))?;
-    outcome.incidents.extend(more.incidents);
-    outcome.skipped.extend(more.skipped);
-    outcome.problems.extend(more.problems);
-    Ok(())
-}
-
-fn incident(kind: Kind, item: &Item, fields: &Fields) -> Result<Incident, MappingError> {
+fn incident(kind: Kind, fields: &Fields) -> Result<Incident, MappingError> {
     let id = fields.first(kind.ids());
     let mut incident =
         Incident::new(id.ok_or_else(|| MappingError::Malformed(format!("`{}` is absent", kind.ids()[0])))?);
@@ -191,7 +137,7 @@ fn incident(kind: Kind, item: &Item, fields: &Fields) -> Result<Incident, Mappin
     }
     fields.all("control.risks").for_each(|risk| incident.tag(risk));
     classify(&mut incident, fields);
-    observe(&mut incident, item, fields);
+    observe(&mut incident, fields);
     incident.keep_unread(fields, "");
     Ok(incident)
 }
@@ -230,25 +176,19 @@ fn classify(incident: &mut Incident, fields: &Fields) {
     }
 }
 
-fn observe(incident: &mut Incident, item: &Item, fields: &Fields) {
-    for resource in [&item.entity_snapshot, &item.resource, &item.primary_resource].into_iter().flatten() {
-        observe_entity(incident, data_type(resource).unwrap_or("other"), resource, "resource");
+fn observe(incident: &mut Incident, fields: &Fields) {
+    for resource in RESOURCE.iter().flat_map(|path| fields.objects(path)) {
+        observe_entity(incident, data_type(&resource).unwrap_or("other"), &resource, "resource");
     }
-    let involved = [item.threat.get(), item.threat_detection_details.get()].into_iter().flatten();
-    let (mut resources, mut actors) = (vec![&item.resources], vec![&item.primary_actor, &item.actors]);
-    for involved in involved {
-        resources.push(&involved.resources);
-        actors.push(&involved.actors);
-    }
-    for resource in resources.into_iter().flatten() {
+    for resource in RESOURCES.iter().flat_map(|path| fields.objects(path)) {
         // The addresses of resources are the organisation's own.
-        if let Some(data_type) = data_type(resource).filter(|data_type| *data_type != "ip") {
-            observe_entity(incident, data_type, resource, "resources");
+        if let Some(data_type) = data_type(&resource).filter(|data_type| *data_type != "ip") {
+            observe_entity(incident, data_type, &resource, "resources");
         }
     }
-    for actor in actors.into_iter().flatten() {
-        if let Some(data_type) = data_type(actor) {
-            observe_entity(incident, data_type, actor, "actors");
+    for actor in ACTORS.iter().flat_map(|path| fields.objects(path)) {
+        if let Some(data_type) = data_type(&actor) {
+            observe_entity(incident, data_type, &actor, "actors");
         }
         incident.observe("mail", actor.first(&["email"]), "actors");
     }

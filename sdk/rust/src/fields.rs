@@ -48,10 +48,27 @@ impl<'a> Fields<'a> {
         paths.iter().find_map(|path| self.all(path).next())
     }
 
+    /// Returns the first present value at the first of `paths` that has one, and marks the values at all of them as read:
+    /// they say the same.
+    pub fn same(&self, paths: &[&str]) -> Option<&str> {
+        paths.iter().filter_map(|path| self.all(path).next()).reduce(|first, _| first)
+    }
+
     /// Returns the objects at `path`, alone or in lists, each with fields and marks of its own.
     pub fn objects(&self, path: &str) -> Vec<Fields<'a>> {
         let values = self.flat().json_of(path, self.json);
         values.filter_map(json::<List<Fields>>).flat_map(|list| list.0).collect()
+    }
+
+    /// Returns whether there is a value at `path` or below it, also one that stands for an absent value. Does not mark it as
+    /// read.
+    pub fn has(&self, path: &str) -> bool {
+        self.flat().has(path)
+    }
+
+    /// Returns the value at `path` as JSON.
+    pub(crate) fn json_at(&self, path: &str) -> Option<&'a str> {
+        self.flat().json_of(path, self.json).next()
     }
 
     /// Returns the first value at `path`, also one that stands for an absent value, and marks it as read.
@@ -213,6 +230,7 @@ mod tests {
         let fields: Fields = serde_json::from_str(r#"{"a": 1, "b": 2, "c": "N/A"}"#).unwrap();
         assert_eq!(fields.first(&["a"]), Some("1"));
         assert_eq!(fields.unread().collect::<Vec<_>>(), [("b", "2")]);
+        assert_eq!((fields.same(&["c", "b", "a"]), fields.unread().count()), (Some("2"), 0));
         let fields: Fields = serde_json::from_str(r#"{"a": {"b": 1, "c": 2}, "ab": 3}"#).unwrap();
         fields.first(&["a.b"]);
         assert_eq!(["a", "ab", "a.b", "a.c", "d"].map(|name| fields.is_read(name)), [true, false, true, false, false]);

@@ -1,5 +1,6 @@
 //! The scan that makes a flat list of an object's scalars.
 
+use crate::fault::fault;
 use crate::repair;
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell};
@@ -83,6 +84,8 @@ impl Flat {
     /// A repaired text is never freed, like all memory of an instance.
     pub fn of(json: &str) -> Self {
         Self::scan(json, false).unwrap_or_else(|Odd| {
+            // Parts of the payload that are not read as fields can have the same fault.
+            fault();
             let repaired = repair::documents(json.as_bytes()).list.into_iter().next().unwrap_or_default().leak();
             Self { repaired: Some(repaired), ..Self::scan(repaired, true).unwrap_or_default() }
         })
@@ -125,13 +128,30 @@ impl Flat {
             .filter(move |scalar| scalar.tag == tag && self.path_of(scalar) == path.as_ref())
     }
 
-    /// Returns the values at a path as JSON: the lists and objects, then the scalars. For [`unread_members`](Self::unread_members),
-    /// the former are read.
+    /// Returns whether there is a value at a path or below it.
+    pub fn has(&self, path: &str) -> bool {
+        let is_of = |known: &str| known.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        self.scalars.iter().any(|scalar| is_of(self.path_of(scalar)))
+            || self.containers.iter().any(|container| is_of(self.text(&container.path)))
+    }
+
+    /// Returns the values at a path as JSON. For [`unread_members`](Self::unread_members),
+    /// lists and objects are read then.
     pub fn json_of<'a>(&self, path: &str, json: &'a str) -> impl Iterator<Item = &'a str> {
         let json = self.repaired.unwrap_or(json);
         let containers = self.containers.iter().filter(move |container| self.text(&container.path) == path);
-        let containers = containers.inspect(|container| container.is_read.set(true)).map(|container| &container.json);
-        containers.chain(self.all(path).map(|scalar| &scalar.json)).map(move |place| part(json, place))
+        let mut containers = containers.inspect(|container| container.is_read.set(true)).peekable();
+        let mut scalars = self.all(path).peekable();
+        std::iter::from_fn(move || {
+            let scalar = scalars.peek().map_or(END, |scalar| scalar.json.start);
+            let Some(container) = containers.next_if(|container| container.json.start < scalar) else {
+                return Some(&scalars.next()?.json);
+            };
+            // What is in a list has the path of the list.
+            while scalars.next_if(|scalar| scalar.json.start < container.json.end).is_some() {}
+            Some(&container.json)
+        })
+        .map(move |place| part(json, place))
     }
 
     /// Returns the names and values of the members of which nothing was read, in the payload's order.

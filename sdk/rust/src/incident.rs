@@ -106,10 +106,20 @@ impl Incident {
     /// Adds the values of fields as observables, each with the path of its field as the message. `paths` are types of
     /// observables, each with the paths of the fields that contain such values.
     pub fn observe_fields(&mut self, fields: &Fields, paths: &[(&str, &[&str])]) {
+        self.observe_parts(fields, paths, &[]);
+    }
+
+    /// Adds the values of fields like [`observe_fields`](Self::observe_fields). A value can be several of them, separated by
+    /// commas.
+    pub fn observe_lists(&mut self, fields: &Fields, paths: &[(&str, &[&str])]) {
+        self.observe_parts(fields, paths, &[',']);
+    }
+
+    fn observe_parts(&mut self, fields: &Fields, paths: &[(&str, &[&str])], separators: &[char]) {
         for (data_type, path) in
             paths.iter().flat_map(|(data_type, paths)| paths.iter().map(move |path| (data_type, path)))
         {
-            for value in fields.all(path) {
+            for value in fields.all(path).flat_map(|text| text.split(separators)) {
                 self.observe(data_type, Some(value), path);
             }
         }

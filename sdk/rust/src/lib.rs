@@ -128,7 +128,7 @@ pub use bindings::types::{
 };
 pub use digest::fingerprint;
 pub use fields::Fields;
-pub use items::{has_objects, is_list, map_list};
+pub use items::{Envelopes, has_objects, is_list, map_list};
 pub use list::List;
 pub use mapper::Mapper;
 pub use names::Scale;

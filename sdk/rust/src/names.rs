@@ -76,6 +76,22 @@ impl State {
 }
 
 impl Tlp {
+    /// Parses the names of the Traffic Light Protocol, such as `WHITE`, `clear` or `TLP:AMBER+STRICT`, ignoring case.
+    /// Returns none for other text.
+    pub fn parse(name: &str) -> Option<Self> {
+        let name = name.trim();
+        let is_marked = name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("tlp:"));
+        let levels: [(Self, &[&str]); 5] = [
+            (Self::Clear, &["clear", "white"]),
+            (Self::Green, &["green"]),
+            (Self::Amber, &["amber"]),
+            (Self::AmberStrict, &["amber+strict"]),
+            (Self::Red, &["red"]),
+        ];
+        let name = if is_marked { &name[4..] } else { name };
+        levels.iter().find(|(_, names)| is_one_of(name, names)).map(|(level, _)| *level)
+    }
+
     /// Returns the name in `wit/plugin.wit`: `clear`, `green`, `amber`, `amber-strict` or `red`.
     pub fn name(self) -> &'static str {
         match self {
@@ -122,6 +138,12 @@ mod tests {
         for number in [-1.0, 101.0, f64::NAN, f64::INFINITY] {
             assert_eq!(Severity::on_scale(Scale::Hundred, number), None, "{number}");
         }
+    }
+
+    #[test]
+    fn levels_of_the_traffic_light_protocol_are_parsed() {
+        let levels = ["WHITE", "tlp:green", "TLP:AMBER+STRICT", "amber strict", "tlp:"].map(Tlp::parse);
+        assert_eq!(levels, [Some(Tlp::Clear), Some(Tlp::Green), Some(Tlp::AmberStrict), None, None]);
     }
 
     #[test]
