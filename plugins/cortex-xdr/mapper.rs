@@ -1,14 +1,14 @@
 //! Palo Alto Cortex XDR: incidents, with or without their alerts and artifacts, and single alerts.
 
 use hookmill_sdk::{
-    Description, Event, Fields, Incident, List, Mapper, MappingError, Observable, Outcome, State, Text, WithRest,
+    Description, Envelopes, Event, Fields, Incident, Mapper, MappingError, Observable, Outcome, State, file_name,
 };
-use hookmill_sdk::{file_name, is_list, json, map_list};
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
 const EXPECTED: &str = "an incident of Cortex XDR with `incident_id` or an alert with `alert_id`, also in `reply`";
+
+const ENVELOPES: Envelopes =
+    Envelopes { members: &["reply", "incidents", "alerts"], answer: &["total_count", "result_count"] };
 
 /// The fields of an alert with observables. An answer with several events of an alert has them in `events`.
 const ALERT: [(&str, &[&str]); 8] = [
@@ -30,127 +30,68 @@ const SUMMARY: [&str; 6] = ["alert_id", "name", "severity", "category", "action_
 
 struct Cortex;
 
-/// An answer of the API.
-#[derive(Deserialize)]
-struct Answer<'a> {
-    #[serde(borrow)]
-    reply: Option<&'a RawValue>,
-}
-
-/// The lists in an answer, or an incident with its alerts beside it.
-#[derive(Deserialize)]
-struct Reply<'a> {
-    #[serde(borrow)]
-    incidents: Option<&'a RawValue>,
-    incident: Option<&'a RawValue>,
-    alerts: Option<&'a RawValue>,
-    file_artifacts: Option<&'a RawValue>,
-    network_artifacts: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Item<'a> {
-    #[serde(borrow)]
-    incident_id: Text<'a>,
-    incident_name: Text<'a>,
-    description: Text<'a>,
-    severity: Text<'a>,
-    manual_severity: Text<'a>,
-    status: Text<'a>,
-    detection_time: Text<'a>,
-    creation_time: Text<'a>,
-    modification_time: Text<'a>,
-    xdr_url: Text<'a>,
-    hosts: List<Text<'a>>,
-    users: List<Text<'a>>,
-    mitre_tactics_ids_and_names: List<Text<'a>>,
-    mitre_techniques_ids_and_names: List<Text<'a>>,
-    alert_categories: List<Text<'a>>,
-    tags: List<Text<'a>>,
-    /// The alerts are not incidents of their own: their states are not that of the incident.
-    alerts: Option<&'a RawValue>,
-    file_artifacts: Option<&'a RawValue>,
-    network_artifacts: Option<&'a RawValue>,
-}
-
 impl Mapper for Cortex {
     fn describe() -> Description {
         hookmill_sdk::description!("Palo Alto Cortex XDR", "Incidents and alerts of Cortex XDR")
     }
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
-        let answer: Answer = event.json(EXPECTED)?;
-        let Some(reply) = answer.reply else {
-            let mut outcome = Outcome::default();
-            map_item(event.json(EXPECTED)?, &mut outcome)?;
-            return Ok(outcome);
-        };
-        let lists: Reply = json(reply.get()).ok_or_else(unsupported)?;
-        if let Some(incident) = lists.incident {
-            let mut incident = incident_of(incident)?;
-            add_parts(&mut incident, [lists.alerts, lists.file_artifacts, lists.network_artifacts]);
-            return Ok(incident.into());
-        }
-        let list = lists.incidents.or(lists.alerts).filter(|list| is_list(list)).ok_or_else(unsupported)?;
-        map_list(list, EXPECTED, |item: &&RawValue, outcome| map_item(item, outcome))
+        ENVELOPES.map(event, EXPECTED, |item, outcome| {
+            outcome.incidents.push(incident(item)?);
+            Some(Ok(()))
+        })
     }
 }
 
-fn unsupported() -> MappingError {
-    MappingError::Unsupported(format!("expected {EXPECTED}"))
+/// Maps an incident, with its alerts in it or beside it, or an alert. Returns none for an envelope.
+fn incident(item: &Fields) -> Option<Incident> {
+    if item.has("incident.incident_id") {
+        let mut incident = incident_of(item.objects("incident").first()?)?;
+        add_parts(&mut incident, item);
+        return Some(incident);
+    }
+    if item.has("alert_id") && !item.has("incident_id") { alert(item) } else { incident_of(item) }
 }
 
-fn map_item(raw: &RawValue, outcome: &mut Outcome) -> Result<(), MappingError> {
-    let fields: Fields = json(raw.get()).ok_or_else(unsupported)?;
-    let incident = if fields.first(&["incident_id"]).is_none() && fields.first(&["alert_id"]).is_some() {
-        alert(&fields)?
-    } else {
-        incident_of(raw)?
-    };
-    outcome.incidents.push(incident);
-    Ok(())
-}
-
-fn incident_of(raw: &RawValue) -> Result<Incident, MappingError> {
-    let item: WithRest<Item> = json(raw.get()).ok_or_else(unsupported)?;
-    let is_incident = item.creation_time.get().is_some() || item.status.get().is_some();
-    let id = item.incident_id.get().filter(|_| is_incident).ok_or_else(unsupported)?;
+fn incident_of(item: &Fields) -> Option<Incident> {
+    let is_incident = item.same(&["creation_time", "status"]).is_some();
+    let id = item.first(&["incident_id"]).filter(|_| is_incident)?;
     let mut incident = Incident::new(id);
-    incident.set_title(item.incident_name.get().or(item.description.get()));
-    incident.description = item.description.owned();
-    incident.category = item.alert_categories.iter().find_map(Text::owned);
-    incident.set_severity(item.manual_severity.get().or(item.severity.get()));
+    incident.set_title(item.same(&["incident_name", "description"]));
+    incident.description = item.first(&["description"]).map(str::to_owned);
+    incident.category = item.first(&["alert_categories"]).map(str::to_owned);
+    incident.set_severity(item.same(&["manual_severity", "severity"]));
     // `resolved_timestamp` remains when an incident is opened again.
-    incident.state = item.status.get().map(|status| match status.to_ascii_lowercase().starts_with("resolved") {
+    incident.state = item.first(&["status"]).map(|status| match status.to_ascii_lowercase().starts_with("resolved") {
         true => State::Resolved,
         false => State::Open,
     });
-    incident.occurred_at = item.detection_time.time().or_else(|| item.creation_time.time());
-    incident.changed_at = item.modification_time.time();
-    incident.external_link = item.xdr_url.owned();
-    for tag in item.alert_categories.iter().chain(item.tags.iter()).filter_map(Text::get) {
+    incident.occurred_at = item.time(&["detection_time", "creation_time"]);
+    incident.changed_at = item.time(&["modification_time"]);
+    incident.external_link = item.first(&["xdr_url"]).map(str::to_owned);
+    for tag in ["alert_categories", "tags"].iter().flat_map(|name| item.all(name)) {
         incident.tag(tag);
     }
-    for host in item.hosts.iter().filter_map(Text::get) {
+    for host in item.all("hosts") {
         // The name is followed by the id of the endpoint.
         observe(&mut incident, "hostname", host.split(':').next().unwrap_or(host), "hosts");
     }
-    item.users.iter().filter_map(Text::get).for_each(|user| observe(&mut incident, "user-account", user, "users"));
-    for text in item.mitre_techniques_ids_and_names.iter().chain(item.mitre_tactics_ids_and_names.iter()) {
-        incident.attack(text.get().unwrap_or_default(), None);
+    item.all("users").for_each(|user| observe(&mut incident, "user-account", user, "users"));
+    for name in ["mitre_techniques_ids_and_names", "mitre_tactics_ids_and_names"] {
+        item.all(name).for_each(|text| incident.attack(text, None));
     }
-    incident.detail("status", item.status.get());
-    if item.manual_severity.get().is_some() {
-        incident.detail("severity", item.severity.get());
+    incident.detail("status", item.first(&["status"]));
+    if item.first(&["manual_severity"]).is_some() {
+        incident.detail("severity", item.first(&["severity"]));
     }
-    add_parts(&mut incident, [item.alerts, item.file_artifacts, item.network_artifacts]);
-    incident.keep_rest(&item, |_| false);
-    Ok(incident)
+    add_parts(&mut incident, item);
+    incident.keep_members(item);
+    Some(incident)
 }
 
 /// Adds the alerts, files and addresses of an incident.
-fn add_parts(incident: &mut Incident, [alerts, files, networks]: [Option<&RawValue>; 3]) {
-    let alerts = alerts.map(rows).unwrap_or_default();
+fn add_parts(incident: &mut Incident, item: &Fields) {
+    let alerts = rows(item, "alerts");
     if incident.title.is_none() {
         incident.set_title(alerts.first().and_then(|alert| alert.first(&["name"])));
     }
@@ -164,7 +105,7 @@ fn add_parts(incident: &mut Incident, [alerts, files, networks]: [Option<&RawVal
         incident.detail_json("alerts", &alerts.iter().map(summary).collect::<Vec<_>>());
         alerts.iter().for_each(|alert| incident.keep_unread(alert, ""));
     }
-    for file in &files.map(rows).unwrap_or_default() {
+    for file in rows(item, "file_artifacts") {
         let is_malicious =
             file.first(&["is_malicious"]) == Some("true") || file.first(&["file_wildfire_verdict"]) == Some("MALWARE");
         let hash = incident.observe("hash", file.first(&["file_sha256"]), "file_artifacts");
@@ -173,29 +114,23 @@ fn add_parts(incident: &mut Incident, [alerts, files, networks]: [Option<&RawVal
         }
         incident.observe("filename", file.first(&["file_name"]), "file_artifacts");
     }
-    for network in &networks.map(rows).unwrap_or_default() {
+    for network in rows(item, "network_artifacts") {
         incident.observe("ip", network.first(&["network_remote_ip"]), "network_artifacts");
         incident.observe("domain", network.first(&["network_domain"]), "network_artifacts");
     }
 }
 
 /// Returns the elements of a list, which the API puts into `data`.
-fn rows(list: &RawValue) -> List<Fields<'_>> {
-    #[derive(Deserialize)]
-    struct Data<'a> {
-        #[serde(borrow)]
-        data: List<Fields<'a>>,
-    }
-    if list.get().starts_with('{') {
-        return json::<Data>(list.get()).map(|list| list.data).unwrap_or_default();
-    }
-    json(list.get()).unwrap_or_default()
+fn rows<'a>(item: &Fields<'a>, name: &str) -> Vec<Fields<'a>> {
+    let (list, data) = (item.objects(name), item.objects(&format!("{name}.data")));
+    let is_row = |row: &Fields| !row.has("data");
+    if data.is_empty() { list.into_iter().filter(is_row).collect() } else { data }
 }
 
 /// Maps a single alert. Alerts and incidents have their own numbers.
-fn alert(fields: &Fields) -> Result<Incident, MappingError> {
+fn alert(fields: &Fields) -> Option<Incident> {
     let is_alert = fields.first(&["detection_timestamp", "event_timestamp", "resolution_status", "case_id"]).is_some();
-    let id = fields.first(&["alert_id"]).filter(|_| is_alert).ok_or_else(unsupported)?;
+    let id = fields.first(&["alert_id"]).filter(|_| is_alert)?;
     let mut incident = Incident::new(format!("alert:{id}"));
     incident.set_title(fields.first(&["name"]));
     incident.description = fields.first(&["description"]).map(str::to_owned);
@@ -215,7 +150,7 @@ fn alert(fields: &Fields) -> Result<Incident, MappingError> {
         incident.detail(name, fields.first(&[name]));
     }
     incident.keep_unread(fields, "");
-    Ok(incident)
+    Some(incident)
 }
 
 /// Adds the techniques and observables of an alert.

@@ -1,11 +1,7 @@
 //! Elastic Security: alerts as search hits, as flat fields, or in a custom body of Kibana's webhook.
 
-use hookmill_sdk::{
-    Description, Event, Fields, Incident, List, Mapper, MappingError, Observable, Outcome, Part, Severity, State, Text,
-};
-use hookmill_sdk::{fingerprint, json, json_list};
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Observable, Outcome, Severity, State};
+use hookmill_sdk::{fingerprint, json_list};
 use std::net::IpAddr;
 
 const EXPECTED: &str =
@@ -71,32 +67,6 @@ const DETAILS: [&str; 8] = [
 
 struct Elastic;
 
-/// A body or a hit of a search.
-#[derive(Deserialize)]
-struct Body<'a> {
-    #[serde(borrow)]
-    _id: Text<'a>,
-    fields: Part<Fields<'a>>,
-    _source: Part<Fields<'a>>,
-    hits: Part<Hits<'a>>,
-    context: Part<Context<'a>>,
-    #[serde(rename = "context.alerts")]
-    context_alerts: Option<&'a RawValue>,
-    alerts: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Hits<'a> {
-    #[serde(borrow)]
-    hits: List<Body<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Context<'a> {
-    #[serde(borrow)]
-    alerts: Option<&'a RawValue>,
-}
-
 /// The rule that a template writes beside the alerts.
 #[derive(Default)]
 struct Rule<'b> {
@@ -110,26 +80,26 @@ impl Mapper for Elastic {
     }
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
-        let fields: Fields = event.json(EXPECTED)?;
-        let body: Body = event.json(EXPECTED)?;
-        if let Some(answer) = body.hits.get() {
-            return outcome(answer.hits.iter().map(Body::incident));
+        let body: Fields = event.json(EXPECTED)?;
+        let hits = body.objects("hits.hits");
+        if !hits.is_empty() {
+            return outcome(hits.iter().map(incident_of_hit));
         }
-        if let Some(incident) = body.incident() {
+        if let Some(incident) = incident_of_hit(&body) {
             return Ok(incident.into());
         }
-        let alerts = body.context.get().and_then(|context| context.alerts).or(body.context_alerts).or(body.alerts);
-        let Some(alerts) = alerts else { return outcome([incident(&fields, &Rule::default(), None)]) };
-        let rule = Rule { name: fields.first(&RULE), severity: fields.first(&SEVERITY) };
+        let Some(path) = ["context.alerts", "alerts"].into_iter().find(|path| body.has(path)) else {
+            return outcome([incident(&body, &Rule::default(), None)]);
+        };
+        let rule = Rule { name: body.first(&RULE), severity: body.first(&SEVERITY) };
         let map = |alerts: &[Fields]| outcome(alerts.iter().map(|alert| incident(alert, &rule, alert.first(&["_id"]))));
-        if !alerts.get().starts_with('"') {
-            return map(&json::<List<Fields>>(alerts.get()).unwrap_or_default());
-        }
-        let text: String = json(alerts.get()).unwrap_or_default();
-        let is_json = text.trim_start().starts_with(['{', '[']);
-        match is_json.then(|| map(&json_list(&text))) {
+        let is_in_list = |(field, _): (&str, &str)| field.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
+        let text = body.first(&[path]).filter(|_| !body.iter().any(is_in_list));
+        let Some(text) = text else { return map(&body.objects(path)) };
+        let is_json = text.starts_with(['{', '[']);
+        match is_json.then(|| map(&json_list(text))) {
             Some(Ok(outcome)) => Ok(outcome),
-            _ => outcome([incident_of_text(&text, &rule)]),
+            _ => outcome([incident_of_text(text, &rule)]),
         }
     }
 }
@@ -149,12 +119,10 @@ fn outcome(incidents: impl IntoIterator<Item = Option<Incident>>) -> Result<Outc
     Ok(outcome)
 }
 
-impl Body<'_> {
-    /// Maps the alert of a hit, of which `fields` can lack what `_source` has.
-    fn incident(&self) -> Option<Incident> {
-        let parts = [self.fields.get(), self._source.get()];
-        parts.into_iter().flatten().find_map(|alert| incident(alert, &Rule::default(), self._id.get()))
-    }
+/// Maps the alert of a hit, of which `fields` can lack what `_source` has.
+fn incident_of_hit(hit: &Fields) -> Option<Incident> {
+    let parts = [hit.objects("fields"), hit.objects("_source")];
+    parts.iter().flatten().find_map(|alert| incident(alert, &Rule::default(), hit.first(&["_id"])))
 }
 
 /// Maps one alert of a rule. Returns none if it is not an alert of a detection rule.

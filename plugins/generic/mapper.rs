@@ -86,7 +86,7 @@ fn with_data_as_object(event: &Event, fields: &Fields) -> Option<Event> {
     let mut data = fields.iter().filter(|(path, text)| *path == "data" && text.trim_start().starts_with('{'));
     let data: &RawValue = json(data.next()?.1)?;
     let payload: WithRest<Payload> = event.json(EXPECTED).ok()?;
-    Some(Event { body: payload.rest_with("data", data).into_bytes(), ..event.clone() })
+    Some(event.with_body(payload.rest_with("data", data)))
 }
 
 /// Maps a payload; one without an id of its own gets this one.

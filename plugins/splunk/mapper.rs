@@ -86,7 +86,7 @@ impl Mapper for Splunk {
         let rows: WithRest<Rows> = event.json(EXPECTED)?;
         let list = [rows.result, rows.results].into_iter().flatten().find(|rows| !rows.get().starts_with('{'));
         let list = list.map(rows_of).filter(|list| !list.is_empty());
-        let Some(list) = list else { return map_row(event) };
+        let Some(list) = list else { return Ok(map_row(&event.json(EXPECTED)?)?.into()) };
         let mut outcome = Outcome::default();
         let more = list.len().saturating_sub(ROWS_MAX);
         for (number, row) in (1..).zip(list).take(ROWS_MAX) {
@@ -94,8 +94,8 @@ impl Mapper for Splunk {
                 outcome.problems.push(format!("row {number} is not an object"));
                 continue;
             }
-            match map_row(&Event { body: rows.rest_with("result", row).into_bytes(), ..event.clone() }) {
-                Ok(row) => outcome.incidents.extend(row.incidents),
+            match map_row(&json(&rows.rest_with("result", row)).unwrap_or_default()) {
+                Ok(incident) => outcome.incidents.push(incident),
                 Err(MappingError::Malformed(text) | MappingError::Unsupported(text)) => {
                     outcome.problems.push(format!("row {number}: {text}"));
                 }
@@ -120,25 +120,24 @@ fn rows_of(rows: &RawValue) -> Vec<&RawValue> {
     text.filter(|text| text.trim_start().starts_with(['{', '['])).map(json_list).unwrap_or_default()
 }
 
-fn map_row(event: &Event) -> Result<Outcome, MappingError> {
-    let body: Fields = event.json(EXPECTED)?;
+fn map_row(body: &Fields) -> Result<Incident, MappingError> {
     let raw = ["result._raw", "_raw"].into_iter().find_map(|name| body.iter().find(|(path, _)| *path == name));
     let raw = raw.map(|(_, raw)| raw);
     let in_raw = raw.and_then(read_json);
     let has_result = body.iter().any(|(path, _)| path.starts_with("result."));
     let pairs = raw.filter(|raw| is_notable_text(raw)).map(key_values).unwrap_or_default();
-    let alert = Alert { body: &body, raw: pairs, json: in_raw.as_ref(), has_result };
+    let alert = Alert { body, raw: pairs, json: in_raw.as_ref(), has_result };
     let id = alert.id().ok_or_else(|| MappingError::Unsupported(format!("expected {EXPECTED}")))?;
     let mut incident = alert.incident(id);
     if in_raw.is_some() || (!alert.raw.is_empty() && !has_result) {
         // Marked as read, because the text repeats other fields.
         body.first(&["result._raw", "_raw"]);
     }
-    incident.keep_unread(&body, "result.");
+    incident.keep_unread(body, "result.");
     if let Some(fields) = &in_raw {
         incident.keep_unread(fields, "");
     }
-    Ok(incident.into())
+    Ok(incident)
 }
 
 impl Alert<'_> {

@@ -83,6 +83,9 @@ impl Flat {
     ///
     /// A repaired text is never freed, like all memory of an instance.
     pub fn of(json: &str) -> Self {
+        if json.is_empty() {
+            return Self::default();
+        }
         Self::scan(json, false).unwrap_or_else(|Odd| {
             // Parts of the payload that are not read as fields can have the same fault.
             fault();

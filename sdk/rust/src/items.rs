@@ -50,7 +50,8 @@ impl Envelopes<'_> {
             return result;
         }
         let unsupported = || MappingError::Unsupported(format!("expected {expected}"));
-        let inner = self.members.iter().find_map(|name| object.json_at(name)).filter(|_| envelopes < ENVELOPES_MAX);
+        let inner =
+            self.members.iter().find_map(|name| object.json_of(name).next()).filter(|_| envelopes < ENVELOPES_MAX);
         let inner = unquoted(inner.ok_or_else(unsupported)?);
         if !inner.starts_with('[') {
             let inner = json(inner).ok_or_else(unsupported)?;

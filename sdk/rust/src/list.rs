@@ -1,5 +1,6 @@
 //! A list in any form that vendors use.
 
+use crate::Fields;
 use crate::object::ByName;
 use crate::present::present;
 use crate::reading;
@@ -13,7 +14,7 @@ use std::ops::Deref;
 /// Use `List<Text>` for scalars and `List<T>` for objects. A missing field is an empty list, without
 /// `#[serde(default)]`. An element of another type than `T` is left out and reported as a problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct List<T>(pub(crate) Vec<T>);
+pub struct List<T>(Vec<T>);
 
 impl<T> Default for List<T> {
     fn default() -> Self {
@@ -76,6 +77,13 @@ fn lenient<'de, T: Deserialize<'de>>(raw: &'de RawValue) -> Vec<T> {
     }
 }
 
+impl<'a> Fields<'a> {
+    /// Returns the objects at `path`, alone or in lists, each with fields and marks of its own.
+    pub fn objects(&self, path: &str) -> Vec<Fields<'a>> {
+        self.json_of(path).filter_map(reading::json::<List<Fields>>).flat_map(|list| list.0).collect()
+    }
+}
+
 /// Returns whether a value is a text that stands for an absent value.
 fn is_absent(json: &str) -> bool {
     json.starts_with('"') && serde_json::from_str(json).is_ok_and(|text: Cow<str>| present(&text).is_none())
@@ -100,5 +108,23 @@ mod tests {
         let objects: List<Fields> = serde_json::from_str(r#"{"a": 1}"#).unwrap();
         assert_eq!(objects[0].first(&["a"]), Some("1"));
         assert!(serde_json::from_str::<List<Fields>>(r#"["a"]"#).is_err());
+    }
+
+    #[test]
+    fn objects_have_fields_of_their_own() {
+        let fields: Fields = serde_json::from_str(
+            r#"{"a": [{"b": 1, "c": {"d": [2]}}, {"b": 3}], "e": {"b": 4}, "f": [], "g": "[{\"b\": 5}]", "h": 7}"#,
+        )
+        .unwrap();
+        let of = |path: &str| -> Vec<String> {
+            fields.objects(path).iter().filter_map(|object| object.first(&["b", "d"]).map(str::to_owned)).collect()
+        };
+        assert_eq!(
+            (of("a"), of("a.c"), of("e"), of("f"), of("none")),
+            (vec!["1".into(), "3".into()], vec!["2".into()], vec!["4".into()], vec![], vec![])
+        );
+        assert_eq!(fields.unread().count(), 6);
+        let members: Vec<(&str, &str)> = fields.unread_members().collect();
+        assert_eq!(members, [("g", r#""[{\"b\": 5}]""#), ("h", "7")]);
     }
 }

@@ -21,6 +21,20 @@ impl Event {
         }
     }
 
+    /// Returns this event with another body, without a copy of its own: the memory of an instance is never freed.
+    pub fn with_body(&self, body: impl Into<Vec<u8>>) -> Self {
+        Self {
+            id: self.id.clone(),
+            source: self.source.clone(),
+            received_at: self.received_at,
+            content_type: self.content_type.clone(),
+            headers: self.headers.clone(),
+            context: self.context.clone(),
+            settings: self.settings.clone(),
+            body: body.into(),
+        }
+    }
+
     /// Parses the body as JSON. `expected` names the expected payload in error texts.
     ///
     /// The body may begin with a byte order mark. Faults in it need no attention: after an error, [`map`](crate::map)

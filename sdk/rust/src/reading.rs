@@ -85,7 +85,7 @@ fn map_documents<M: Mapper>(event: &Event, documents: repair::Documents) -> Resu
 }
 
 fn map_document<M: Mapper>(event: &Event, json: &str) -> Result<Outcome, MappingError> {
-    let event = Event { body: json.into(), ..event.clone() };
+    let event = event.with_body(json);
     DOCUMENT.set((event.body.as_ptr().addr(), json.to_owned()));
     take_problems();
     M::map(&event).map(with_problems)
