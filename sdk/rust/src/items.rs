@@ -17,6 +17,8 @@ pub struct Envelopes<'e> {
     pub answer: &'e [&'e str],
 }
 
+type MapItem<'m, 'a> = dyn FnMut(&Fields<'a>, &mut Outcome) -> Option<Result<(), MappingError>> + 'm;
+
 impl Envelopes<'_> {
     /// Maps the items of a payload, each of which may be in an object, a list, or a text with JSON, several times over.
     ///
@@ -42,7 +44,7 @@ impl Envelopes<'_> {
         &self,
         object: &Fields<'a>,
         expected: &str,
-        map: &mut dyn FnMut(&Fields<'a>, &mut Outcome) -> Option<Result<(), MappingError>>,
+        map: &mut MapItem<'_, 'a>,
         outcome: &mut Outcome,
         envelopes: usize,
     ) -> Result<(), MappingError> {
