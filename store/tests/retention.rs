@@ -5,7 +5,7 @@
 use hookmill_incident::{
     Clock, Event, Journey, Mapped, Observation, PluginVersion, Reading, STEADY_FOR, State, Verdict,
 };
-use hookmill_store::{Dedup, Policy, Store, StoredKind};
+use hookmill_store::{Dedup, LeaseName, Leases, Policy, Store, StoredKind};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -42,9 +42,10 @@ async fn a_write_removes_few_incidents_because_their_words_go_too() {
     }
     let before = store.aged_key(Duration::ZERO).unwrap();
     // The newest one stays.
+    let lease = store.acquire(LeaseName::Purge).await;
     let (mut left, mut from) = (INCIDENTS, None);
     while left > 0 {
-        let pruned = store.prune(StoredKind::Incidents, before, from).await.unwrap().answer;
+        let pruned = store.prune(lease.grant(), StoredKind::Incidents, before, from).await.unwrap().answer;
         let removed = pruned.removed.0[&StoredKind::Incidents].rows;
         assert!((1..=5).contains(&removed), "{removed} incidents in one write");
         (left, from) = (left - removed, pruned.next);

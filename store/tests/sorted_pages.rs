@@ -3,7 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test that fails should say so and end")]
 
 use hookmill_incident::{Clock, Event, Journey, Mapped, Observation, Patch, PluginVersion, Reading, Verdict};
-use hookmill_store::{Dedup, IncidentFilter, IncidentKey, Order, Policy, SortKey, Sorting, Store};
+use hookmill_store::{Dedup, IncidentFilter, IncidentKey, LeaseName, Leases, Order, Policy, SortKey, Sorting, Store};
 use std::time::Duration;
 
 const INCIDENTS: usize = 1_400;
@@ -26,9 +26,10 @@ async fn pages_in_the_order_of_the_update_have_each_incident_once() {
     let dedup = Dedup { retention: Duration::ZERO, window: Duration::ZERO };
     let policy = Policy { dedup, reopen_within: Duration::ZERO };
     let store = Store::open(folder.path(), 64, policy, Box::new(|_, _| {}), clock.clone()).unwrap();
+    let lease = store.acquire(LeaseName::Source("lab".into())).await;
     for first in (0..INCIDENTS).step_by(100) {
         let batch = (first..first + 100).map(|number| mapped(&store, &clock, number)).collect();
-        let recorded = store.record_pulled("lab".into(), batch, None).await.unwrap();
+        let recorded = store.record_pulled(lease.grant(), "lab".into(), batch, None).await.unwrap();
         clock.shift_ms(1_000);
         // Some are changed later than they were created.
         for recorded in recorded.iter().step_by(7) {

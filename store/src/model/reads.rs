@@ -142,7 +142,8 @@ impl<S: Reads, P: Reads> Both<'_, S, P> {
             }
             let entries = model.memory.audit.values().filter(|entry| entry.incident == row_key(row.id));
             for request in entries.map(|entry| entry.request_id.clone()).take(3) {
-                same!(self, audit_of_request(which, request, 4_usize));
+                let page = same!(self, audit_of_request(which, request, None::<i64>, 2_usize)).expect("an incident");
+                same!(self, audit_of_request(which, request, page.next, 2_usize));
             }
         }
         let unknown = IncidentKey::Id(Uuid::nil());

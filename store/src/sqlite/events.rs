@@ -9,7 +9,9 @@ use crate::columns::events::{self, EventColumns, StateColumns};
 use crate::columns::{Columns, Id, Ids, json, value};
 use crate::ledger::{EncodedEvent, NewEvent};
 use crate::pages::Filling;
-use crate::rows::{BoundedCount, Class, EventFilter, EventRow, Listed, Order, Page, QuarantineCause, SortValue, StoredKind};
+use crate::rows::{
+    BoundedCount, Class, EventFilter, EventRow, Listed, Order, Page, QuarantineCause, SortValue, StoredKind,
+};
 use anyhow::Result;
 use hookmill_incident::id::{row_key, row_key_at};
 use hookmill_incident::{EventState, EventStatus, FailureCode, Mapped, RepeatKey};

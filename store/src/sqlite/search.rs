@@ -17,7 +17,10 @@ use super::search_conditions::{
 use super::walk::Walk;
 use crate::columns::nanoseconds;
 use crate::pages::Filling;
-use crate::rows::{ALL_COUNTED_MAX, BoundedCount, Class, IncidentFilter, IncidentRow, Listed, Order, Page, Position, SortKey, SortValue};
+use crate::rows::{
+    ALL_COUNTED_MAX, BoundedCount, Class, IncidentFilter, IncidentRow, Listed, Order, Page, Position, SortKey,
+    SortValue,
+};
 use anyhow::Result;
 use hookmill_incident::id::row_key_at;
 use jiff::Timestamp;

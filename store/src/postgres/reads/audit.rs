@@ -105,18 +105,39 @@ pub(super) async fn trail(
     limit: usize,
 ) -> Result<Option<Page<Listed<AuditEntry>>>> {
     let Some(newest) = incidents::newest_audit(client, which).await? else { return Ok(None) };
-    let after = before.unwrap_or(newest);
-    // The walk begins with the last entry of the page before: the request may have caused it, and the entry before it
-    // follows then.
-    let sql = "WITH RECURSIVE trail (key, id, previous, is_caused, is_before, place) AS ( \
-                   SELECT key, id, previous, request_id = $3, FALSE, 1 FROM audit \
-                   WHERE key = $2 AND incident = (SELECT incident FROM audit WHERE key = $1) \
-                   UNION ALL SELECT audit.key, audit.id, audit.previous, audit.request_id = $3, trail.is_caused, place + 1 \
-                   FROM audit JOIN trail ON audit.key = trail.previous \
-               ) SELECT key, id FROM trail WHERE (is_caused OR is_before) AND (place > 1 OR $4 = 0) ORDER BY place LIMIT $5";
-    let continues = i64::from(before.is_some());
-    let values = [newest.into(), after.into(), request_id.into(), continues.into(), limit.saturating_add(1).into()];
-    let rows = keys_and_ids(client, sql, &values).await?;
+    let sql = "WITH RECURSIVE trail (key, id, previous) AS ( \
+                   SELECT key, id, previous FROM audit WHERE key = $1 AND key > $2 \
+                   UNION ALL SELECT audit.key, audit.id, audit.previous \
+                   FROM audit JOIN trail ON audit.key = trail.previous WHERE audit.key > $2 \
+               ) SELECT key, id FROM trail ORDER BY key LIMIT $3";
+    let values = [newest.into(), after.unwrap_or(0).into(), (limit + 1).into()];
+    page(client, &keys_and_ids(client, sql, &values).await?, limit).await.map(Some)
+}
+
+/// Returns audit entries of an incident before a key, the newest first; also of an incident that was deleted.
+pub(super) async fn trail_backwards(
+    client: &impl GenericClient,
+    which: IncidentKey,
+    before: Option<i64>,
+    limit: usize,
+) -> Result<Option<Page<Listed<AuditEntry>>>> {
+    let Some(newest) = incidents::newest_audit(client, which).await? else { return Ok(None) };
+    let first = match before {
+        None => Some(newest),
+        Some(before) => {
+            let sql =
+                "SELECT previous FROM audit WHERE key = $1 AND incident = (SELECT incident FROM audit WHERE key = $2)";
+            let row = raw_row(client, sql, &[before.into(), newest.into()]).await?;
+            row.map(|row| value::<Option<i64>>(&row, 0, "previous")).transpose()?.flatten()
+        }
+    };
+    let Some(first) = first else { return Ok(Some(Filling::new(limit).finish())) };
+    let sql = "WITH RECURSIVE trail (key, id, previous, place) AS ( \
+                   SELECT key, id, previous, 1 FROM audit WHERE key = $1 \
+                   UNION ALL SELECT audit.key, audit.id, audit.previous, place + 1 \
+                   FROM audit JOIN trail ON audit.key = trail.previous WHERE place < $2 \
+               ) SELECT key, id FROM trail ORDER BY place";
+    let rows = keys_and_ids(client, sql, &[first.into(), (limit + 1).into()]).await?;
     page(client, &rows, limit).await.map(Some)
 }
 
@@ -129,12 +150,17 @@ pub(super) async fn of_request(
     limit: usize,
 ) -> Result<Option<Page<Listed<AuditEntry>>>> {
     let Some(newest) = incidents::newest_audit(client, which).await? else { return Ok(None) };
+    // The walk begins with the last entry of the page before: the request may have caused it, and the entry before it
+    // follows then.
     let sql = "WITH RECURSIVE trail (key, id, previous, is_caused, is_before, place) AS ( \
-                   SELECT key, id, previous, request_id = $2, FALSE, 1 FROM audit WHERE key = $1 \
-                   UNION ALL SELECT audit.key, audit.id, audit.previous, audit.request_id = $2, trail.is_caused, place + 1 \
+                   SELECT key, id, previous, request_id = $3, FALSE, 1 FROM audit \
+                   WHERE key = $2 AND incident = (SELECT incident FROM audit WHERE key = $1) \
+                   UNION ALL SELECT audit.key, audit.id, audit.previous, audit.request_id = $3, trail.is_caused, place + 1 \
                    FROM audit JOIN trail ON audit.key = trail.previous \
-               ) SELECT key, id FROM trail WHERE is_caused OR is_before ORDER BY place LIMIT $3";
-    let rows = keys_and_ids(client, sql, &[newest.into(), request_id.into(), limit.into()]).await?;
+               ) SELECT key, id FROM trail WHERE (is_caused OR is_before) AND place > $4 ORDER BY place LIMIT $5";
+    let (begin, passed) = (before.unwrap_or(newest), i64::from(before.is_some()));
+    let values = [newest.into(), begin.into(), request_id.into(), passed.into(), limit.saturating_add(1).into()];
+    let rows = keys_and_ids(client, sql, &values).await?;
     page(client, &rows, limit).await.map(Some)
 }
 
