@@ -32,6 +32,7 @@ const EMBEDDED: &[(&str, &str)] = &[
     ("sources::an_unusable_source_does_not_affect_others", "all hosts of a database need a key that is not made anew"),
     ("storage::", FILES),
     ("tokens::tokens_allow_what_their_scope_says", FILES),
+    ("traces::without_traces_nothing_is_stored_or_passed_on", FILES),
 ];
 
 /// Returns whether the tests run on PostgreSQL.
