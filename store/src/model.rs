@@ -21,7 +21,7 @@ use crate::postgres::{self, Address as DatabaseAddress, test_database};
 use crate::rows::{DeliveryStatus, Listed, Outbound, Page, QueuePosition};
 use crate::sqlite::dump;
 use crate::topics::Changed;
-use crate::{Dedup, DeliveryFilter, IncidentKey, Policy, Store};
+use crate::{Dedup, DeliveryFilter, IncidentKey, LeaseName, Leases, Policy, Store};
 use copies::as_read;
 use dump::TABLES;
 use hookmill_incident::id::row_key;
@@ -151,10 +151,12 @@ impl Model {
         let operations: Vec<Arc<ModelOperation>> = operations.into_iter().map(Arc::new).collect();
         let topics = self.topics();
         let mut changed = Changed::default();
+        // A task that waits for a lease of its own may be overtaken by a later one.
+        let lease = Arc::new(self.store().acquire(LeaseName::Purge).await);
         let mut running = JoinSet::new();
         for (index, operation) in operations.iter().cloned().enumerate() {
-            let store = self.store().clone();
-            running.spawn(async move { (index, operation.run_in_store(&store).await) });
+            let (store, lease) = (self.store().clone(), lease.clone());
+            running.spawn(async move { (index, operation.run_in_store(&store, lease.grant()).await) });
         }
         let mut answers = running.join_all().await;
         answers.sort_by_key(|(index, _)| *index);

@@ -6,7 +6,7 @@ use crate::rows::{
     Attempted, Cursor, DeliveryFilter, DestinationRow, IncidentKey, IncidentRow, PrunePosition, StoredKind, TriageJob,
     TriageResult,
 };
-use crate::{LeaseName, Leases, Store, StoreError};
+use crate::{Grant, Store, StoreError};
 use anyhow::Result;
 use hookmill_incident::{EventStatus, Mapped, Patch};
 use hookmill_notify::{Rule, Trigger};
@@ -51,9 +51,7 @@ const PUBLIC_URL: &str = "https://hookmill.example";
 
 impl ModelOperation {
     /// Runs the operation in the store and returns its answer as text.
-    pub async fn run_in_store(&self, store: &Store) -> Result<String, StoreError> {
-        let lease = store.acquire(LeaseName::Purge).await;
-        let under = lease.grant();
+    pub async fn run_in_store(&self, store: &Store, under: &Grant) -> Result<String, StoreError> {
         Ok(match self {
             Self::Record(mapped) => text(store.record(copy(mapped)).await?),
             Self::RecordAgain(mapped, was, attempt) => text(store.record_again(copy(mapped), *was, *attempt).await?),

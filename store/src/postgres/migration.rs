@@ -38,7 +38,9 @@ pub(super) async fn migrate(client: &mut Client) -> Result<()> {
     }
     for (index, sql) in SCHEMA.iter().enumerate().skip(made.len()) {
         let number = index as i64 + 1;
-        info!("migrating the database to version {number} of {}", SCHEMA.len());
+        if !made.is_empty() {
+            info!("migrating the database to version {number} of {}", SCHEMA.len());
+        }
         transaction.batch_execute(sql).await.with_context(|| format!("the migration {number} failed"))?;
         let insert = "INSERT INTO migrations (number, checksum) VALUES ($1, $2)";
         transaction.execute(insert, &[&number, &checksum(sql)]).await?;
