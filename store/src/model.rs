@@ -138,11 +138,17 @@ impl Model {
     async fn restart(&mut self) {
         self.store().close();
         let now = self.clock.now_ms();
-        self.clock = WriteClock::fixed(now, self.memory.last_key());
         let (folder, policy) = (self.folder.path().to_owned(), self.policy.clone());
         // The lock is released before the folder is opened again.
         drop(self.store.take());
-        self.store = Some(Arc::new(open(self.address.clone(), &folder, &policy, now).await));
+        let store = open(self.address.clone(), &folder, &policy, now).await;
+        // A shared database also remembers ids that were given and are in no row.
+        let last_key = match self.address {
+            Some(_) => store.clock.last_row_key().max(self.memory.last_key()),
+            None => self.memory.last_key(),
+        };
+        self.clock = WriteClock::fixed(now, last_key);
+        self.store = Some(Arc::new(store));
         self.outbound = Arc::default();
     }
 

@@ -20,6 +20,11 @@ pub fn private_folder(path: &Path) -> Result<()> {
     refuse_writable_by_others(path)
 }
 
+/// Returns why a data folder cannot be opened, whose lock another process holds.
+pub(crate) fn in_use(data_dir: &Path) -> String {
+    format!("the data folder {} is in use by another hookmill; stop that first", data_dir.display())
+}
+
 /// Replaces a file through a temporary file in the folder. After a crash the file is the old or the new one as a whole;
 /// after the return it is the new one.
 ///

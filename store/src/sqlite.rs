@@ -59,6 +59,7 @@ pub(crate) use tokens::TokenTable;
 
 use crate::leases::LocalLeases;
 use crate::mark::{self, Mark};
+use crate::private_files::in_use;
 use crate::write_queue::WriteQueue;
 use crate::writer_shared::WriterShared;
 use anyhow::{Result, ensure};
@@ -81,11 +82,6 @@ pub(crate) struct Opened {
     path: PathBuf,
     lock: File,
     pace: Option<KeptPace>,
-}
-
-/// Returns why a data folder cannot be opened.
-pub(crate) fn in_use(data_dir: &Path) -> String {
-    format!("the data folder {} is in use by another hookmill; stop that first", data_dir.display())
 }
 
 impl Opened {

@@ -1,8 +1,7 @@
 //! Writes the database anew, without free space.
 
 use super::database;
-use super::in_use;
-use crate::private_files::private_file;
+use crate::private_files::{in_use, private_file};
 use anyhow::{Context, Result, ensure};
 use rusqlite::Connection;
 use std::fs::File;

@@ -2,10 +2,10 @@
 
 use super::Store;
 use crate::leases::{LeaseName, Leases};
-use crate::private_files::private_file;
+use crate::private_files::{in_use, private_file};
 use crate::reads::Reads;
 use crate::rows::{CopyProgress, DatabaseCopy, EpochChanges, NewEpoch, TriageResult};
-use crate::sqlite::{copy, epoch, in_use};
+use crate::sqlite::{copy, epoch};
 use anyhow::{Result, bail, ensure};
 use std::fs::File;
 use std::path::Path;
