@@ -62,7 +62,7 @@ fn map_item(item: &Fields, outcome: &mut Outcome) -> Result<Option<()>, MappingE
                 return Ok(Some(()));
             }
         }
-    } else if item.has("detectionSource") {
+    } else if item.iter().any(|(path, _)| path.starts_with("detectionSource.")) {
         alert(item)?
     } else if let ([alert], true) = (item.objects("alert").as_slice(), item.has("rawIndicators")) {
         map_item(alert, outcome)?;
