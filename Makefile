@@ -53,9 +53,9 @@ verify: test
 # The part of `make verify` that `make test` does not run.
 verify-rest: test-postgres deny doc build outside console-test fuzz sbom package-tests
 
-# The end-to-end tests again, with hosts that share a database of PostgreSQL.
+# The end-to-end tests again, with hosts that share a database of PostgreSQL. Tests of mappers alone need no database.
 test-postgres: mappers postgres
-	HOOKMILL_TEST_DATABASE=postgres $(RUN_TESTS) --test '*'
+	HOOKMILL_TEST_DATABASE=postgres $(RUN_TESTS) --test '*' -- --skip conformance:: --skip mappers::
 
 # Hours: long fuzzing, many mutants of payloads, and a host that is killed under load over and over.
 soak: FUZZ_S = 600
