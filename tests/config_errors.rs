@@ -282,6 +282,11 @@ fn other_errors_that_prevent_a_start_are_explained() {
     assert!(!output.status.success());
     assert!(refusal.contains("HOOKMILL_ADMIN_TOKEN has 7 characters; use at least 24"), "{refusal}");
     assert!(!refusal.contains("hunter2"));
+
+    let database = "database: \"postgres://127.0.0.1:1/hookmill\"";
+    let folder = Folder::new(&format!("{database}\nbackup: {{ every: 1h, keep: 2, to: ., without_keys: true }}"));
+    let refusal = folder.refusal();
+    assert!(refusal.contains("remove `backup`, and use the tools of PostgreSQL"), "{refusal}");
 }
 
 #[test]

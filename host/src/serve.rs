@@ -219,6 +219,11 @@ async fn open_store(settings: &Settings, metrics: &Arc<Metrics>, clock: Clock) -
     let (data_dir, queue) = (&settings.data_dir, settings.limits.store_queue);
     match &settings.database {
         Some(database) => {
+            ensure!(
+                settings.backup.is_none(),
+                "`backup` copies the embedded database, and `database` is another one; remove `backup`, and use the tools \
+                 of PostgreSQL"
+            );
             let address = database.address.clone();
             Store::connect(address, identity()?, data_dir, queue, policy, on_commit, clock).await
         }
