@@ -55,14 +55,22 @@ try {
   const sources = sourcesOf(code, map);
   const absent = absentFeatures(code, sources);
   if (absent.length > 0) throw new Error(absent.join("\n"));
-  // The SDK names the author's files in stacks, and maps the payloads to warm up. Both stand last, so that they move no line.
-  const sourcePath = join(folder, "bundle.js");
-  const globals = { hookmillSources: sources, hookmillPayloads: payloads() };
-  writeFileSync(sourcePath, `${code}\nObject.assign(globalThis, ${JSON.stringify(globals)});\n`);
   // A component does not import disabled features. The host answers the clocks with the time of the event and random
   // numbers from its id; without these imports both would be those of the build.
   const disableFeatures = ["stdio", "http", "fetch-event"];
-  const { component } = await componentize({ sourcePath, witPath, worldName, disableFeatures });
+  const sourcePath = join(folder, "bundle.js");
+  const build = async (hookmillPayloads) => {
+    // The SDK names the author's files in stacks, and maps the payloads to warm up. Both stand last, so that they move no line.
+    const globals = { hookmillSources: sources, hookmillPayloads };
+    writeFileSync(sourcePath, `${code}\nObject.assign(globalThis, ${JSON.stringify(globals)});\n`);
+    return (await componentize({ sourcePath, witPath, worldName, disableFeatures })).component;
+  };
+  const warming = payloads();
+  const component = await build(warming).catch((error) => {
+    if (warming.length === 0) throw error;
+    console.error("building again without mapping payloads: the mapper asks for the time or for random numbers, or does not start");
+    return build([]);
+  });
   writeFileSync(out, component);
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
