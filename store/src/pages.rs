@@ -48,6 +48,13 @@ impl<T, P> Filling<T, P> {
     }
 }
 
+/// Shortens a list of small rows that may have one more than a page, and returns the place of the next rows.
+pub(crate) fn cut_to_page<T>(rows: &mut Vec<T>, limit: usize, key: impl FnOnce(&T) -> i64) -> Option<i64> {
+    let has_more = rows.len() > limit;
+    rows.truncate(limit);
+    rows.last().filter(|_| has_more).map(key)
+}
+
 /// Returns a row, or why it is unreadable, from the result of reading its values.
 pub(crate) fn readable<T>(id: Uuid, read: Result<T>) -> Listed<T> {
     read.map_err(|error| Unreadable { id, error: format!("{error:#}") })

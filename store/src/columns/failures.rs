@@ -30,10 +30,3 @@ impl Counted {
         QuarantineGroup { id: self.id, cause, count: self.count, sources: self.sources, oldest, newest }
     }
 }
-
-/// Shortens a list that may have one row more than a page, and returns the place of the next rows.
-pub(crate) fn cut_to_page<T>(rows: &mut Vec<T>, limit: usize, key: impl Fn(&T) -> i64) -> Option<i64> {
-    let next = (rows.len() > limit).then(|| key(&rows[limit - 1]));
-    rows.truncate(limit);
-    next
-}

@@ -3,6 +3,7 @@
 use super::columns::{Conditions, read_into};
 use crate::columns::Columns;
 use crate::columns::access::{ActionColumns, NO_STATUS};
+use crate::pages::cut_to_page;
 use crate::rows::{OperatorAction, Page};
 use anyhow::Result;
 use hookmill_incident::id::row_key;
@@ -37,8 +38,6 @@ pub(super) fn list(
     let mut query = connection.prepare(&sql)?;
     let found = query.query_map(params_from_iter(conditions.values), read_into::<ActionColumns, OperatorAction>)?;
     let mut rows = found.collect::<Result<Vec<_>, _>>()?;
-    let has_more = rows.len() > limit;
-    rows.truncate(limit);
-    let next = rows.last().filter(|_| has_more).map(|last| row_key(last.id));
+    let next = cut_to_page(&mut rows, limit, |last| row_key(last.id));
     Ok(Page { rows, next })
 }

@@ -1,8 +1,9 @@
 //! The events in quarantine by the causes of their failures. One index has the group of each event, so that groups are
 //! counted without the rows, and the events of a group are one range of it.
 
-use crate::columns::failures::{self, Counted, cut_to_page};
+use crate::columns::failures::{self, Counted};
 use crate::columns::{Id, value};
+use crate::pages::cut_to_page;
 use crate::rows::{Page, QuarantineCause, QuarantineGroup};
 use anyhow::Result;
 use rusqlite::{Connection, Row, params};

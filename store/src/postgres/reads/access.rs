@@ -2,6 +2,7 @@
 
 use crate::columns::Columns;
 use crate::columns::access::{ActionColumns, SessionColumns, TokenColumns};
+use crate::pages::cut_to_page;
 use crate::postgres::query::{Conditions, row, rows};
 use crate::rows::{OperatorAction, OwnedSession, Page, SessionRow, TokenRow};
 use anyhow::Result;
@@ -53,8 +54,6 @@ pub(super) async fn actions(
     let sql = format!("SELECT {list} FROM operator_actions {where_sql} ORDER BY key DESC LIMIT {limit_parameter}");
     let found: Vec<ActionColumns> = rows(client, &sql, &conditions.values).await?;
     let mut rows: Vec<_> = found.into_iter().map(OperatorAction::from).collect();
-    let has_more = rows.len() > limit;
-    rows.truncate(limit);
-    let next = rows.last().filter(|_| has_more).map(|last| row_key(last.id));
+    let next = cut_to_page(&mut rows, limit, |last| row_key(last.id));
     Ok(Page { rows, next })
 }

@@ -1,7 +1,8 @@
 //! The events in quarantine by the causes of their failures.
 
-use crate::columns::failures::{Counted, cause, cut_to_page};
+use crate::columns::failures::{Counted, cause};
 use crate::columns::{Id, value};
+use crate::pages::cut_to_page;
 use crate::postgres::query::raw_rows;
 use crate::rows::{Page, QuarantineCause, QuarantineGroup};
 use anyhow::{Context, Result};
