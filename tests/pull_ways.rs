@@ -28,6 +28,11 @@ fn message(source: &Value) -> &str {
     source["last_error"]["message"].as_str().unwrap_or_default()
 }
 
+/// Returns whether the position of a source ends so. There is none before the first attempt.
+fn has_reached(source: &Value, end: &str) -> bool {
+    source["position"].as_str().is_some_and(|position| position.ends_with(end))
+}
+
 fn packed(text: &str) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(text.as_bytes()).unwrap();
@@ -60,7 +65,7 @@ async fn a_position_of_the_server_is_kept_over_polls_and_restarts() {
     // The host goes on at the position, and stops when there is no more although the server names a next one.
     server.answer_next([page(2, "c2", true), page(3, "c3", false)]);
     let host = folder.start().await;
-    let source = source_when(&host, "events", |source| source["position"].as_str().unwrap().ends_with(" \"c3\"")).await;
+    let source = source_when(&host, "events", |source| has_reached(source, " \"c3\"")).await;
     assert!(!source["position"].as_str().unwrap().starts_with(START), "{source}");
     stored(&host, "events", &[r#"{"id":1}"#, r#"{"id":2}"#, r#"{"id":3}"#]).await;
     let since = "GET /events?from_date=1769846400";
@@ -82,7 +87,7 @@ async fn a_position_of_the_server_is_kept_over_polls_and_restarts() {
         )
     ));
     let host = folder.start().await;
-    let source = source_when(&host, "events", |source| source["position"].as_str().unwrap().ends_with("\"d2\"")).await;
+    let source = source_when(&host, "events", |source| has_reached(source, "\"d2\"")).await;
     stored(&host, "events", &[r#"{"id":1}"#, r#"{"id":2}"#, r#"{"id":3}"#, r#"{"id":4}"#]).await;
     let forgotten =
         "the server does not continue at its own position, so that the time is used: the server answered 400";
@@ -103,7 +108,7 @@ async fn a_page_whose_url_is_the_position_is_requested_first() {
     assert_eq!(lines(&first.asked(2).await)[1], "GET /events?page=a");
     let moved = |url: &str| format!("{url}/events?page=b");
     first.answer_next([page(2, &moved(&first.url))]);
-    source_when(&host, "events", |source| source["position"].as_str().unwrap().ends_with("page=b\"")).await;
+    source_when(&host, "events", |source| has_reached(source, "page=b\"")).await;
     folder.configure(&format!("sources:\n{}", poll_of("events", &second, "/events?since=LAST_POLL_TIME", &keys)));
     let asked = lines(&second.asked(2).await);
     assert!(asked[0].starts_with("GET /events?since=") && asked[1] == "GET /events?page=c", "{asked:?}");
@@ -171,7 +176,6 @@ async fn an_outage_is_read_in_windows() {
     let folder = folder(&poll_of("siem", &server, "/siem?interval=LAST_POLL_TIME/THIS_POLL_TIME", &keys));
     let host = folder.start().await;
     let is_read = |source: &Value| {
-        // There is no position before the first attempt.
         let position = source["position"].as_str().map(|position| position.parse::<u64>().unwrap());
         position.is_some_and(|position| position / 1000 >= now)
     };
