@@ -28,8 +28,8 @@ const RENEW_EVERY: Duration = Duration::from_secs(2);
 const ROUND_MAX: Duration = Duration::from_secs(3);
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
-/// Reads the epoch of the newest grant. The lease is granted to no other host until the transaction ends.
-pub(super) const NEWEST_EPOCH: &str = "SELECT epoch FROM leases WHERE name = $1 FOR SHARE";
+/// Reads the epochs of the newest grants. The leases are granted to no other host until the transaction ends.
+pub(super) const NEWEST_EPOCHS: &str = "SELECT name, epoch FROM leases WHERE name = ANY($1) ORDER BY name FOR SHARE";
 const RENEW: &str = "UPDATE leases SET expires_at = now() + $3::bigint * interval '1 millisecond' \
     WHERE host = $1 AND name = ANY($2) RETURNING name, epoch";
 const TAKE: &str = "INSERT INTO leases (name, host, epoch, expires_at) \
@@ -307,7 +307,7 @@ fn epochs(rows: &[tokio_postgres::Row]) -> Result<BTreeMap<String, u64>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{HostLeases, LEASE_TIME, NEWEST_EPOCH};
+    use super::{HostLeases, LEASE_TIME, NEWEST_EPOCHS};
     use crate::leases::{Grant, Lease, LeaseName, Leases};
     use crate::postgres::migration::migrate;
     use crate::postgres::test_database::address;
@@ -339,8 +339,8 @@ mod tests {
     }
 
     async fn is_newest(client: &Client, grant: &Grant) -> bool {
-        let row = client.query_one(NEWEST_EPOCH, &[&grant.name.to_string()]).await.unwrap();
-        row.get::<_, i64>(0) == grant.epoch as i64
+        let row = client.query_one(NEWEST_EPOCHS, &[&vec![grant.name.to_string()]]).await.unwrap();
+        row.get::<_, i64>(1) == grant.epoch as i64
     }
 
     #[tokio::test(flavor = "multi_thread")]

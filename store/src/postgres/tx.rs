@@ -20,7 +20,6 @@ pub(super) use access::add_operator_action;
 use super::ahead::{Known, Wanted, owned};
 use super::batch::Statement;
 use super::buffer::Buffer;
-use super::leases::NEWEST_EPOCH;
 use super::session::Session;
 use crate::clock::WriteClock;
 use crate::columns::stored_days::StoredDays;
@@ -101,15 +100,25 @@ impl<'a> PostgresTx<'a> {
     pub(super) fn settled(&mut self) -> Result<&'a Session> {
         let session = self.direct()?;
         session.run(&self.buffer.take()?)?;
-        self.known = Known::default();
+        self.forget_rows();
         Ok(session)
+    }
+
+    /// Forgets what is known of rows that may change. Leases are locked.
+    fn forget_rows(&mut self) {
+        self.known = Known { epochs: std::mem::take(&mut self.known.epochs), ..Known::default() };
     }
 }
 
 impl Tx for PostgresTx<'_> {
     fn is_newest_grant(&mut self, grant: &Grant) -> Result<bool> {
-        let Some(session) = self.session else { return Ok(true) };
-        let newest: Option<i64> = session.value(NEWEST_EPOCH, &[&grant.name.to_string()])?;
+        let name = grant.name.to_string();
+        if self.session.is_none() {
+            self.wanted.leases.insert(name);
+            return Ok(true);
+        }
+        // A lease that was not looked for in the rehearsal has no grant.
+        let newest = self.known.epochs.get(&name).copied().flatten();
         Ok(newest == i64::try_from(grant.epoch).ok())
     }
 
@@ -272,11 +281,14 @@ impl Tx for PostgresTx<'_> {
         if before < i64::MAX {
             return queue::has_pending(self.settled()?, destination, subject, before);
         }
+        // Attempts may end what waits in the database.
+        let session = if self.buffer.attempts().is_empty() { self.direct()? } else { self.settled()? };
         if self.known.pending.contains(&(destination.to_owned(), subject)) {
             return Ok(true);
         }
-        // Attempts may end what waits in the database.
-        let session = if self.buffer.attempts().is_empty() { self.direct()? } else { self.settled()? };
+        if self.known.whole.contains(&subject) {
+            return Ok(false);
+        }
         queue::has_pending(session, destination, subject, before)
     }
 
@@ -379,7 +391,8 @@ impl Tx for PostgresTx<'_> {
 
     fn undo_dry_run(&mut self) -> Result<()> {
         (self.stored, self.given_number) = std::mem::take(&mut self.before_dry_run);
-        (self.buffer, self.known) = Default::default();
+        self.buffer = Buffer::default();
+        self.forget_rows();
         self.direct()?.batch("ROLLBACK TO SAVEPOINT dry_run; RELEASE SAVEPOINT dry_run")
     }
 
