@@ -18,7 +18,7 @@ pub const SLOTS: u64 = 32;
 pub struct IdSource {
     last: AtomicU64,
     /// The lowest bits of all keys, if other sources make ids for the same store.
-    slot: Option<u64>,
+    slot: Option<AtomicU64>,
 }
 
 impl IdSource {
@@ -30,7 +30,14 @@ impl IdSource {
     /// Returns one of at most [`SLOTS`] sources that make ids for one store at the same time, each in a slot of its own:
     /// their row keys differ in the lowest bits.
     pub fn in_slot(slot: u64, last_row_key: i64) -> Self {
-        Self { slot: Some(slot % SLOTS), ..Self::after(last_row_key) }
+        Self { slot: Some(AtomicU64::new(slot % SLOTS)), ..Self::after(last_row_key) }
+    }
+
+    /// Moves a source that has a slot to another one.
+    pub fn set_slot(&self, slot: u64) {
+        if let Some(own) = &self.slot {
+            own.store(slot % SLOTS, Ordering::Relaxed);
+        }
     }
 
     /// Makes all further ids follow a row key that another source made.
@@ -46,17 +53,18 @@ impl IdSource {
     /// Returns a new id at this time, in milliseconds since the Unix epoch.
     pub fn next(&self, now_ms: i64) -> Uuid {
         let now = row_key_at(now_ms).unsigned_abs();
-        let newer = |last: u64| self.in_own_slot(now.max(last + 1));
+        let slot = self.slot.as_ref().map(|slot| slot.load(Ordering::Relaxed));
+        let newer = |last: u64| first_in_slot(slot, now.max(last + 1));
         let update = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(newer(last)));
         from_key(newer(update.unwrap_or_else(|last| last)), random_bits())
     }
+}
 
-    /// Returns the first key from this one on that the source may use.
-    fn in_own_slot(&self, key: u64) -> u64 {
-        let Some(slot) = self.slot else { return key };
-        let own = key / SLOTS * SLOTS + slot;
-        if own < key { own + SLOTS } else { own }
-    }
+/// Returns the first key from this one on that a source with this slot may use.
+fn first_in_slot(slot: Option<u64>, key: u64) -> u64 {
+    let Some(slot) = slot else { return key };
+    let own = key / SLOTS * SLOTS + slot;
+    if own < key { own + SLOTS } else { own }
 }
 
 /// Returns the row key of an id.

@@ -44,6 +44,11 @@ impl WriteClock {
         self.ids.advance(row_key);
     }
 
+    /// Moves the ids to the slot of the host.
+    pub fn set_slot(&self, slot: u64) {
+        self.ids.set_slot(slot);
+    }
+
     /// Returns the largest row key so far.
     pub fn last_row_key(&self) -> i64 {
         #[cfg(test)]

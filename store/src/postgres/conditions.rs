@@ -5,7 +5,7 @@ use crate::error::StoreError;
 use tokio_postgres::error::SqlState;
 
 /// The reasons for which a group of writes may succeed when it is run again.
-const TRANSIENT: [SqlState; 12] = [
+const TRANSIENT: [SqlState; 13] = [
     SqlState::T_R_SERIALIZATION_FAILURE,
     SqlState::T_R_DEADLOCK_DETECTED,
     SqlState::LOCK_NOT_AVAILABLE,
@@ -18,6 +18,8 @@ const TRANSIENT: [SqlState; 12] = [
     SqlState::DISK_FULL,
     SqlState::OUT_OF_MEMORY,
     SqlState::READ_ONLY_SQL_TRANSACTION,
+    // The host was forgotten, and is registered again soon.
+    SqlState::FOREIGN_KEY_VIOLATION,
 ];
 
 /// Returns whether an error comes from a database that takes no writes at the moment.

@@ -1,5 +1,6 @@
 //! The table `hosts`.
 
+use crate::options::HostIdentity;
 use crate::rows::HostRow;
 use anyhow::{Context, Result};
 use jiff::Timestamp;
@@ -8,8 +9,7 @@ use tokio_postgres::Client;
 
 /// The time for which a lease is granted or renewed. A host that was not seen for longer holds none.
 pub(super) const LEASE_TIME: Duration = Duration::from_secs(10);
-/// The time after which the slot of a host that was not seen any more goes to another one. It is much longer than a host is
-/// stopped without being restarted: two hosts with one slot may make the same id.
+/// The time after which the slot of a host that was not seen any more may go to another one.
 const SLOT_KEPT_FOR: Duration = Duration::from_secs(600);
 
 const REGISTER: &str = "INSERT INTO hosts (id, slot, name, version) \
@@ -19,11 +19,11 @@ const REGISTER: &str = "INSERT INTO hosts (id, slot, name, version) \
 const FORGET: &str = "DELETE FROM hosts WHERE seen_at < now() - $1::bigint * interval '1 millisecond'";
 
 /// Adds a host and returns its slot.
-pub(super) async fn register(client: &Client, id: &str, name: &str, version: &str) -> Result<i64> {
+pub(super) async fn register(client: &Client, host: &HostIdentity) -> Result<u64> {
     client.execute(FORGET, &[&(SLOT_KEPT_FOR.as_millis() as i64)]).await?;
     loop {
-        if let Some(row) = client.query_opt(REGISTER, &[&id, &name, &version]).await? {
-            return Ok(row.try_get(0)?);
+        if let Some(row) = client.query_opt(REGISTER, &[&host.id, &host.name, &host.version]).await? {
+            return Ok(row.try_get::<_, i64>(0)?.try_into()?);
         }
         // Another host took the same slot at this moment, or there is none.
         let count: i64 = client.query_one("SELECT count(*) FROM hosts", &[]).await?.try_get(0)?;
@@ -31,10 +31,10 @@ pub(super) async fn register(client: &Client, id: &str, name: &str, version: &st
     }
 }
 
-/// Records that a host lives, and which leases of others it would take.
-pub(super) async fn put_seen(client: &Client, id: &str, waiting: &[String]) -> Result<()> {
-    client.execute("UPDATE hosts SET seen_at = now(), waiting = $2 WHERE id = $1", &[&id, &waiting]).await?;
-    Ok(())
+/// Records that a host lives, and which leases of others it would take. Returns false if the host was forgotten.
+pub(super) async fn put_seen(client: &Client, id: &str, waiting: &[String]) -> Result<bool> {
+    let sql = "UPDATE hosts SET seen_at = now(), waiting = $2 WHERE id = $1";
+    Ok(client.execute(sql, &[&id, &waiting]).await? > 0)
 }
 
 /// Returns the leases that each other live host would take.

@@ -8,7 +8,9 @@
 use super::Address;
 use super::hosts::{self, LEASE_TIME};
 use super::lease_share::{LeaseRow, LeaseView};
+use crate::clock::WriteClock;
 use crate::leases::{Grant, Lease, LeaseName, Leases, Tenure};
+use crate::options::HostIdentity;
 use anyhow::Result;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -52,13 +54,12 @@ pub(crate) struct HostLeases {
 
 impl fmt::Debug for HostLeases {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        formatter.debug_struct("HostLeases").field("host", &self.shared.host).finish_non_exhaustive()
+        formatter.debug_struct("HostLeases").field("host", &self.shared.host.id).finish_non_exhaustive()
     }
 }
 
 struct Shared {
-    /// The id of the host.
-    host: String,
+    host: HostIdentity,
     state: Mutex<State>,
     /// A task waits for a lease, or one was dropped.
     wake: Arc<Notify>,
@@ -84,10 +85,10 @@ struct Waiting {
 
 impl HostLeases {
     /// Starts the thread of a host that has a row in `hosts`.
-    pub fn start(address: Address, host: String) -> Result<Self> {
+    pub fn start(address: Address, host: HostIdentity, clock: Arc<WriteClock>) -> Result<Self> {
         let shared = Arc::new(Shared { host, state: Mutex::default(), wake: Arc::default() });
         let (stop, stopped) = watch::channel(false);
-        let keeper = Keeper { shared: shared.clone(), address, client: None };
+        let keeper = Keeper { shared: shared.clone(), address, clock, client: None };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = std::thread::Builder::new().name("leases".into());
         let thread = thread.spawn(move || runtime.block_on(keeper.run(stopped)))?;
@@ -96,7 +97,7 @@ impl HostLeases {
 
     /// Returns the id of the host.
     pub fn host(&self) -> &str {
-        &self.shared.host
+        &self.shared.host.id
     }
 
     /// Releases every lease and removes the row of the host. Blocks.
@@ -216,6 +217,7 @@ impl State {
 struct Keeper {
     shared: Arc<Shared>,
     address: Address,
+    clock: Arc<WriteClock>,
     client: Option<Client>,
 }
 
@@ -255,8 +257,8 @@ impl Keeper {
 
     /// Releases, renews and acquires. Renewals are not needed in every round.
     async fn round(&mut self, renews: bool) -> Result<()> {
-        let shared = self.shared.clone();
-        let host = &shared.host;
+        let (shared, clock) = (self.shared.clone(), self.clock.clone());
+        let host = &shared.host.id;
         let client = self.client().await?;
         let dropped = shared.lock().forget_ended();
         if !dropped.is_empty() {
@@ -281,7 +283,12 @@ impl Keeper {
         }
         view.others = hosts::live_others(client, host).await?;
         if renews {
-            hosts::put_seen(client, host, &view.wanted()).await?;
+            if !hosts::put_seen(client, host, &view.wanted()).await? {
+                clock.set_slot(hosts::register(client, &shared.host).await?);
+                warn!(
+                    "this host was away from the database for so long that it was forgotten, and is registered again"
+                );
+            }
             shared.lock().ask_for(&view.excess());
         }
         let wanted = view.takeable();
@@ -296,8 +303,8 @@ impl Keeper {
     async fn leave(&mut self) -> Result<()> {
         let shared = self.shared.clone();
         let client = self.client().await?;
-        client.execute(RELEASE_ALL, &[&shared.host]).await?;
-        hosts::remove(client, &shared.host).await
+        client.execute(RELEASE_ALL, &[&shared.host.id]).await?;
+        hosts::remove(client, &shared.host.id).await
     }
 }
 
@@ -308,10 +315,14 @@ fn epochs(rows: &[tokio_postgres::Row]) -> Result<BTreeMap<String, u64>> {
 #[cfg(test)]
 mod tests {
     use super::{HostLeases, LEASE_TIME, NEWEST_EPOCHS};
+    use crate::clock::WriteClock;
     use crate::leases::{Grant, Lease, LeaseName, Leases};
+    use crate::options::HostIdentity;
     use crate::postgres::migration::migrate;
     use crate::postgres::test_database::address;
     use crate::postgres::{Address, hosts};
+    use hookmill_incident::Clock;
+    use std::sync::Arc;
     use std::time::{Duration, Instant};
     use tokio::time::timeout;
     use tokio_postgres::Client;
@@ -326,8 +337,10 @@ mod tests {
     }
 
     async fn host(address: &Address, client: &Client, id: &str) -> HostLeases {
-        hosts::register(client, id, id, "1.0").await.unwrap();
-        HostLeases::start(address.clone(), id.into()).unwrap()
+        let host = HostIdentity { id: id.into(), name: id.into(), version: "1.0".into() };
+        hosts::register(client, &host).await.unwrap();
+        let clock = WriteClock::after(0, Clock::default());
+        HostLeases::start(address.clone(), host, Arc::new(clock)).unwrap()
     }
 
     fn destination(name: &str) -> LeaseName {

@@ -21,8 +21,7 @@ use uuid::Uuid;
 /// A database that was opened and migrated, before its writer runs.
 pub(crate) struct Opened {
     address: Address,
-    /// The id of the host.
-    host: String,
+    host: HostIdentity,
     /// The number that no other running host has, for the keys of rows.
     pub slot: u64,
     /// The identity of the database.
@@ -40,8 +39,7 @@ impl Opened {
     pub async fn open(address: Address, host: HostIdentity) -> Result<Self> {
         let (mut client, _) = address.connect().await.context("cannot connect to the database")?;
         migrate(&mut client).await.context("the database cannot be used")?;
-        let slot = hosts::register(&client, &host.id, &host.name, &host.version).await?;
-        client.execute("DELETE FROM groups WHERE host NOT IN (SELECT id FROM hosts)", &[]).await?;
+        let slot = hosts::register(&client, &host).await?;
         let identity = cell(&client, "SELECT id FROM identity", &[]).await?;
         let last_key = "SELECT greatest((SELECT last_key FROM head), (SELECT max(last_key) FROM restores))";
         let last_key = cell(&client, last_key, &[]).await?;
@@ -49,15 +47,16 @@ impl Opened {
         // Without an entry, it is the position before all.
         let newest_audit = newest_audit.max(id::before(0));
         let silent_sources = silent(&client).await?;
-        Ok(Self { address, host: host.id, slot: slot.try_into()?, identity, last_key, newest_audit, silent_sources })
+        Ok(Self { address, host, slot, identity, last_key, newest_audit, silent_sources })
     }
 
     /// Starts the threads of the host.
     pub fn start(self, queue: usize, shared: WriterShared) -> Result<(WriteQueue, Postgres)> {
         let readers = Readers::new(&self.address)?;
-        let follower = Follower::start(self.address.clone(), self.host.clone(), shared.topics.clone());
-        let leases = HostLeases::start(self.address.clone(), self.host.clone())?;
-        let queue = WriteQueue::start(queue, PostgresWriter::new(self.address, self.host, shared)?)?;
+        let id = self.host.id.clone();
+        let follower = Follower::start(self.address.clone(), id.clone(), shared.topics.clone());
+        let leases = HostLeases::start(self.address.clone(), self.host, shared.clock.clone())?;
+        let queue = WriteQueue::start(queue, PostgresWriter::new(self.address, id, shared)?)?;
         Ok((queue, Postgres { readers, leases, _follower: follower }))
     }
 }

@@ -140,6 +140,23 @@ async fn serialization_failures_and_ended_backends_are_not_noticed() {
     assert_effects(&server, &url, EVENTS);
 }
 
+/// A host that was stopped for so long that another one has its slot works on with a new one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_was_forgotten_gets_another_slot() {
+    const EVENTS: usize = 50;
+    let server = Server::start(&[]);
+    let url = server.new_database();
+    let database = url.rsplit('/').next().unwrap();
+    let forgotten = host(&url, "a").await;
+    record(&forgotten.store, 0).await;
+    server.sql(database, "DELETE FROM hosts");
+    let other = host(&url, "b").await;
+    record_all(&[&forgotten, &other], 1..EVENTS).await;
+    let hosts = server.sql(database, "SELECT name, slot FROM hosts ORDER BY slot");
+    assert_eq!(hosts, "b|0\na|1");
+    assert_effects(&server, &url, EVENTS);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn writes_are_refused_while_the_database_is_away_and_go_on_when_it_is_back() {
     let mut server = Server::start(&[]);

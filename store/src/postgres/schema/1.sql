@@ -19,12 +19,6 @@ CREATE TABLE head (
 INSERT INTO head (number, last_key, newest_audit, deliveries, retries, queued, triage, settings)
 VALUES (0, 0, decode('00000000000070008000000000000000', 'hex'), 0, 0, 0, 0, 0);
 
--- The newest group of each host that was committed: it tells a host whether its group was, if the answer of COMMIT was lost.
-CREATE TABLE groups (
-    host text COLLATE "C" PRIMARY KEY,
-    number bigint NOT NULL
-);
-
 -- The events whose status the newest groups changed, for the watchers on other hosts. A group has the place
 -- `number % 1024` and replaces the group that had it before.
 CREATE TABLE group_events (
@@ -43,6 +37,13 @@ CREATE TABLE hosts (
     started_at timestamptz NOT NULL DEFAULT now(),
     seen_at timestamptz NOT NULL DEFAULT now(),
     waiting text[] NOT NULL DEFAULT '{}'   -- the leases of others that it would take
+);
+
+-- The newest group of each host that was committed: it tells a host whether its group was, if the answer of COMMIT was lost.
+-- A host that was forgotten writes nothing before it has a slot again.
+CREATE TABLE groups (
+    host text COLLATE "C" PRIMARY KEY REFERENCES hosts (id) ON DELETE CASCADE,
+    number bigint NOT NULL
 );
 
 -- The leases. `host` is null while a lease is free; its epoch stays, and grows with each grant.
