@@ -6,7 +6,7 @@ use crate::receiver::{Receiver, Reply};
 use hookmill_host::running::Running;
 use hookmill_incident::{Clock, STEADY_FOR};
 use jiff::Timestamp;
-use reqwest::Method;
+use reqwest::{Body, Method};
 use serde_json::{Value, json};
 use std::time::Instant;
 
@@ -19,12 +19,12 @@ fn steady() -> Clock {
     Clock::steady_since(Instant::now().checked_sub(STEADY_FOR).unwrap())
 }
 
-async fn call(host: &Running, method: Method, path: &str, body: &str) -> Value {
+pub async fn call(host: &Running, method: Method, path: &str, body: impl Into<Body>) -> Value {
     let request = client().request(method, format!("http://{}{path}", host.address)).bearer_auth(ADMIN_TOKEN);
-    request.body(body.to_owned()).send().await.unwrap().json().await.unwrap()
+    request.body(body).send().await.unwrap().json().await.unwrap()
 }
 
-async fn get(host: &Running, path: &str) -> Value {
+pub async fn get(host: &Running, path: &str) -> Value {
     call(host, Method::GET, path, "").await
 }
 

@@ -12,7 +12,7 @@ use sha2::Sha256;
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -115,7 +115,12 @@ impl Folder {
 
     /// Returns a `hookmill` command in this folder with an otherwise empty environment.
     pub fn hookmill(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hookmill"));
+        self.hookmill_of(Path::new(env!("CARGO_BIN_EXE_hookmill")), arguments)
+    }
+
+    /// Returns a command of a certain program.
+    pub fn hookmill_of(&self, program: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.args(arguments).current_dir(self.temp.path()).env_clear().env("NO_COLOR", "1").stdin(Stdio::null());
         command
     }

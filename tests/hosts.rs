@@ -1,13 +1,17 @@
 //! Many hosts on one database of PostgreSQL give the guarantees of one host together. The tests do nothing unless
 //! `HOOKMILL_TEST_DATABASE=postgres` is set, because they need PostgreSQL.
 
+use crate::clocks::call;
 use crate::database::is_shared;
+use crate::gate::Gate;
 use crate::guest::{echo, guest};
 use crate::host::{Folder, Host, SECRET, eventually, send, signed, unix_s};
 use crate::load::{Load, Sent};
 use crate::outcome::incident;
 use crate::receiver::{Received, Receiver, Reply};
 use crate::stream::Reader;
+use hookmill_host::running::Running;
+use hookmill_incident::Clock;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +20,7 @@ use std::time::{Duration, Instant};
 /// Payloads that two hosts get in the same moment. `HOOKMILL_REPEATS` sets a larger number.
 const REPEATS: usize = 200;
 /// Kills of a host under load. `HOOKMILL_KILLS` sets a larger number.
-const KILLS: usize = 3;
+const KILLS: usize = 5;
 /// The time of a lease, after which another host takes over.
 const LEASE: Duration = Duration::from_secs(10);
 /// The leases of a host that is gone are taken within this time.
@@ -297,4 +301,134 @@ async fn hosts_share_sources_and_hand_work_over() {
     }
     assert!(stopped_at.elapsed() < LEASE, "the leases were not released");
     assert_eq!(b.list("/api/hosts").await.len(), 1);
+}
+
+/// The clocks of the machines differ by twenty minutes, and one of them is set while its host runs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clocks_that_are_minutes_apart_change_nothing() {
+    const MINUTES_MS: i64 = 10 * 60 * 1000;
+    if !is_shared() {
+        return;
+    }
+    let receiver = Receiver::start([]).await;
+    let [a, b] = folders(&configuration(&receiver));
+    let clocks = [Clock::default(), Clock::default()];
+    clocks[0].shift_ms(MINUTES_MS);
+    clocks[1].shift_ms(-MINUTES_MS);
+    let hosts = [a.start_with(&clocks[0]).await, b.start_with(&clocks[1]).await];
+    let url = |host: &Running, path: &str| format!("http://{}{path}", host.address);
+    for host in &hosts {
+        let ready = async || crate::host::client().get(url(host, "/readyz")).send().await.ok()?.error_for_status().ok();
+        eventually("the host is ready", ready).await;
+    }
+    let body = incident(json!({"source-ref": "1", "title": "0"}));
+    let answer = call(&hosts[0], Method::POST, "/api/webhooks/open", body).await;
+    let path = format!("/api/incidents/{}", answer["incident_id"].as_str().unwrap());
+    for title in 1..=20 {
+        if title == 10 {
+            clocks[1].shift_ms(MINUTES_MS);
+            eventually("the host follows the clock of the database", async || {
+                (clocks[1].now_ms().abs_diff(Clock::default().now_ms()) < 5_000).then_some(())
+            })
+            .await;
+        }
+        let host = &hosts[title % 2];
+        // Signatures of now are accepted.
+        let sent = signed(crate::host::client().post(url(host, "/api/webhooks/lab")), unix_s(), title.to_string());
+        assert_eq!(send(sent).await.unwrap().status, 202);
+        let patched = call(host, Method::PATCH, &path, json!({"title": title.to_string()}).to_string()).await;
+        assert_eq!(patched["title"], title.to_string(), "{patched}");
+    }
+    // Nothing waits for the time of another machine.
+    let received = receiver.wait_for(41).await;
+    let of_open = received.iter().filter(|received| received.body["object"]["source"] == "open");
+    let titles: Vec<&str> = of_open.map(|received| received.body["object"]["title"].as_str().unwrap()).collect();
+    assert_eq!(titles, (0..=20).map(|title| title.to_string()).collect::<Vec<_>>());
+    let stored = call(&hosts[0], Method::GET, "/api/incidents?source=lab", "").await;
+    assert_eq!(stored["data"].as_array().unwrap().len(), 20);
+    for host in hosts {
+        host.stop().await;
+    }
+}
+
+/// A host that is cut off from the database refuses payloads, and changes nothing when the connection is back.
+#[tokio::test]
+async fn a_host_that_is_cut_off_from_the_database_loses_and_doubles_nothing() {
+    if !is_shared() {
+        return;
+    }
+    let server = hookmill_test_postgres::Server::start(&[]);
+    let gate = Gate::new(&server.socket());
+    let (receiver, url) = (Receiver::start([]).await, server.new_database());
+    let config = configuration(&receiver);
+    let a = with_plugins(Folder::on(Some(gate.through(&url)), &config));
+    let b = with_plugins(Folder::on(Some(url), &config));
+    let a = a.start().await;
+    let own = id(&a).await;
+    eventually("the first host delivers", async || {
+        (holder(&a, "destination/soc").await.as_ref() == Some(&own)).then_some(())
+    })
+    .await;
+    let b = b.start().await;
+    let mut sent = Vec::new();
+    for round in 0..3 {
+        let loads = [Load::start(&a, "lab", &format!("a-{round}")), Load::start(&b, "lab", &format!("b-{round}"))];
+        loads[0].pass(20).await;
+        gate.close();
+        let cut_at = Instant::now();
+        eventually("the host is not ready", async || (a.get_open("/readyz").await.0 == 503).then_some(())).await;
+        loads[1].pass(20).await;
+        if round == 0 {
+            let other = id(&b).await;
+            eventually("the other host delivers", async || {
+                (holder(&b, "destination/soc").await.as_ref() == Some(&other)).then_some(())
+            })
+            .await;
+            assert!(cut_at.elapsed() < TAKEN_WITHIN);
+        }
+        gate.open();
+        a.ready().await;
+        loads[0].pass(20).await;
+        for load in loads {
+            sent.extend(load.end().await);
+        }
+    }
+    check(&b, &sent).await;
+    check(&a, &sent).await;
+    delivered(&a, &receiver).await;
+}
+
+/// Hosts are replaced one after the other under load. `HOOKMILL_OLD` is the program that is replaced, such as that of the
+/// release before.
+#[tokio::test]
+async fn hosts_are_upgraded_one_by_one_under_load() {
+    if !is_shared() {
+        return;
+    }
+    let receiver = Receiver::start([]).await;
+    let config = configuration(&receiver);
+    let [a, b] = folders(&config);
+    let old = std::env::var("HOOKMILL_OLD").unwrap_or_else(|_| env!("CARGO_BIN_EXE_hookmill").into());
+    let mut hosts = Vec::new();
+    for folder in [&a, &b] {
+        let host = folder.start_listening_by(&mut folder.hookmill_of(old.as_ref(), &["serve"])).await;
+        host.ready().await;
+        hosts.push(host);
+    }
+    let mut sent = Vec::new();
+    for (index, folder) in [&a, &b].into_iter().enumerate() {
+        let loads: Vec<_> =
+            hosts.iter().enumerate().map(|(host, of)| Load::start(of, "lab", &format!("{index}-{host}"))).collect();
+        loads[index].pass(40).await;
+        hosts[index].terminate();
+        assert_eq!(hosts[index].end().await.code(), Some(0), "{}", hosts[index].log());
+        let mut loads = loads;
+        sent.extend(loads.remove(index).end().await);
+        hosts[index] = folder.start().await;
+        loads[0].pass(40).await;
+        sent.extend(loads.remove(0).end().await);
+    }
+    assert!(sent.iter().filter_map(|sent| sent.answer.as_ref()).all(|answer| answer.status == 202));
+    check(&hosts[0], &sent).await;
+    assert_eq!(delivered(&hosts[1], &receiver).await, 0, "a delivery was sent twice");
 }

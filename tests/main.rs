@@ -7,6 +7,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a failing test panics")]
 
 mod database;
+mod gate;
 mod guest;
 mod host;
 mod json_schema;

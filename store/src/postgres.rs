@@ -30,6 +30,7 @@ mod scans;
 mod session;
 #[cfg(test)]
 pub(crate) mod test_database;
+mod time;
 mod tls;
 mod tokens;
 mod tx;

@@ -127,6 +127,7 @@ impl Store {
         let lock = locked(data_dir)?;
         let opened = postgres::Opened::open(address, host).await?;
         let clock = clock(opened.slot, opened.last_key);
+        opened.follow_time(clock.times()).await?;
         // The pace is that of this machine's clock. How far a shared database goes is not checked against the mark.
         let mark = Mark::read(data_dir).ok().flatten().filter(|mark| mark.database == opened.identity);
         if let Some(pace) = mark.and_then(|mark| mark.pace) {

@@ -8,6 +8,7 @@
 use super::Address;
 use super::hosts::{self, LEASE_TIME};
 use super::lease_share::{LeaseRow, LeaseView};
+use super::time;
 use crate::clock::WriteClock;
 use crate::leases::{Grant, Lease, LeaseName, Leases, Tenure};
 use crate::options::HostIdentity;
@@ -290,6 +291,7 @@ impl Keeper {
                 );
             }
             shared.lock().ask_for(&view.excess());
+            time::follow(client, clock.times()).await?;
         }
         let wanted = view.takeable();
         if !wanted.is_empty() {

@@ -8,19 +8,22 @@ use super::migration::migrate;
 use super::query::cell;
 use super::readers::Readers;
 use super::reads::sources::silent;
+use super::time;
 use super::writer::PostgresWriter;
 use crate::columns::Id;
 use crate::options::HostIdentity;
 use crate::write_queue::WriteQueue;
 use crate::writer_shared::WriterShared;
 use anyhow::{Context, Result};
-use hookmill_incident::id;
+use hookmill_incident::{Clock, id};
 use std::collections::BTreeMap;
+use tokio_postgres::Client;
 use uuid::Uuid;
 
 /// A database that was opened and migrated, before its writer runs.
 pub(crate) struct Opened {
     address: Address,
+    client: Client,
     host: HostIdentity,
     /// The number that no other running host has, for the keys of rows.
     pub slot: u64,
@@ -47,7 +50,12 @@ impl Opened {
         // Without an entry, it is the position before all.
         let newest_audit = newest_audit.max(id::before(0));
         let silent_sources = silent(&client).await?;
-        Ok(Self { address, host, slot, identity, last_key, newest_audit, silent_sources })
+        Ok(Self { address, client, host, slot, identity, last_key, newest_audit, silent_sources })
+    }
+
+    /// Sets the clock of the host by that of the database.
+    pub async fn follow_time(&self, clock: &Clock) -> Result<()> {
+        time::follow(&self.client, clock).await
     }
 
     /// Starts the threads of the host.
