@@ -156,7 +156,7 @@ impl Store {
         self.database.is_open()
     }
 
-    /// Returns why the last commit failed, if it did: the store takes no writes at the moment.
+    /// Returns why the last commit failed or does not end, if so: the store takes no writes at the moment.
     pub fn trouble(&self) -> Option<Arc<str>> {
         self.database.trouble()
     }

@@ -80,7 +80,7 @@ impl WriteQueue {
         Ok(Self { sender: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)), health })
     }
 
-    /// Returns why the last commit failed, if it did.
+    /// Returns why the last commit failed or does not end, if so.
     pub fn trouble(&self) -> Option<Arc<str>> {
         self.health.trouble()
     }
@@ -181,7 +181,7 @@ impl<C: CommitGroups> Writer<C> {
     }
 
     fn commit(&mut self, group: &mut WriteGroup) -> Result<()> {
-        self.groups.commit(group)?;
+        self.health.watch(|| self.groups.commit(group))?;
         self.health.succeed();
         Ok(())
     }

@@ -6,6 +6,8 @@ use tracing::{error, info};
 
 /// The interval of logging failures: a full disk fails thousands of writes in a second.
 const LOG_EVERY: Duration = Duration::from_secs(5);
+/// A commit that takes longer counts as a failure until it ends.
+const COMMIT_MAX: Duration = Duration::from_secs(5);
 
 /// The state of the writer, shared with readers of the state.
 #[derive(Clone, Debug, Default)]
@@ -15,14 +17,28 @@ pub(crate) struct WriterHealth(Arc<Mutex<HealthState>>);
 struct HealthState {
     /// Why the last commit failed; none if it succeeded.
     trouble: Option<Arc<str>>,
+    /// When the commit began that runs.
+    began_at: Option<Instant>,
     logged_at: Option<Instant>,
     unlogged: u64,
 }
 
 impl WriterHealth {
-    /// Returns why the last commit failed, if it did.
+    /// Returns why the last commit failed or does not end, if so.
     pub fn trouble(&self) -> Option<Arc<str>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).trouble.clone()
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let running = state.began_at.map(|at| at.elapsed()).filter(|time| *time > COMMIT_MAX);
+        let slow = || running.map(|time| format!("a commit has not ended for {} s", time.as_secs()).into());
+        state.trouble.clone().or_else(slow)
+    }
+
+    /// Runs a commit.
+    pub fn watch<T>(&self, commit: impl FnOnce() -> T) -> T {
+        let began = |at| self.0.lock().unwrap_or_else(PoisonError::into_inner).began_at = at;
+        began(Some(Instant::now()));
+        let result = commit();
+        began(None);
+        result
     }
 
     /// Records that a commit succeeded.

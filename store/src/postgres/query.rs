@@ -9,10 +9,15 @@ use crate::columns::{Columns, FromCell, value};
 use anyhow::{Context, Result};
 use bytes::BytesMut;
 use std::error::Error;
+use std::time::Duration;
+use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{GenericClient, Row};
 use uuid::Uuid;
+
+/// The time after which a database is away that does not answer. It ends statements itself before.
+const ANSWER_MAX: Duration = Duration::from_secs(12);
 
 /// The value of a parameter.
 #[derive(Clone, Debug)]
@@ -106,7 +111,8 @@ impl ToSql for Value {
 /// Returns the rows of a statement as the database sends them.
 pub(super) async fn raw_rows(client: &impl GenericClient, sql: &str, values: &[Value]) -> Result<Vec<Row>> {
     let typed: Vec<_> = values.iter().map(|value| (value as &(dyn ToSql + Sync), value.type_of())).collect();
-    client.query_typed(sql, &typed).await.map_err(failure)
+    let answer = timeout(ANSWER_MAX, client.query_typed(sql, &typed)).await;
+    answer.map_err(|_| StoreError::Blocked)?.map_err(failure)
 }
 
 /// Returns the first row of a statement as the database sends it.

@@ -92,6 +92,14 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_database_that_does_not_answer_is_away() {
+        let readers = Readers::with_deadline(&migrated().await, Duration::ZERO).unwrap();
+        let connection = readers.short().await.unwrap();
+        let unanswered = raw_row(&**connection, "SELECT pg_sleep(60)", &[]).await;
+        assert!(matches!(error_of(unanswered), Some(StoreError::Blocked)));
+    }
+
+    #[tokio::test]
     async fn a_database_that_is_away_has_no_reads_until_it_is_back() {
         let mut server = Server::start(&[]);
         let address = Address::parse(&server.new_database(), tls()).unwrap();
