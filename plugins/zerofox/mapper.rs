@@ -71,8 +71,10 @@ fn incident(alert: &Fields) -> Result<Incident, MappingError> {
     for name in ["status", "entity.name", "offending_content_url"] {
         incident.detail(name, first(name));
     }
-    // Metadata is JSON in a text.
-    let metadata = first("metadata").filter(|text| text.starts_with('{')).and_then(json::<Fields>);
+    // Metadata is JSON in a text, or an object.
+    let is_text = alert.iter().any(|(path, _)| path == "metadata");
+    let metadata = is_text.then(|| first("metadata").filter(|text| text.starts_with('{'))).flatten();
+    let metadata = metadata.and_then(json::<Fields>);
     incident.keep_unread(alert, "");
     if let Some(metadata) = metadata {
         incident.keep_unread(&metadata, "");

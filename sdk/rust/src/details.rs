@@ -56,8 +56,9 @@ impl Incident {
     /// Keeps 64 fields and 16 KiB, no names that contain `password`, `secret`, `token` and the like; the detail
     /// `fields_not_kept` counts the others.
     pub fn keep_unread(&mut self, fields: &Fields, prefix: &str) {
+        fields.report_objects();
         let mut lists: Vec<(&str, Vec<&str>)> = Vec::new();
-        for (path, value) in fields.unread() {
+        for (path, value) in fields.unread().filter(|(_, value)| !is_empty(value)) {
             // Values of one path follow each other, or the path is not worth a list.
             match lists.last_mut().filter(|(last, _)| *last == path) {
                 Some((_, values)) => values.push(value),
@@ -79,6 +80,7 @@ impl Incident {
     /// Adds the members of an object of which nothing was read, like [`keep_unread`](Self::keep_unread), but with their
     /// types: a list or an object is kept whole. Members of which an object was read by [`Fields::objects`] are read.
     pub fn keep_members(&mut self, fields: &Fields) {
+        fields.report_objects();
         let mut kept = Kept::new(self);
         fields.unread_members().for_each(|(name, json)| kept.add_member(name, json));
         kept.not_kept += fields.left_out();
@@ -102,6 +104,11 @@ fn storable(json: String) -> String {
         return json;
     }
     repair::documents(json.as_bytes()).list.into_iter().next().unwrap_or(json)
+}
+
+/// Returns whether JSON, which may be in a text, is a list or an object without contents.
+fn is_empty(json: &str) -> bool {
+    matches!(json, "[]" | "{}")
 }
 
 fn truncated(text: &str) -> &str {
@@ -134,9 +141,9 @@ impl<'i> Kept<'i> {
 
     fn add_member(&mut self, name: &str, json: &str) {
         match json.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
-            None if matches!(json, "null" | "[]" | "{}") => {}
+            None if json == "null" || is_empty(json) => {}
             None => self.add(name, storable(json.to_owned())),
-            Some(text) if present(text).is_none() => {}
+            Some(text) if present(text).is_none() || is_empty(text) => {}
             Some(text) if text.len() <= TEXT_BYTES_MAX => self.add(name, storable(json.to_owned())),
             Some(_) => {
                 let text: String = serde_json::from_str(json).unwrap_or_default();
@@ -195,7 +202,7 @@ mod tests {
     #[test]
     fn unread_fields_are_kept_within_bounds() {
         let fields: Fields = serde_json::from_str(
-            r#"{"read": 1, "a": {"b": "4625"}, "list": ["x", "y"], "none": "N/A", "apiToken": "s3cret"}"#,
+            r#"{"read": 1, "a": {"b": "4625"}, "list": ["x", "y"], "none": "N/A", "empty": "{}", "apiToken": "s3cret"}"#,
         )
         .unwrap();
         fields.first(&["read"]);

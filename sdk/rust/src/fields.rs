@@ -1,7 +1,10 @@
 //! A payload as a list of dotted paths.
 
+use crate::fault::fault;
 use crate::flat::Flat;
 use crate::present::present;
+use crate::problems::add_problem;
+use crate::reading::wrong_part;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde_json::value::RawValue;
 use std::cell::OnceCell;
@@ -35,6 +38,7 @@ impl<'a> Fields<'a> {
     /// Returns the present values at `path`, in the payload's order, and marks them as read.
     pub fn all(&self, path: impl AsRef<str>) -> impl Iterator<Item = &str> {
         let flat = self.flat();
+        flat.ask(path.as_ref());
         flat.all(path).filter_map(|scalar| {
             scalar.is_read.set(true);
             present(flat.value_of(scalar, self.json))
@@ -98,6 +102,18 @@ impl<'a> Fields<'a> {
         self.flat().unread_members(self.json)
     }
 
+    /// Reports the objects that stand where a text was looked for, if nothing in them was read: the vendor changed the
+    /// type of a field, or it is not of this vendor.
+    pub(crate) fn report_objects(&self) {
+        for json in self.flat().objects_for_texts(self.json) {
+            // The second pass knows the path in the payload.
+            fault();
+            let elements: Vec<&RawValue> = serde_json::from_str(json).unwrap_or_default();
+            let element = elements.into_iter().map(RawValue::get).find(|element| element.starts_with('{'));
+            add_problem(|| wrong_part(element.unwrap_or(json), "expected a text, found an object"));
+        }
+    }
+
     /// Returns the number of fields that are not kept, because there are too many.
     pub(crate) fn left_out(&self) -> usize {
         self.flat().more
@@ -159,6 +175,35 @@ mod tests {
         for id in ["123456789012345678901", "-9223372036854775809", "18446744073709551615"] {
             let outcome = crate::map::<Ids>(&crate::Event::new(format!("{{\"id\": {id}}}"))).unwrap();
             assert_eq!(outcome.incidents[0].source_ref, id);
+        }
+    }
+
+    #[test]
+    fn an_object_in_place_of_a_text_is_a_problem_and_kept() {
+        struct Alerts;
+        impl crate::Mapper for Alerts {
+            fn describe() -> crate::Description {
+                crate::description!("Alerts", "Alerts")
+            }
+            fn map(event: &crate::Event) -> Result<crate::Outcome, crate::MappingError> {
+                let fields: Fields = event.json("an object")?;
+                let mut incident = crate::Incident::new("x");
+                incident.set_title(fields.first(&["alert.title", "alert.title.text"]));
+                fields.all("tags").for_each(|tag| incident.tag(tag));
+                incident.keep_unread(&fields, "");
+                Ok(incident.into())
+            }
+        }
+        let cases = [
+            (r#"{"alert": {"title": {"x": "t"}}}"#, Some("`alert.title` is left out"), Some("alert.title.x")),
+            (r#"{"tags": ["a", {"x": 1}]}"#, Some("`tags[1]` is left out"), Some("tags.x")),
+            (r#"{"alert": {"title": {"text": "t"}}, "tags": {}}"#, None, None),
+        ];
+        for (body, left_out, kept) in cases {
+            let outcome = crate::map::<Alerts>(&crate::Event::new(body)).unwrap();
+            let problem = left_out.map(|text| format!("{text}: expected a text, found an object"));
+            let names: Vec<&str> = outcome.incidents[0].details.iter().map(|detail| detail.name.as_str()).collect();
+            assert_eq!((outcome.problems, names), (Vec::from_iter(problem), Vec::from_iter(kept)), "{body}");
         }
     }
 

@@ -64,8 +64,11 @@ enum Form {
 #[derive(Clone, Debug)]
 struct Container {
     path: Range<u32>,
+    tag: u32,
     json: Range<u32>,
     is_read: Cell<bool>,
+    /// Whether a text was looked for at the path.
+    is_asked: Cell<bool>,
 }
 
 /// Returns a text without escapes, half a surrogate pair as U+FFFD, or a decimal number in its shortest form.
@@ -129,6 +132,30 @@ impl Flat {
         let first = self.heads.get(slot).and_then(|head| at(*head));
         std::iter::successors(first, move |scalar| at(scalar.next))
             .filter(move |scalar| scalar.tag == tag && self.path_of(scalar) == path.as_ref())
+    }
+
+    /// Notes that a text is looked for at a path.
+    pub fn ask(&self, path: &str) {
+        let tag = tag(path);
+        for container in &self.containers {
+            if container.tag == tag && self.text(&container.path) == path {
+                container.is_asked.set(true);
+            }
+        }
+    }
+
+    /// Returns the lists and objects, as JSON, with an object where a text was looked for and of which nothing was read.
+    pub fn objects_for_texts<'f>(&'f self, json: &'f str) -> impl Iterator<Item = &'f str> {
+        let json = self.repaired.unwrap_or(json);
+        let is_misplaced = |container: &&Container| {
+            let is_inside = |place: &Range<u32>| place.start > container.json.start && place.start < container.json.end;
+            let is_below = |scalar: &&Scalar| is_inside(&scalar.json) && scalar.path.len() > container.path.len();
+            let is_inner_read = || self.containers.iter().any(|inner| is_inside(&inner.json) && inner.is_read.get());
+            let mut below = self.scalars.iter().filter(is_below).map(|scalar| scalar.is_read.get()).peekable();
+            below.peek().is_some() && !below.any(|is_read| is_read) && !is_inner_read()
+        };
+        let asked = self.containers.iter().filter(|container| container.is_asked.get() && !container.is_read.get());
+        asked.filter(is_misplaced).map(move |container| part(json, &container.json))
     }
 
     /// Returns whether there is a value at a path or below it.
@@ -347,7 +374,8 @@ impl Scan<'_> {
         let number = self.flat.containers.len();
         let is_container = matches!(self.byte(), b'{' | b'[') && number < FIELDS_MAX;
         if is_container {
-            self.flat.containers.push(Container { path: path.clone(), json: 0..0, is_read: Cell::new(false) });
+            let (is_read, is_asked) = (Cell::new(false), Cell::new(false));
+            self.flat.containers.push(Container { path: path.clone(), tag, json: 0..0, is_read, is_asked });
         }
         self.value(&path, tag, depth)?;
         if is_container {
