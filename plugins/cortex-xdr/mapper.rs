@@ -60,7 +60,8 @@ fn incident_of(item: &Fields) -> Option<Incident> {
     incident.set_title(item.same(&["incident_name", "description"]));
     incident.description = item.first(&["description"]).map(str::to_owned);
     incident.category = item.first(&["alert_categories"]).map(str::to_owned);
-    incident.set_severity(item.same(&["manual_severity", "severity"]));
+    // With a severity that an analyst set, the first one is a detail.
+    incident.set_severity(item.first(&["manual_severity", "severity"]));
     // `resolved_timestamp` remains when an incident is opened again.
     incident.state = item.first(&["status"]).map(|status| match status.to_ascii_lowercase().starts_with("resolved") {
         true => State::Resolved,
@@ -81,11 +82,8 @@ fn incident_of(item: &Fields) -> Option<Incident> {
         item.all(name).for_each(|text| incident.attack(text, None));
     }
     incident.detail("status", item.first(&["status"]));
-    if item.first(&["manual_severity"]).is_some() {
-        incident.detail("severity", item.first(&["severity"]));
-    }
     add_parts(&mut incident, item);
-    incident.keep_members(item);
+    incident.keep_members(item, |_| false);
     Some(incident)
 }
 

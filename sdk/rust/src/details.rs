@@ -5,6 +5,7 @@ use crate::{Field, Fields, Incident, WithRest, repair};
 use serde::Serialize;
 use serde::de::IgnoredAny;
 use std::cell::Cell;
+use std::collections::BTreeMap;
 
 /// The bounds of the fields that are kept although the mapper did not read them, for each incident.
 const UNREAD_MAX: usize = 64;
@@ -50,6 +51,13 @@ impl Incident {
         }
     }
 
+    /// Adds fields as details, by their paths.
+    pub fn detail_fields(&mut self, fields: &Fields, paths: &[&str]) {
+        for path in paths {
+            self.detail(path, fields.first(&[path]));
+        }
+    }
+
     /// Adds the fields that the mapper did not read, so that nothing of a vendor's payload is lost without notice. Call
     /// it last. Several values of one path become a list; `prefix` is removed from the paths.
     ///
@@ -77,12 +85,26 @@ impl Incident {
         kept.finish();
     }
 
-    /// Adds the members of an object of which nothing was read, like [`keep_unread`](Self::keep_unread), but with their
-    /// types: a list or an object is kept whole. Members of which an object was read by [`Fields::objects`] are read.
-    pub fn keep_members(&mut self, fields: &Fields) {
+    /// Adds the members of an object that the mapper did not read, like [`keep_unread`](Self::keep_unread), but with their
+    /// types: a list or an object of which nothing was read is kept whole. Members of which an object was read by
+    /// [`Fields::objects`], and those that `is_read` names, are read.
+    pub fn keep_members(&mut self, fields: &Fields, is_read: impl Fn(&str) -> bool) {
         fields.report_objects();
+        let (mut lists, mut places) = (Vec::<(&str, Vec<&str>)>::new(), BTreeMap::new());
+        for (name, json) in fields.unread_members().filter(|(name, _)| !is_read(name)) {
+            let place = *places.entry(name).or_insert(lists.len());
+            match lists.get_mut(place) {
+                Some((_, values)) => values.push(json),
+                None => lists.push((name, vec![json])),
+            }
+        }
         let mut kept = Kept::new(self);
-        fields.unread_members().for_each(|(name, json)| kept.add_member(name, json));
+        for (name, values) in lists {
+            match values.as_slice() {
+                [value] => kept.add_member(name, value),
+                values => kept.add_member(name, &format!("[{}]", values.join(","))),
+            }
+        }
         kept.not_kept += fields.left_out();
         kept.finish();
     }
@@ -221,6 +243,29 @@ mod tests {
         incident.keep_unread(&fields, "");
         assert_eq!((incident.details.len(), &*incident.details[64].value), (65, "37"));
         assert!(incident.details[0].value.len() < UNREAD_VALUE_BYTES_MAX);
+    }
+
+    #[test]
+    fn members_keep_their_types_and_the_parts_that_were_not_read() {
+        let fields: Fields = serde_json::from_str(
+            r#"{"a": {"b": 1, "c": [2]}, "d": ["x", "y"], "e": [{"f": 1, "g": 2}, {"f": 3, "g": 4}], "h": {"i": null}, "j": 5}"#,
+        )
+        .unwrap();
+        fields.first(&["a.b", "j"]);
+        fields.first(&["d"]);
+        fields.all("e.f").for_each(drop);
+        let mut incident = Incident::new("x");
+        incident.keep_members(&fields, |name| name == "j");
+        let expected = [("a.c", json!([2])), ("d", json!("y")), ("e.g", json!([2, 4])), ("h", json!({"i": null}))];
+        assert_eq!(values(&incident), expected);
+    }
+
+    #[test]
+    fn fields_become_details_by_their_paths() {
+        let fields: Fields = serde_json::from_str(r#"{"a": {"b": 1}, "c": "x"}"#).unwrap();
+        let mut incident = Incident::new("x");
+        incident.detail_fields(&fields, &["a.b", "c", "d"]);
+        assert_eq!(values(&incident), [("a.b", json!("1")), ("c", json!("x"))]);
     }
 
     #[test]

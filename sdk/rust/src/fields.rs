@@ -97,8 +97,9 @@ impl<'a> Fields<'a> {
         unread.filter_map(|scalar| Some((flat.path_of(scalar), present(flat.value_of(scalar, self.json))?)))
     }
 
-    /// Returns the names and values of the members of which nothing was read.
-    pub(crate) fn unread_members(&self) -> impl Iterator<Item = (&str, &str)> {
+    /// Returns the names and values, as JSON, of the members of which nothing was read, and the paths and values of the unread
+    /// parts of the others.
+    pub fn unread_members(&self) -> impl Iterator<Item = (&str, &str)> {
         self.flat().unread_members(self.json)
     }
 
