@@ -1,7 +1,7 @@
 //! Wazuh: lines of `alerts.json`, as a script of the integrator posts them.
 
 use hookmill_sdk::file_name;
-use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Outcome, Scale, Severity, State};
+use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Outcome, Scale, State};
 
 const EXPECTED: &str = "an alert of Wazuh with `rule.level` and `id`";
 
@@ -82,9 +82,7 @@ fn describe(incident: &mut Incident, alert: &Fields) {
     let description = alert.first(&["data.vulnerability.rationale", "full_log"]);
     incident.description = description.map(str::to_owned);
     // Severities in `data` are those of the log or of a vulnerability.
-    let level = alert.first(&["rule.level"]);
-    incident.vendor_severity = level.map(str::to_owned);
-    incident.severity = level.and_then(|level| Severity::on_scale(Scale::Sixteen, level.parse().ok()?));
+    incident.set_severity_on(Scale::Sixteen, alert.first(&["rule.level"]));
     let is_solved =
         alert.first(&["data.vulnerability.status"]).is_some_and(|status| status.eq_ignore_ascii_case("solved"));
     incident.state = Some(if is_solved { State::Resolved } else { State::Open });

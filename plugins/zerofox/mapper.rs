@@ -1,7 +1,7 @@
 //! ZeroFox: alerts about social networks, domains and the dark web.
 
 use hookmill_sdk::{
-    Description, Event, Fields, Incident, Mapper, MappingError, Outcome, Scale, Severity, State, has_objects, json,
+    Description, Event, Fields, Incident, Mapper, MappingError, Outcome, Scale, State, has_objects, json,
     map_list,
 };
 use serde::Deserialize;
@@ -59,9 +59,7 @@ fn incident(alert: &Fields) -> Result<Incident, MappingError> {
     incident.set_title(Some(&title.join(": ")));
     incident.description = first("perpetrator.content").map(str::to_owned);
     incident.category = first("alert_type").map(str::to_owned);
-    incident.set_severity(first("severity"));
-    let number = first("severity").and_then(|number| number.parse().ok());
-    incident.severity = number.and_then(|number| Severity::on_scale(Scale::Five, number)).or(incident.severity);
+    incident.set_severity_on(Scale::Five, first("severity"));
     incident.state = first("status").and_then(state);
     incident.occurred_at = alert.time(&["content_created_at", "timestamp"]);
     incident.changed_at = alert.time(&["last_modified"]);

@@ -3,7 +3,7 @@
 use crate::path::excerpt;
 use crate::present::present;
 use crate::problems::problem;
-use crate::{Fields, Incident, Observable, Outcome, Severity, fingerprint};
+use crate::{Fields, Incident, Observable, Outcome, Scale, Severity, fingerprint};
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -67,6 +67,13 @@ impl Incident {
     pub fn set_severity(&mut self, vendor_severity: Option<&str>) {
         self.vendor_severity = vendor_severity.map(str::to_owned);
         self.severity = vendor_severity.and_then(Severity::parse);
+    }
+
+    /// Sets the severity like [`set_severity`](Self::set_severity), also from a number on a vendor's scale.
+    pub fn set_severity_on(&mut self, scale: Scale, vendor_severity: Option<&str>) {
+        self.set_severity(vendor_severity);
+        let number = vendor_severity.and_then(|number| number.parse().ok());
+        self.severity = self.severity.or_else(|| Severity::on_scale(scale, number?));
     }
 
     /// Adds an observable unless the incident has it. Returns the new or existing observable, for further changes such
@@ -283,6 +290,16 @@ mod tests {
         let seen: Vec<_> = incident.observables.iter().map(|seen| (&*seen.value, seen.message.as_deref())).collect();
         let ip = Some("host.ip");
         assert_eq!(seen, [("192.0.2.1", ip), ("192.0.2.2", ip), ("a", Some("host.name"))]);
+    }
+
+    #[test]
+    fn severities_are_words_or_numbers() {
+        let cases = [("High", Some(Severity::High)), ("9", Some(Severity::Critical)), ("11", None), ("odd", None)];
+        for (text, severity) in cases {
+            let mut incident = Incident::new("x");
+            incident.set_severity_on(Scale::Ten, Some(text));
+            assert_eq!((incident.severity, incident.vendor_severity.as_deref()), (severity, Some(text)), "{text}");
+        }
     }
 
     #[test]
