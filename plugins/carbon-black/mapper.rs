@@ -152,9 +152,7 @@ fn classify(incident: &mut Incident, alert: &Fields) {
     alert.all("attack_technique").for_each(|technique| incident.attack(technique, tactic));
     incident.attack(tactic.unwrap_or_default(), None);
     let ttps: Vec<&str> = ["ttps", "threat_indicators.ttps"].iter().flat_map(|name| alert.all(name)).collect();
-    if !ttps.is_empty() {
-        incident.detail_json("ttps", &ttps);
-    }
+    incident.detail_list("ttps", &ttps);
     // `MITRE_T1059_003_WIN_CMD_SHELL`, among other behaviours.
     for ttp in &ttps {
         let mut parts = ttp.strip_prefix("MITRE_").unwrap_or_default().split('_');

@@ -46,7 +46,7 @@ impl Mapper for Cortex {
 /// Maps an incident, with its alerts in it or beside it, or an alert. Returns none for an envelope.
 fn incident(item: &Fields) -> Option<Incident> {
     if item.has("incident.incident_id") {
-        let mut incident = incident_of(item.objects("incident").first()?)?;
+        let mut incident = incident_of(&item.object("incident")?)?;
         add_parts(&mut incident, item);
         return Some(incident);
     }
@@ -99,10 +99,8 @@ fn add_parts(incident: &mut Incident, item: &Fields) {
     let summary = |alert| -> BTreeMap<&str, &str> {
         SUMMARY.iter().filter_map(|name| Some((*name, Fields::first(alert, &[name])?))).collect()
     };
-    if !alerts.is_empty() {
-        incident.detail_json("alerts", &alerts.iter().map(summary).collect::<Vec<_>>());
-        alerts.iter().for_each(|alert| incident.keep_unread(alert, ""));
-    }
+    incident.detail_list("alerts", &alerts.iter().map(summary).collect::<Vec<_>>());
+    alerts.iter().for_each(|alert| incident.keep_unread(alert, ""));
     for file in rows(item, "file_artifacts") {
         let is_malicious =
             file.first(&["is_malicious"]) == Some("true") || file.first(&["file_wildfire_verdict"]) == Some("MALWARE");

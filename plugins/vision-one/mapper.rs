@@ -87,9 +87,7 @@ fn alert(fields: &Fields) -> Result<Incident, MappingError> {
     let is_command = |indicator: &&Fields| indicator.first(&["type", "objectType"]) == Some("command_line");
     let commands: Vec<&str> =
         indicators.iter().filter(is_command).filter_map(|command| command.first(&["value", "objectValue"])).collect();
-    if !commands.is_empty() {
-        incident.detail_json("command_line", &commands);
-    }
+    incident.detail_list("command_line", &commands);
     for name in ["", "detail."] {
         for ids in ["mitreTechniqueIds", "mitreTechniques"] {
             let ids = fields.all(format!("{name}matchedRules.matchedFilters.{ids}"));

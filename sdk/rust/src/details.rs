@@ -58,6 +58,13 @@ impl Incident {
         }
     }
 
+    /// Adds a list as a detail unless it is empty.
+    pub fn detail_list(&mut self, name: &str, values: &[impl Serialize]) {
+        if !values.is_empty() {
+            self.detail_json(name, &values);
+        }
+    }
+
     /// Adds the fields that the mapper did not read, so that nothing of a vendor's payload is lost without notice. Call
     /// it last. Several values of one path become a list; `prefix` is removed from the paths.
     ///
@@ -216,7 +223,8 @@ mod tests {
         incident.detail("id", Some("12345678901234567890123"));
         incident.detail("command", Some("\"a.exe\""));
         incident.detail("words", Some("plain"));
-        incident.detail_json("list", &[1, 2]);
+        incident.detail_list("list", &[1, 2]);
+        incident.detail_list("empty", &[0; 0]);
         let values: Vec<&str> = incident.details.iter().map(|detail| detail.value.as_str()).collect();
         assert_eq!(values, [r#""12345678901234567890123""#, r#""\"a.exe\"""#, "plain", "[1,2]"]);
     }
