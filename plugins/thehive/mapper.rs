@@ -123,7 +123,7 @@ fn parent(entry: &Fields, object: Option<&Fields>) -> Option<Incident> {
     let shown = places.into_iter().filter_map(|(fields, name)| {
         let kind = fields?.first(&[&format!("{name}._type")])?;
         let is_incident = ["case", "alert"].iter().any(|known| known.eq_ignore_ascii_case(kind));
-        is_incident.then(|| fields?.objects(name).pop()).flatten()
+        is_incident.then(|| fields?.object(name)).flatten()
     });
     let parent = shown.into_iter().next().unwrap_or_default();
     let parent_id = parent.first(&["_id"]);
