@@ -1,8 +1,8 @@
 //! OpenCTI: incidents, sightings and indicators, as events of a live stream or as bare STIX objects.
 
 use hookmill_sdk::{
-    Description, Event, Fields, Incident, Mapper, MappingError, Observable, Outcome, Scale, Severity, State,
-    attack::tactic_id, is_timestamp, stix, timestamp,
+    Description, Event, Fields, Incident, Mapper, MappingError, Outcome, Scale, Severity, State, attack::tactic_id,
+    is_timestamp, stix, timestamp,
 };
 
 const EXPECTED: &str = "an event of an OpenCTI stream with a STIX object in `data`, or a STIX object";
@@ -116,7 +116,10 @@ fn incident(id: &str, object: &Fields, change: &Change) -> Incident {
         // A deleted object is shown as before the deletion, with its former time.
         incident.changed_at = change.sent_at.clone().or(incident.changed_at);
     }
-    observe(&mut incident, object);
+    if matches!(text("pattern_type"), None | Some("stix")) {
+        let is_benign = object.all("indicator_types").any(|kind| kind == "benign");
+        incident.observe_pattern(text("pattern").unwrap_or_default(), !is_benign);
+    }
     classify(&mut incident, object);
     describe_sighting(&mut incident, object, &extension);
     incident.detail("event", Some(change.action));
@@ -137,23 +140,6 @@ fn state(is_over: bool, change: &Change) -> Option<State> {
     }
     let is_opened = change.action == "create" || change.affects("revoked") || change.affects("negative");
     is_opened.then_some(State::Open)
-}
-
-fn observe(incident: &mut Incident, object: &Fields) {
-    if !matches!(object.first(&["pattern_type"]), None | Some("stix")) {
-        return;
-    }
-    let is_benign = object.all("indicator_types").any(|kind| kind == "benign");
-    for (path, value) in stix::comparisons(object.first(&["pattern"]).unwrap_or_default()) {
-        let data_type = match stix::data_type(&path) {
-            Some("ip") if value.contains('/') => "other",
-            known => known.unwrap_or("other"),
-        };
-        let observable = incident.observe(data_type, Some(&value), &path);
-        if !is_benign {
-            observable.map(Observable::ioc);
-        }
-    }
 }
 
 /// Sets the title of a sighting and adds the sighted object if it is an observable. OpenCTI's type names are those of STIX

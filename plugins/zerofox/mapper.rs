@@ -1,8 +1,7 @@
 //! ZeroFox: alerts about social networks, domains and the dark web.
 
 use hookmill_sdk::{
-    Description, Event, Fields, Incident, Mapper, MappingError, Outcome, Scale, State, has_objects, json,
-    map_list,
+    Description, Event, Fields, Incident, Mapper, MappingError, Outcome, Scale, State, has_objects, json, map_list,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
