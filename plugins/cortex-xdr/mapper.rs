@@ -37,7 +37,9 @@ impl Mapper for Cortex {
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
         ENVELOPES.map(event, EXPECTED, |item, outcome| {
-            outcome.incidents.push(incident(item)?);
+            let mut incident = incident(item)?;
+            incident.observables.retain(|observable| !PLACEHOLDERS.contains(&observable.value.as_str()));
+            outcome.incidents.push(incident);
             Some(Ok(()))
         })
     }
@@ -75,9 +77,9 @@ fn incident_of(item: &Fields) -> Option<Incident> {
     }
     for host in item.all("hosts") {
         // The name is followed by the id of the endpoint.
-        observe(&mut incident, "hostname", host.split(':').next().unwrap_or(host), "hosts");
+        incident.observe("hostname", host.split(':').next(), "hosts");
     }
-    item.all("users").for_each(|user| observe(&mut incident, "user-account", user, "users"));
+    incident.observe_fields(item, &[("user-account", &["users"])]);
     for name in ["mitre_techniques_ids_and_names", "mitre_tactics_ids_and_names"] {
         item.all(name).for_each(|text| incident.attack(text, None));
     }
@@ -156,22 +158,12 @@ fn add_alert(incident: &mut Incident, alert: &Fields) {
     alert.all("mitre_technique_id_and_name").for_each(|text| incident.attack(text, tactic_id));
     alert.all("mitre_tactic_id_and_name").for_each(|text| incident.attack(text, None));
     for prefix in EVENTS {
-        for (data_type, name) in
-            ALERT.iter().flat_map(|(data_type, names)| names.iter().map(move |name| (data_type, name)))
+        incident.observe_lists(alert, prefix, &ALERT);
+        for (name, path) in
+            FILES.iter().flat_map(|name| alert.all(format!("{prefix}{name}")).map(move |path| (name, path)))
         {
-            for value in alert.all(format!("{prefix}{name}")).flat_map(|text| text.split(',')) {
-                observe(incident, data_type, value, name);
-            }
+            incident.observe("filename", Some(file_name(path)), name);
         }
-        for name in FILES {
-            alert.all(format!("{prefix}{name}")).for_each(|path| observe(incident, "filename", file_name(path), name));
-        }
-    }
-}
-
-fn observe(incident: &mut Incident, data_type: &str, value: &str, message: &str) {
-    if !PLACEHOLDERS.contains(&value.trim()) {
-        incident.observe(data_type, Some(value), message);
     }
 }
 

@@ -176,10 +176,8 @@ fn derive_id(rule: &str, alert: &Fields) -> String {
 }
 
 fn observe(incident: &mut Incident, alert: &Fields) {
-    for (data_type, names) in OBSERVABLES {
-        for name in names {
-            alert.all(name).for_each(|value| _ = observe_as(incident, data_type, value, name));
-        }
+    for (data_type, name, value) in alert.typed("", &OBSERVABLES) {
+        observe_as(incident, data_type, value, name);
     }
     for (names, values) in NAMED {
         let (named, values): (Vec<&str>, Vec<&str>) = (alert.all(names).collect(), alert.all(values).collect());

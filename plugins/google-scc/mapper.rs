@@ -13,8 +13,7 @@ use std::net::IpAddr;
 const EXPECTED: &str = "a finding of Google Security Command Center with `name`, alone, in `finding`, in \
                         `listFindingsResults`, or in a message of Pub/Sub";
 /// The fields that Google calls indicators of compromise.
-const INDICATORS: [(&str, &[&str]); 3] =
-    [("ip", &["indicator.ipAddresses"]), ("domain", &["indicator.domains"]), ("url", &["indicator.uris"])];
+const INDICATORS: [(&str, &[&str]); 3] = [("ip", &["ipAddresses"]), ("domain", &["domains"]), ("url", &["uris"])];
 const OBSERVABLES: [(&str, &[&str]); 6] = [
     ("hash", &["files.sha256"]),
     ("cve", &["vulnerability.cve.id"]),
@@ -138,10 +137,8 @@ fn incident(text: &str) -> Result<Incident, MappingError> {
 }
 
 fn observe(incident: &mut Incident, finding: &Fields, resource: &Fields) {
-    for (data_type, names) in INDICATORS {
-        for value in names.iter().flat_map(|name| finding.all(name)) {
-            incident.observe(data_type, Some(value), "indicator").map(Observable::ioc);
-        }
+    for (data_type, _, value) in finding.typed("indicator.", &INDICATORS) {
+        incident.observe(data_type, Some(value), "indicator").map(Observable::ioc);
     }
     incident.observe_fields(finding, &OBSERVABLES);
     for (name, value) in ADDRESSES.iter().flat_map(|name| finding.all(name).map(move |value| (name, value))) {

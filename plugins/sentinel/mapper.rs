@@ -115,13 +115,8 @@ fn map_item(item: &RawValue, outcome: &mut Outcome) -> Result<(), MappingError> 
         return Ok(());
     };
     let mut incident = incident(id.ok_or_else(|| MappingError::Malformed("`name` is absent".into()))?, properties);
-    for (data_type, names) in ENTITY {
-        for name in names {
-            let path = format!("relatedEntities.properties.{name}");
-            for value in properties.all(&path) {
-                incident.observe(data_type, Some(value), name);
-            }
-        }
+    for (data_type, name, value) in properties.typed("relatedEntities.properties.", &ENTITY) {
+        incident.observe(data_type, Some(value), name);
     }
     incident.keep_unread(properties, "");
     incident.keep_rest(&resource, |name| name == "etag");

@@ -91,7 +91,7 @@ fn alert(fields: &Fields) -> Result<Incident, MappingError> {
     incident.detail("status", fields.first(&["status"]));
     incident.occurred_at = fields.time(&["detectedAt", "firstSeenAt", "createdAt"]);
     incident.changed_at = fields.time(&["updatedAt"]);
-    incident.observe_lists(fields, &ALERT);
+    incident.observe_lists(fields, "", &ALERT);
     for observable in fields.objects("observables") {
         incident.observe_named(observable.first(&["type"]), observable.first(&["value"]), "observables");
     }
@@ -121,9 +121,9 @@ fn threat(fields: &Fields) -> Result<Incident, MappingError> {
         observe_file(&mut incident, "hash", info(hash), hash, info("confidenceLevel"));
     }
     observe_file(&mut incident, "filename", info("filePath").map(file_name), "filePath", None);
-    incident.observe_lists(fields, &THREAT);
+    incident.observe_lists(fields, "", &THREAT);
     let ips = if fields.first(&THREAT_IPS).is_some() { THREAT_IPS } else { THREAT_IPS_NOW };
-    incident.observe_lists(fields, &[("ip", &ips)]);
+    incident.observe_lists(fields, "", &[("ip", &ips)]);
     fields.all("indicators.tactics.techniques.name").for_each(|id| incident.attack(id, None));
     Ok(incident)
 }
@@ -168,7 +168,7 @@ fn star_activity(fields: &Fields) -> Result<Incident, MappingError> {
     let host = text.and_then(|text| text.rsplit_once("detected on ")).map(|(_, host)| host.trim_end_matches('.'));
     incident.observe("hostname", data("computerName").or(host), "detected on");
     incident.observe("hash", either(fields, "secondaryDescription"), "secondaryDescription");
-    incident.observe_lists(fields, &[("ip", &["data.agentipv4", "data.srcip", "data.dstip"])]);
+    incident.observe_lists(fields, "", &[("ip", &["data.agentipv4", "data.srcip", "data.dstip"])]);
     incident.observe("domain", data("dnsRequest"), "dnsrequest");
     Ok(incident)
 }

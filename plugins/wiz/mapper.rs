@@ -193,11 +193,9 @@ fn observe(incident: &mut Incident, fields: &Fields) {
         incident.observe("mail", actor.first(&["email"]), "actors");
     }
     for events in EVENTS {
-        for (data_type, names) in EVENT {
-            for value in names.iter().flat_map(|name| fields.all(format!("{events}.{name}"))) {
-                let value = if data_type == "filename" { file_name(value) } else { value };
-                incident.observe(data_type, Some(value), "triggeringEvents");
-            }
+        for (data_type, _, value) in fields.typed(&format!("{events}."), &EVENT) {
+            let value = if data_type == "filename" { file_name(value) } else { value };
+            incident.observe(data_type, Some(value), "triggeringEvents");
         }
         // The reputation is of one address if there is one event.
         if fields.first(&[&format!("{events}.actorIPMeta.reputation")]) == Some("Malicious")

@@ -56,6 +56,20 @@ impl<'a> Fields<'a> {
         paths.iter().filter_map(|path| self.all(path).next()).reduce(|first, _| first)
     }
 
+    /// Returns the present values at the paths of a table, which has types of observables with the paths of their fields: the
+    /// type, the path and a value. `prefix` is put before the paths.
+    pub fn typed<'f>(
+        &'f self,
+        prefix: &'f str,
+        table: &'f [(&'f str, &'f [&'f str])],
+    ) -> impl Iterator<Item = (&'f str, &'f str, &'f str)> {
+        let paths = table.iter().flat_map(|(data_type, paths)| paths.iter().map(move |path| (*data_type, *path)));
+        paths.flat_map(move |(data_type, path)| {
+            let values = self.all(format!("{prefix}{path}"));
+            values.map(move |value| (data_type, path, value))
+        })
+    }
+
     /// Returns whether there is a value at `path` or below it, also one that stands for an absent value. Does not mark it as
     /// read.
     pub fn has(&self, path: &str) -> bool {
@@ -243,6 +257,15 @@ mod tests {
         let fields = Fields::from_pairs([("user", "ann"), ("file", "N/A"), ("user", "bob")]);
         assert_eq!(fields.all("user").collect::<Vec<_>>(), ["ann", "bob"]);
         assert_eq!(fields.first(&["file"]), None);
+    }
+
+    #[test]
+    fn values_of_a_table_have_their_types() {
+        let fields: Fields =
+            serde_json::from_str(r#"{"host": {"name": "a", "ip": ["192.0.2.1", "192.0.2.2"]}, "ip": "192.0.2.3"}"#)
+                .unwrap();
+        let values: Vec<_> = fields.typed("host.", &[("ip", &["ip", "address"]), ("hostname", &["name"])]).collect();
+        assert_eq!(values, [("ip", "ip", "192.0.2.1"), ("ip", "ip", "192.0.2.2"), ("hostname", "name", "a")]);
     }
 
     #[test]

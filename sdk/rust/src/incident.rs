@@ -110,25 +110,19 @@ impl Incident {
         self.observables.last_mut()
     }
 
-    /// Adds the values of fields as observables, each with the path of its field as the message. `paths` are types of
+    /// Adds the values of fields as observables, each with the path of its field as the message. `table` has types of
     /// observables, each with the paths of the fields that contain such values.
-    pub fn observe_fields(&mut self, fields: &Fields, paths: &[(&str, &[&str])]) {
-        self.observe_parts(fields, paths, &[]);
+    pub fn observe_fields(&mut self, fields: &Fields, table: &[(&str, &[&str])]) {
+        for (data_type, path, value) in fields.typed("", table) {
+            self.observe(data_type, Some(value), path);
+        }
     }
 
     /// Adds the values of fields like [`observe_fields`](Self::observe_fields). A value can be several of them, separated by
-    /// commas.
-    pub fn observe_lists(&mut self, fields: &Fields, paths: &[(&str, &[&str])]) {
-        self.observe_parts(fields, paths, &[',']);
-    }
-
-    fn observe_parts(&mut self, fields: &Fields, paths: &[(&str, &[&str])], separators: &[char]) {
-        for (data_type, path) in
-            paths.iter().flat_map(|(data_type, paths)| paths.iter().map(move |path| (data_type, path)))
-        {
-            for value in fields.all(path).flat_map(|text| text.split(separators)) {
-                self.observe(data_type, Some(value), path);
-            }
+    /// commas. `prefix` is put before the paths of the fields, but not in the message.
+    pub fn observe_lists(&mut self, fields: &Fields, prefix: &str, table: &[(&str, &[&str])]) {
+        for (data_type, path, text) in fields.typed(prefix, table) {
+            text.split(',').for_each(|value| _ = self.observe(data_type, Some(value), path));
         }
     }
 
@@ -290,6 +284,12 @@ mod tests {
         let seen: Vec<_> = incident.observables.iter().map(|seen| (&*seen.value, seen.message.as_deref())).collect();
         let ip = Some("host.ip");
         assert_eq!(seen, [("192.0.2.1", ip), ("192.0.2.2", ip), ("a", Some("host.name"))]);
+
+        let fields: Fields = serde_json::from_str(r#"{"host": {"ip": "192.0.2.1, 192.0.2.2"}}"#).unwrap();
+        let mut incident = Incident::new("x");
+        incident.observe_lists(&fields, "host.", &[("ip", &["ip"])]);
+        let seen: Vec<_> = incident.observables.iter().map(|seen| (&*seen.value, seen.message.as_deref())).collect();
+        assert_eq!(seen, [("192.0.2.1", Some("ip")), ("192.0.2.2", Some("ip"))]);
     }
 
     #[test]
