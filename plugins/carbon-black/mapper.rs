@@ -91,9 +91,7 @@ fn incident(raw: &RawValue) -> Result<Incident, MappingError> {
     describe(&mut incident, &alert, kind);
     observe(&mut incident, &alert);
     classify(&mut incident, &alert);
-    for name in DETAILS {
-        incident.detail(name, alert.first(&[name]));
-    }
+    incident.detail_fields(&alert, &DETAILS);
     incident.keep_unread(&alert, "");
     Ok(incident)
 }

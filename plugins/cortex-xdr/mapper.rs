@@ -144,9 +144,7 @@ fn alert(fields: &Fields) -> Option<Incident> {
         incident.tag(tag);
     }
     add_alert(&mut incident, fields);
-    for name in ["case_id", "resolution_status"] {
-        incident.detail(name, fields.first(&[name]));
-    }
+    incident.detail_fields(fields, &["case_id", "resolution_status"]);
     incident.keep_unread(fields, "");
     Some(incident)
 }

@@ -111,9 +111,7 @@ fn incident(text: &str) -> Result<Incident, MappingError> {
     // The time of the event moves with each change, the time of creation does not.
     incident.occurred_at = finding.time(&["eventTime", "createTime"]);
     incident.changed_at = finding.time(&["eventTime"]);
-    for name in ["state", "mute"] {
-        incident.detail(name, first(name));
-    }
+    incident.detail_fields(&finding, &["state", "mute"]);
     let link = finding.first(&["externalUri", "sourceProperties.contextUris.cloudLoggingQueryUri.url"]);
     incident.external_link = link.map(str::to_owned);
     incident.tag(first("findingClass").unwrap_or_default());

@@ -102,9 +102,7 @@ fn asff(fields: &Fields) -> Result<Incident, MappingError> {
     incident.state = is_closed
         .then_some(State::Resolved)
         .or_else(|| fields.first(&["Workflow.Status", "RecordState"]).map(|_| State::Open));
-    for name in ["Workflow.Status", "RecordState", "Compliance.Status"] {
-        incident.detail(name, first(name));
-    }
+    incident.detail_fields(fields, &["Workflow.Status", "RecordState", "Compliance.Status"]);
     incident.occurred_at = fields.time(&["FirstObservedAt", "CreatedAt"]);
     incident.changed_at = fields.time(&["UpdatedAt"]);
     incident.external_link = first("SourceUrl").map(str::to_owned);
@@ -157,9 +155,7 @@ fn ocsf(fields: &Fields) -> Result<Incident, MappingError> {
     incident.state = is_closed
         .then_some(State::Resolved)
         .or_else(|| fields.first(&["status_id", "status", "activity_id"]).map(|_| State::Open));
-    for name in ["status", "compliance.status"] {
-        incident.detail(name, first(name));
-    }
+    incident.detail_fields(fields, &["status", "compliance.status"]);
     incident.occurred_at = fields.time(&[
         "finding_info.first_seen_time_dt",
         "finding_info.first_seen_time",

@@ -73,9 +73,7 @@ fn alert(fields: &Fields) -> Result<Incident, MappingError> {
     incident.description = fields.first(&["description", "detail.description"]).map(str::to_owned);
     incident.set_severity(fields.first(&["severity"]));
     incident.state = fields.first(&["status", "investigationStatus"]).and_then(state);
-    for name in ["status", "investigationStatus"] {
-        incident.detail(name, fields.first(&[name]));
-    }
+    incident.detail_fields(fields, &["status", "investigationStatus"]);
     incident.occurred_at = first_matched(fields).or_else(|| fields.time(&["createdDateTime", "createdTime"]));
     incident.changed_at = fields.time(&["updatedDateTime", "updatedTime"]);
     incident.external_link = fields.first(&["workbenchLink"]).map(str::to_owned);

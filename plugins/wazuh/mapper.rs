@@ -90,9 +90,7 @@ fn describe(incident: &mut Incident, alert: &Fields) {
     incident.changed_at.clone_from(&incident.occurred_at);
     alert.all("rule.groups").for_each(|group| incident.tag(group));
     incident.detail("rule.id", alert.first(&["rule.id"]));
-    for name in ["data.vulnerability.severity", "data.vulnerability.status"] {
-        incident.detail(name, alert.first(&[name]));
-    }
+    incident.detail_fields(alert, &["data.vulnerability.severity", "data.vulnerability.status"]);
 }
 
 fn observe(incident: &mut Incident, alert: &Fields) {

@@ -65,9 +65,7 @@ fn incident(alert: &Fields) -> Result<Incident, MappingError> {
     incident.external_link = Some(format!("{ALERTS}{id}"));
     first("network").into_iter().chain(alert.all("tags")).for_each(|tag| incident.tag(tag));
     observe(&mut incident, alert);
-    for name in ["status", "entity.name", "offending_content_url"] {
-        incident.detail(name, first(name));
-    }
+    incident.detail_fields(alert, &["status", "entity.name", "offending_content_url"]);
     // Metadata is JSON in a text, or an object.
     let is_text = alert.iter().any(|(path, _)| path == "metadata");
     let metadata = is_text.then(|| first("metadata").filter(|text| text.starts_with('{'))).flatten();
