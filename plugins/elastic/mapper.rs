@@ -4,7 +4,6 @@ use hookmill_sdk::{
     Description, Event, Fields, Incident, Mapper, MappingError, Observable, Outcome, Scale, Severity, State,
 };
 use hookmill_sdk::{fingerprint, json_list};
-use std::net::IpAddr;
 
 const EXPECTED: &str =
     "an Elastic Security alert with `kibana.alert.rule.name`, alone, in `context.alerts` or in `hits.hits`";
@@ -195,9 +194,7 @@ fn observe(incident: &mut Incident, alert: &Fields) {
     if alert.first(&IPS).is_none() {
         // `… source 192.0.2.1:42202, destination …`
         for word in alert.first(&["kibana.alert.reason"]).unwrap_or_default().split([' ', ',']) {
-            let address =
-                word.parse::<IpAddr>().map_or_else(|_| word.rsplit_once(':').map_or("", |(ip, _)| ip), |_| word);
-            incident.observe("ip", Some(address), "kibana.alert.reason");
+            incident.observe("ip", Some(word), "kibana.alert.reason");
         }
     }
 }

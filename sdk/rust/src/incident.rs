@@ -5,7 +5,7 @@ use crate::present::present;
 use crate::problems::problem;
 use crate::{Fields, Incident, Observable, Outcome, Scale, Severity, fingerprint};
 use std::borrow::Cow;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// The host's limits, see `wit/plugin.wit`.
 const SOURCE_REF_BYTES_MAX: usize = 512;
@@ -82,11 +82,14 @@ impl Incident {
     /// Returns none and adds nothing if the value is absent or meaningless: an `ip` that is not an address or is
     /// unspecified, loopback, link-local, multicast or broadcast; a `hash` that is not a hexadecimal digest or has only
     /// zeros; a `mac` of zeros; a `user-account` that is built into Windows, such as `NT AUTHORITY\SYSTEM`. Hashes are
-    /// stored in lower case. An address given as `domain`, `fqdn` or `hostname` is an `ip`.
+    /// stored in lower case. An address given as `domain`, `fqdn` or `hostname` is an `ip`, and the port of an `ip` such as
+    /// `192.0.2.7:443` is removed.
     pub fn observe(&mut self, data_type: &str, value: Option<&str>, message: &str) -> Option<&mut Observable> {
         let value = present(value?)?;
         let is_name = matches!(data_type, "domain" | "fqdn" | "hostname");
         let data_type = if is_name && value.parse::<IpAddr>().is_ok() { "ip" } else { data_type };
+        let address = if data_type == "ip" { without_port(value) } else { None };
+        let value = address.as_deref().unwrap_or(value);
         let value = match data_type {
             "ip" if !is_meaningful_ip(value) => return None,
             "hash" if !is_meaningful_hash(value) => return None,
@@ -163,6 +166,11 @@ impl Incident {
     pub fn tag(&mut self, tag: &str) {
         add_tag(&mut self.tags, tag);
     }
+}
+
+/// Returns the address of `192.0.2.7:443` or `[2001:db8::1]:443`.
+fn without_port(value: &str) -> Option<String> {
+    value.parse().ok().map(|address: SocketAddr| address.ip().to_string())
 }
 
 /// The cloud's metadata address is link-local but meaningful: requests to it can be an attack.
@@ -259,6 +267,9 @@ mod tests {
         for ip in ["fe80::1", "ff02::fb", "::", "xxx", "192.0.2.1", " 192.0.2.1 ", "169.254.169.254", "2001:db8::1"] {
             incident.observe("ip", Some(ip), "");
         }
+        for ip in ["192.0.2.2:443", "[2001:db8::2]:443", "127.0.0.1:80", "192.0.2.1:443"] {
+            incident.observe("ip", Some(ip), "");
+        }
         for hash in ["0".repeat(40), "AB".repeat(16), "ab".repeat(16), "ab".repeat(15), "x".repeat(32)] {
             incident.observe("hash", Some(&hash), "");
         }
@@ -271,8 +282,9 @@ mod tests {
         incident.observe("domain", Some("198.51.100.4"), "");
         let values: Vec<&str> = incident.observables.iter().map(|observable| observable.value.as_str()).collect();
         let md5 = "ab".repeat(16);
-        assert_eq!(values, ["192.0.2.1", "169.254.169.254", "2001:db8::1", &md5, "CORP\\ann", "198.51.100.4"]);
-        assert_eq!(incident.observables[5].data_type, "ip");
+        let ips = ["192.0.2.1", "169.254.169.254", "2001:db8::1", "192.0.2.2", "2001:db8::2"];
+        assert_eq!(values, [&ips[..], &[&md5, "CORP\\ann", "198.51.100.4"]].concat());
+        assert_eq!(incident.observables[7].data_type, "ip");
     }
 
     #[test]
