@@ -11,17 +11,20 @@ const ENVELOPES: Envelopes =
     Envelopes { members: &["reply", "incidents", "alerts"], answer: &["total_count", "result_count"] };
 
 /// The fields of an alert with observables. An answer with several events of an alert has them in `events`.
-const ALERT: [(&str, &[&str]); 8] = [
+const ALERT: [(&str, &[&str]); 10] = [
     ("hostname", &["host_name"]),
     ("ip", &["host_ip", "action_local_ip", "action_remote_ip", "action_remote_ip_v6"]),
     ("mac", &["mac"]),
     ("user-account", &["user_name"]),
     ("hash", &["action_file_sha256", "action_file_md5", "action_process_image_sha256", "actor_process_image_sha256"]),
-    ("domain", &["action_external_hostname", "dns_query_name"]),
+    ("domain", &["action_external_hostname", "dst_action_external_hostname", "dns_query_name", "fw_url_domain"]),
     ("url", &["malicious_urls"]),
+    ("mail", &["fw_email_sender"]),
+    ("mail-subject", &["fw_email_subject"]),
     ("registry", &["action_registry_full_key"]),
 ];
-const FILES: [&str; 3] = ["action_file_path", "action_process_image_name", "actor_process_image_name"];
+const FILES: [&str; 4] =
+    ["action_file_path", "action_file_name", "action_process_image_name", "actor_process_image_name"];
 const EVENTS: [&str; 2] = ["", "events."];
 /// Words in place of a value, beside those that stand for an absent value everywhere.
 const PLACEHOLDERS: [&str; 2] = ["EMPTY", "NO_HOST"];

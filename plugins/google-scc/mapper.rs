@@ -152,7 +152,10 @@ fn observe(incident: &mut Incident, finding: &Fields, resource: &Fields) {
         resource.first(&["name"]),
     ];
     for name in instances.into_iter().flatten().filter_map(|name| name.rsplit_once(INSTANCE)) {
-        incident.observe("hostname", Some(name.1), "instance");
+        // The number of an instance says nothing where its name is known.
+        let is_number = name.1.bytes().all(|byte| byte.is_ascii_digit());
+        let display_name = resource.first(&["displayName"]).filter(|_| is_number);
+        incident.observe("hostname", display_name.or(Some(name.1)), "instance");
     }
     for member in finding.all("iamBindings.member") {
         if let Some((prefix, data_type)) = MEMBERS.iter().find(|(prefix, _)| member.starts_with(prefix)) {

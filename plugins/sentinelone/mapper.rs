@@ -5,8 +5,8 @@ use hookmill_sdk::{
     file_name,
 };
 
-const EXPECTED: &str = "an alert of SentinelOne with `detectionSource`, a threat with `threatInfo`, or an activity with \
-                        `activityType`, alone, in `data`, or in an answer of GraphQL";
+const EXPECTED: &str = "an alert of SentinelOne with `detectionSource` or `alertInfo`, a threat with `threatInfo`, or an \
+                        activity with `activityType`, alone, in `data`, or in an answer of GraphQL";
 const ENVELOPES: Envelopes = Envelopes {
     members: &["alertWithRawIndicators", "alert", "node", "edges", "alerts", "data"],
     answer: &["pagination"],
@@ -19,6 +19,17 @@ const ALERT: [(&str, &[&str]); 5] = [
     ("hostname", &["asset.name"]),
     ("ip", &["detectionTime.asset.ipV4", "detectionTime.asset.ipV6"]),
     ("user-account", &["detectionTime.asset.lastLoggedInUser", "process.username"]),
+];
+/// The fields of an alert of a custom rule (STAR) in the API 2.1.
+const STAR: [(&str, &[&str]); 5] = [
+    ("hostname", &["agentDetectionInfo.name"]),
+    ("ip", &["alertInfo.srcIp", "alertInfo.dstIp", "alertInfo.loginsSrcIpAddress"]),
+    ("domain", &["alertInfo.dnsRequest"]),
+    ("user-account", &["sourceProcessInfo.user", "alertInfo.loginsUserName"]),
+    (
+        "hash",
+        &["sourceProcessInfo.fileHashSha256", "sourceProcessInfo.fileHashSha1", "targetProcessInfo.tgtFileHashSha256"],
+    ),
 ];
 const RAW_INDICATOR: [(&str, &[&str]); 4] = [
     ("hash", &["src.process.image.sha256", "src.process.image.sha1", "tgt.file.sha256", "tgt.file.sha1"]),
@@ -53,6 +64,8 @@ fn map_item(item: &Fields, outcome: &mut Outcome) -> Result<Option<()>, MappingE
     let activity = item.iter().find(|(path, _)| path.eq_ignore_ascii_case("activityType")).map(|(_, kind)| kind);
     let mut incident = if item.has("threatInfo") {
         threat(item)?
+    } else if item.has("alertInfo.alertId") {
+        star_alert(item)?
     } else if let Some(kind) = activity {
         match kind {
             "18" | "19" => threat_activity(kind, item)?,
@@ -147,6 +160,22 @@ fn threat_activity(kind: &str, fields: &Fields) -> Result<Incident, MappingError
     observe_file(&mut incident, "filename", data("filePath").map(file_name), "filePath", None);
     incident.observe("hostname", data("computerName"), "computerName");
     incident.observe("user-account", data("userName"), "userName");
+    Ok(incident)
+}
+
+/// Maps an alert of a custom rule (STAR), which activity 3608 announces.
+fn star_alert(fields: &Fields) -> Result<Incident, MappingError> {
+    let mut incident = Incident::new(id(fields, &["alertInfo.alertId"])?);
+    incident.set_title(fields.first(&["ruleInfo.name"]));
+    incident.description = fields.first(&["ruleInfo.description"]).map(str::to_owned);
+    incident.set_severity(fields.first(&["ruleInfo.severity"]));
+    incident.state = fields.first(&["alertInfo.incidentStatus"]).map(state);
+    incident.detail_fields(fields, &["alertInfo.incidentStatus"]);
+    incident.occurred_at = fields.time(&["alertInfo.createdAt", "alertInfo.reportedAt"]);
+    incident.changed_at = fields.time(&["alertInfo.updatedAt"]);
+    incident.observe_fields(fields, &STAR);
+    let path = fields.first(&["sourceProcessInfo.filePath", "sourceProcessInfo.name"]);
+    incident.observe("filename", path.map(file_name), "sourceProcessInfo");
     Ok(incident)
 }
 

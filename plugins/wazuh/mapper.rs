@@ -6,7 +6,7 @@ use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, O
 const EXPECTED: &str = "an alert of Wazuh with `rule.level` and `id`";
 
 /// The fields with observables. Those in `data` are of the log or the module that the rule matched.
-const OBSERVABLES: [(&str, &[&str]); 8] = [
+const OBSERVABLES: [(&str, &[&str]); 9] = [
     ("hostname", &["agent.name"]),
     (
         "ip",
@@ -21,7 +21,12 @@ const OBSERVABLES: [(&str, &[&str]); 8] = [
             "data.win.eventdata.destinationIp",
             "data.aws.sourceIPAddress",
             "data.aws.source_ip_address",
+            "data.aws.service.action.awsApiCallAction.remoteIpDetails.ipAddressV4",
+            "data.aws.service.action.networkConnectionAction.remoteIpDetails.ipAddressV4",
+            "data.aws.service.action.portProbeAction.portProbeDetails.remoteIpDetails.ipAddressV4",
             "data.office365.ClientIP",
+            "data.office365.ClientIPAddress",
+            "data.office365.ActorIpAddress",
             "data.gcp.protoPayload.requestMetadata.callerIp",
         ],
     ),
@@ -38,13 +43,24 @@ const OBSERVABLES: [(&str, &[&str]); 8] = [
         ],
     ),
     ("cve", &["data.vulnerability.cve"]),
-    ("domain", &["data.dns.rrname", "data.win.eventdata.queryName"]),
+    ("domain", &["data.dns.rrname", "data.http.hostname", "data.tls.sni"]),
+    ("domain", &["data.win.eventdata.queryName", "data.win.eventdata.destinationHostname"]),
     // The hashes of before are not those of now.
     ("hash", &["syscheck.sha256_after", "syscheck.sha1_after", "syscheck.md5_after"]),
-    ("hash", &["data.virustotal.source.sha1", "data.virustotal.source.md5"]),
+    (
+        "hash",
+        &["data.virustotal.source.sha1", "data.virustotal.source.md5", "data.fileinfo.sha256", "data.fileinfo.md5"],
+    ),
     ("url", &["data.http.full_url"]),
 ];
-const FILES: [&str; 4] = ["data.file", "data.virustotal.source.file", "data.win.eventdata.image", "syscheck.path"];
+const FILES: [&str; 6] = [
+    "data.file",
+    "data.fileinfo.filename",
+    "data.virustotal.source.file",
+    "data.win.eventdata.image",
+    "data.win.eventdata.targetFilename",
+    "syscheck.path",
+];
 
 struct Wazuh;
 
