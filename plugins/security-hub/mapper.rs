@@ -112,7 +112,7 @@ fn asff(fields: &Fields) -> Result<Incident, MappingError> {
             incident.attack_named(None, None, Some(tactic));
         }
     }
-    if is("ProductFields.aws/guardduty/service/additionalInfo/sample", &["true"]) {
+    if is("Sample", &["true"]) || is("ProductFields.aws/guardduty/service/additionalInfo/sample", &["true"]) {
         incident.tag("sample");
     }
     incident.observe_fields(fields, &ASFF);

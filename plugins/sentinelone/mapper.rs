@@ -109,12 +109,7 @@ fn alert(fields: &Fields) -> Result<Incident, MappingError> {
         incident.observe_named(observable.first(&["type"]), observable.first(&["value"]), "observables");
     }
     for indicator in fields.objects("indicators") {
-        let tactics: Vec<&str> = indicator.all("attacks.tactic.name").collect();
-        let techniques: Vec<&str> = indicator.all("attacks.technique.uid").collect();
-        for (number, technique) in techniques.iter().enumerate() {
-            let tactic = tactics.get(number).filter(|_| tactics.len() == techniques.len());
-            incident.attack(technique, tactic.copied());
-        }
+        incident.attack_lists(indicator.all("attacks.technique.uid"), indicator.all("attacks.tactic.name"));
     }
     Ok(incident)
 }
@@ -195,8 +190,13 @@ fn star_activity(fields: &Fields) -> Result<Incident, MappingError> {
     incident.changed_at = fields.time(&["updatedAt", "updatedat"]);
     // `…, detected on WS-0417.`
     let host = text.and_then(|text| text.rsplit_once("detected on ")).map(|(_, host)| host.trim_end_matches('.'));
-    incident.observe("hostname", data("computerName").or(host), "detected on");
+    incident.observe("hostname", data("computerName").or(data("origAgentName")).or(host), "detected on");
     incident.observe("hash", either(fields, "secondaryDescription"), "secondaryDescription");
+    for name in ["sourceProcessFileHashSha256", "sourceProcessFileHashSha1"] {
+        incident.observe("hash", data(name), name);
+    }
+    incident.observe("filename", data("sourceProcessFilePath").map(file_name), "sourceProcessFilePath");
+    incident.observe("user-account", data("sourceProcessUsername"), "sourceProcessUsername");
     incident.observe_lists(fields, "", &[("ip", &["data.agentipv4", "data.srcip", "data.dstip"])]);
     incident.observe("domain", data("dnsRequest"), "dnsrequest");
     Ok(incident)

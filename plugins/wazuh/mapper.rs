@@ -83,7 +83,7 @@ impl Mapper for Wazuh {
         let mut incident = Incident::new(source_ref.join("/"));
         describe(&mut incident, &alert);
         observe(&mut incident, &alert);
-        classify(&mut incident, &alert);
+        incident.attack_lists(alert.all("rule.mitre.id"), alert.all("rule.mitre.tactic"));
         incident.keep_unread(&alert, "");
         Ok(incident.into())
     }
@@ -133,16 +133,6 @@ fn observe(incident: &mut Incident, alert: &Fields) {
     let url = alert.first(&["data.url"]);
     let data_type = if url.is_some_and(|url| url.contains("://")) { "url" } else { "uri_path" };
     incident.observe(data_type, url, "data.url");
-}
-
-/// Adds techniques. Ids and tactics are parallel lists, or lists of their own.
-fn classify(incident: &mut Incident, alert: &Fields) {
-    let ids: Vec<&str> = alert.all("rule.mitre.id").collect();
-    let tactics: Vec<&str> = alert.all("rule.mitre.tactic").collect();
-    for (number, id) in ids.iter().enumerate() {
-        let tactic = tactics.get(number).filter(|_| tactics.len() == ids.len());
-        incident.attack(id, tactic.copied());
-    }
 }
 
 hookmill_sdk::export!(Wazuh);
