@@ -7,7 +7,7 @@ const EXPECTED: &str = "an alert of Wazuh with `rule.level` and `id`";
 
 /// The fields with observables. Those in `data` are of the log or the module that the rule matched.
 const OBSERVABLES: [(&str, &[&str]); 9] = [
-    ("hostname", &["agent.name"]),
+    ("hostname", &["agent.name", "data.win.eventdata.workstationName"]),
     (
         "ip",
         &[

@@ -21,7 +21,7 @@ const TITLE: [&str; 7] = [
     "ruleMatch.rule.name",
     "threatDetectionDetails.mainDetection.ruleMatch.rule.name",
 ];
-const DESCRIPTION: [&str; 8] = [
+const DESCRIPTION: [&str; 11] = [
     "threat.description",
     "description",
     "control.description",
@@ -29,6 +29,9 @@ const DESCRIPTION: [&str; 8] = [
     "sourceRule.cloudEventRuleDescription",
     "sourceRule.cloudConfigurationRuleDescription",
     "sourceRule.description",
+    "sourceRules.controlDescription",
+    "sourceRules.cloudEventRuleDescription",
+    "sourceRules.cloudConfigurationRuleDescription",
     "sourceRules.description",
 ];
 /// The severity of an issue goes before that of the control that found it.
