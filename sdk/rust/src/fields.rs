@@ -1,10 +1,10 @@
 //! A payload as a list of dotted paths.
 
+use crate::document::wrong_part;
 use crate::fault::fault;
 use crate::flat::Flat;
 use crate::present::present;
 use crate::problems::add_problem;
-use crate::reading::wrong_part;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde_json::value::RawValue;
 use std::cell::OnceCell;

@@ -96,6 +96,7 @@ pub mod attack;
 pub mod bindings;
 mod details;
 mod digest;
+mod document;
 mod export;
 mod fault;
 mod fields;

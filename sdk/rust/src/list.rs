@@ -1,6 +1,7 @@
 //! A list in any form that vendors use.
 
 use crate::Fields;
+use crate::document::wrong_part;
 use crate::fault::fault;
 use crate::object::ByName;
 use crate::present::present;
@@ -92,7 +93,7 @@ impl<'a> Fields<'a> {
         if objects.len() > 1 {
             fault();
             let json = self.json_of(path).next().unwrap_or_default();
-            add_problem(|| reading::wrong_part(json, "expected an object, found a list"));
+            add_problem(|| wrong_part(json, "expected an object, found a list"));
             return None;
         }
         objects.pop()
