@@ -7,6 +7,7 @@ use crate::present::present;
 use crate::problems::add_problem;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::fmt;
 
@@ -65,8 +66,9 @@ impl<'a> Fields<'a> {
     ) -> impl Iterator<Item = (&'f str, &'f str, &'f str)> {
         let paths = table.iter().flat_map(|(data_type, paths)| paths.iter().map(move |path| (*data_type, *path)));
         paths.flat_map(move |(data_type, path)| {
-            let values = self.all(format!("{prefix}{path}"));
-            values.map(move |value| (data_type, path, value))
+            // The memory of an instance is never freed.
+            let whole = if prefix.is_empty() { Cow::Borrowed(path) } else { Cow::Owned(format!("{prefix}{path}")) };
+            self.all(whole).map(move |value| (data_type, path, value))
         })
     }
 

@@ -4,8 +4,9 @@ use crate::{Incident, Observable, Tlp};
 use std::str::Chars;
 
 impl Incident {
-    /// Adds the values in the [`comparisons`] of a STIX pattern as observables, each with its path as the message. Those of
-    /// another type than [`data_type`] knows, and ranges of addresses, are `other`.
+    /// Adds the values of a STIX pattern as observables, each with its path as the message: the texts that are compared as
+    /// equal, however the comparisons are combined. Those of another type than [`data_type`] knows, and ranges of
+    /// addresses, are `other`. A text that is not a pattern has none.
     pub fn observe_pattern(&mut self, pattern: &str, is_malicious: bool) {
         for (path, value) in comparisons(pattern) {
             let data_type = data_type(&path).filter(|kind| *kind != "ip" || !value.contains('/')).unwrap_or("other");
@@ -17,10 +18,9 @@ impl Incident {
     }
 }
 
-/// Returns the comparisons of a STIX pattern that compare a path with a text as equal, as pairs of path and text,
-/// however they are combined: `[file:name = 'a' OR url:value IN ('b', 'c')]`. The result is empty for text that is not
-/// a pattern.
-pub fn comparisons(pattern: &str) -> Vec<(String, String)> {
+/// Returns the comparisons of a STIX pattern that compare a path with a text as equal, as pairs of path and text:
+/// `[file:name = 'a' OR url:value IN ('b', 'c')]`.
+fn comparisons(pattern: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let (mut path, mut word) = (String::new(), String::new());
     let mut letters = pattern.chars();
