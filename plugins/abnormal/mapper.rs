@@ -168,9 +168,7 @@ fn case(mut incident: Incident, case: &Fields) -> Incident {
     let summary = case.all("genai_summary").chain(case.first(&["analysis"])).filter(|text| text.contains(' '));
     incident.description = lines(summary);
     incident.state = case.first(&["case_status"]).and_then(case_state);
-    for name in ["case_status", "remediation_status", "confidence"] {
-        incident.detail(name, case.first(&[name]));
-    }
+    incident.detail_fields(case, &["case_status", "remediation_status", "confidence"]);
     incident.occurred_at = case.time(&["firstObserved", "first_observed", "date_created"]);
     incident.changed_at = case.time(&["lastModifiedTime", "customerVisibleTime", "first_customer_visible_time"]);
     incident.observe_user(case.first(&["affectedEmployee", "entity.identifier"]), "affectedEmployee");

@@ -1,6 +1,6 @@
 //! Carbon Black Cloud: alerts of the Alerts API 7 and of the Data Forwarder, and the older forms of both.
 
-use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Observable, Outcome, Scale, Severity};
+use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Observable, Outcome, Scale};
 use hookmill_sdk::{State, file_name, json, map_list, sentence};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -91,9 +91,7 @@ fn incident(raw: &RawValue) -> Result<Incident, MappingError> {
     describe(&mut incident, &alert, kind);
     observe(&mut incident, &alert);
     classify(&mut incident, &alert);
-    for name in DETAILS {
-        incident.detail(name, alert.first(&[name]));
-    }
+    incident.detail_fields(&alert, &DETAILS);
     incident.keep_unread(&alert, "");
     Ok(incident)
 }
@@ -102,9 +100,7 @@ fn describe(incident: &mut Incident, alert: &Fields, kind: &str) {
     incident.set_title(alert.first(&["reason", "report_name", "threat_name"]).or(Some(&sentence(kind))));
     incident.description = alert.first(&["report_description"]).map(str::to_owned);
     incident.category = Some(kind.to_owned());
-    let severity = alert.first(&["severity"]);
-    incident.vendor_severity = severity.map(str::to_owned);
-    incident.severity = severity.and_then(|number| Severity::on_scale(Scale::Ten, number.parse().ok()?));
+    incident.set_severity_on(Scale::Ten, alert.first(&["severity"]));
     // A determination, such as a true positive, is not a state.
     let status = alert.first(&["workflow.status", "workflow.state"]);
     incident.state = match status.map(str::to_ascii_uppercase).as_deref() {
@@ -154,9 +150,7 @@ fn classify(incident: &mut Incident, alert: &Fields) {
     alert.all("attack_technique").for_each(|technique| incident.attack(technique, tactic));
     incident.attack(tactic.unwrap_or_default(), None);
     let ttps: Vec<&str> = ["ttps", "threat_indicators.ttps"].iter().flat_map(|name| alert.all(name)).collect();
-    if !ttps.is_empty() {
-        incident.detail_json("ttps", &ttps);
-    }
+    incident.detail_list("ttps", &ttps);
     // `MITRE_T1059_003_WIN_CMD_SHELL`, among other behaviours.
     for ttp in &ttps {
         let mut parts = ttp.strip_prefix("MITRE_").unwrap_or_default().split('_');

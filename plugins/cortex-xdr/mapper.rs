@@ -11,17 +11,20 @@ const ENVELOPES: Envelopes =
     Envelopes { members: &["reply", "incidents", "alerts"], answer: &["total_count", "result_count"] };
 
 /// The fields of an alert with observables. An answer with several events of an alert has them in `events`.
-const ALERT: [(&str, &[&str]); 8] = [
+const ALERT: [(&str, &[&str]); 10] = [
     ("hostname", &["host_name"]),
     ("ip", &["host_ip", "action_local_ip", "action_remote_ip", "action_remote_ip_v6"]),
     ("mac", &["mac"]),
     ("user-account", &["user_name"]),
     ("hash", &["action_file_sha256", "action_file_md5", "action_process_image_sha256", "actor_process_image_sha256"]),
-    ("domain", &["action_external_hostname", "dns_query_name"]),
+    ("domain", &["action_external_hostname", "dst_action_external_hostname", "dns_query_name", "fw_url_domain"]),
     ("url", &["malicious_urls"]),
+    ("mail", &["fw_email_sender"]),
+    ("mail-subject", &["fw_email_subject"]),
     ("registry", &["action_registry_full_key"]),
 ];
-const FILES: [&str; 3] = ["action_file_path", "action_process_image_name", "actor_process_image_name"];
+const FILES: [&str; 4] =
+    ["action_file_path", "action_file_name", "action_process_image_name", "actor_process_image_name"];
 const EVENTS: [&str; 2] = ["", "events."];
 /// Words in place of a value, beside those that stand for an absent value everywhere.
 const PLACEHOLDERS: [&str; 2] = ["EMPTY", "NO_HOST"];
@@ -37,7 +40,9 @@ impl Mapper for Cortex {
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
         ENVELOPES.map(event, EXPECTED, |item, outcome| {
-            outcome.incidents.push(incident(item)?);
+            let mut incident = incident(item)?;
+            incident.observables.retain(|observable| !PLACEHOLDERS.contains(&observable.value.as_str()));
+            outcome.incidents.push(incident);
             Some(Ok(()))
         })
     }
@@ -46,7 +51,7 @@ impl Mapper for Cortex {
 /// Maps an incident, with its alerts in it or beside it, or an alert. Returns none for an envelope.
 fn incident(item: &Fields) -> Option<Incident> {
     if item.has("incident.incident_id") {
-        let mut incident = incident_of(item.objects("incident").first()?)?;
+        let mut incident = incident_of(&item.object("incident")?)?;
         add_parts(&mut incident, item);
         return Some(incident);
     }
@@ -60,7 +65,8 @@ fn incident_of(item: &Fields) -> Option<Incident> {
     incident.set_title(item.same(&["incident_name", "description"]));
     incident.description = item.first(&["description"]).map(str::to_owned);
     incident.category = item.first(&["alert_categories"]).map(str::to_owned);
-    incident.set_severity(item.same(&["manual_severity", "severity"]));
+    // With a severity that an analyst set, the first one is a detail.
+    incident.set_severity(item.first(&["manual_severity", "severity"]));
     // `resolved_timestamp` remains when an incident is opened again.
     incident.state = item.first(&["status"]).map(|status| match status.to_ascii_lowercase().starts_with("resolved") {
         true => State::Resolved,
@@ -74,18 +80,15 @@ fn incident_of(item: &Fields) -> Option<Incident> {
     }
     for host in item.all("hosts") {
         // The name is followed by the id of the endpoint.
-        observe(&mut incident, "hostname", host.split(':').next().unwrap_or(host), "hosts");
+        incident.observe("hostname", host.split(':').next(), "hosts");
     }
-    item.all("users").for_each(|user| observe(&mut incident, "user-account", user, "users"));
+    incident.observe_fields(item, &[("user-account", &["users"])]);
     for name in ["mitre_techniques_ids_and_names", "mitre_tactics_ids_and_names"] {
         item.all(name).for_each(|text| incident.attack(text, None));
     }
     incident.detail("status", item.first(&["status"]));
-    if item.first(&["manual_severity"]).is_some() {
-        incident.detail("severity", item.first(&["severity"]));
-    }
     add_parts(&mut incident, item);
-    incident.keep_members(item);
+    incident.keep_members(item, |_| false);
     Some(incident)
 }
 
@@ -101,10 +104,8 @@ fn add_parts(incident: &mut Incident, item: &Fields) {
     let summary = |alert| -> BTreeMap<&str, &str> {
         SUMMARY.iter().filter_map(|name| Some((*name, Fields::first(alert, &[name])?))).collect()
     };
-    if !alerts.is_empty() {
-        incident.detail_json("alerts", &alerts.iter().map(summary).collect::<Vec<_>>());
-        alerts.iter().for_each(|alert| incident.keep_unread(alert, ""));
-    }
+    incident.detail_list("alerts", &alerts.iter().map(summary).collect::<Vec<_>>());
+    alerts.iter().for_each(|alert| incident.keep_unread(alert, ""));
     for file in rows(item, "file_artifacts") {
         let is_malicious =
             file.first(&["is_malicious"]) == Some("true") || file.first(&["file_wildfire_verdict"]) == Some("MALWARE");
@@ -146,9 +147,7 @@ fn alert(fields: &Fields) -> Option<Incident> {
         incident.tag(tag);
     }
     add_alert(&mut incident, fields);
-    for name in ["case_id", "resolution_status"] {
-        incident.detail(name, fields.first(&[name]));
-    }
+    incident.detail_fields(fields, &["case_id", "resolution_status"]);
     incident.keep_unread(fields, "");
     Some(incident)
 }
@@ -160,22 +159,12 @@ fn add_alert(incident: &mut Incident, alert: &Fields) {
     alert.all("mitre_technique_id_and_name").for_each(|text| incident.attack(text, tactic_id));
     alert.all("mitre_tactic_id_and_name").for_each(|text| incident.attack(text, None));
     for prefix in EVENTS {
-        for (data_type, name) in
-            ALERT.iter().flat_map(|(data_type, names)| names.iter().map(move |name| (data_type, name)))
+        incident.observe_lists(alert, prefix, &ALERT);
+        for (name, path) in
+            FILES.iter().flat_map(|name| alert.all(format!("{prefix}{name}")).map(move |path| (name, path)))
         {
-            for value in alert.all(format!("{prefix}{name}")).flat_map(|text| text.split(',')) {
-                observe(incident, data_type, value, name);
-            }
+            incident.observe("filename", Some(file_name(path)), name);
         }
-        for name in FILES {
-            alert.all(format!("{prefix}{name}")).for_each(|path| observe(incident, "filename", file_name(path), name));
-        }
-    }
-}
-
-fn observe(incident: &mut Incident, data_type: &str, value: &str, message: &str) {
-    if !PLACEHOLDERS.contains(&value.trim()) {
-        incident.observe(data_type, Some(value), message);
     }
 }
 

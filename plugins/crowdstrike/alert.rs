@@ -106,11 +106,7 @@ fn classify(incident: &mut Incident, alert: &Fields) {
     let [id, name] = ["technique_id", "technique"].map(|name| alert.first(&[name]));
     incident.attack_named(id, name, alert.first(&["tactic"]));
     // Values that one object lacks are absent in all of them, or their places are not known.
-    let [ids, tactics] = ["mitre_attack.technique_id", "mitre_attack.tactic"].map(|name| alert.all(name).collect());
-    let (ids, tactics): (Vec<&str>, Vec<&str>) = (ids, tactics);
-    for (at, id) in ids.iter().enumerate() {
-        incident.attack(id, tactics.get(at).copied().filter(|_| ids.len() == tactics.len()));
-    }
+    incident.attack_lists(alert.all("mitre_attack.technique_id"), alert.all("mitre_attack.tactic"));
     alert.all("technique_ids").for_each(|id| incident.attack(id, None));
     alert.all("techniques").for_each(|name| incident.attack_named(None, Some(name), None));
 }

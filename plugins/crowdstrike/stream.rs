@@ -76,7 +76,7 @@ pub(crate) fn outcome(metadata: Option<&Fields>, event: &Fields) -> Result<Outco
     classify(&mut incident, event);
     DETAILS.iter().for_each(|name| incident.detail(name, event.first(&[name])));
     incident.detail("AgentId", event.same(&["AgentId", "AgentIdString", "SensorId"]));
-    incident.keep_members(event);
+    incident.keep_members(event, |_| false);
     Ok(incident.into())
 }
 

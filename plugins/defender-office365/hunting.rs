@@ -23,9 +23,7 @@ pub fn row_incident(row: &Fields, observe: impl Fn(&mut Incident, &Fields)) -> R
     if let Some(more) = &more {
         observe(&mut incident, more);
     }
-    for name in ["ServiceSource", "DetectionSource", "ProcessCommandLine"] {
-        incident.detail(name, row.first(&[name]));
-    }
+    incident.detail_fields(row, &["ServiceSource", "DetectionSource", "ProcessCommandLine"]);
     incident.keep_unread(row, "");
     if let Some(more) = &more {
         incident.keep_unread(more, "");

@@ -199,12 +199,10 @@ impl Item<'_> {
 fn observe(incident: &mut Incident, entity: &Fields) {
     let role = entity.first(&["EvidenceRole", "roles", "detailedRoles"]);
     let malicious = entity.first(&["verdict"]) == Some("malicious");
-    for (data_type, names) in OBSERVABLES {
-        for (name, value) in names.iter().flat_map(|name| entity.all(name).map(move |value| (name, value))) {
-            let observable = incident.observe(data_type, Some(value), role.unwrap_or(name));
-            if malicious && VERDICT_FIELDS.contains(name) {
-                observable.map(Observable::ioc);
-            }
+    for (data_type, name, value) in entity.typed("", &OBSERVABLES) {
+        let observable = incident.observe(data_type, Some(value), role.unwrap_or(name));
+        if malicious && VERDICT_FIELDS.contains(&name) {
+            observable.map(Observable::ioc);
         }
     }
     incident.observe("user-account", entity.first(&USER), role.unwrap_or("user"));

@@ -1,8 +1,9 @@
 //! Elastic Security: alerts as search hits, as flat fields, or in a custom body of Kibana's webhook.
 
-use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Observable, Outcome, Severity, State};
+use hookmill_sdk::{
+    Description, Event, Fields, Incident, Mapper, MappingError, Observable, Outcome, Scale, Severity, State,
+};
 use hookmill_sdk::{fingerprint, json_list};
-use std::net::IpAddr;
 
 const EXPECTED: &str =
     "an Elastic Security alert with `kibana.alert.rule.name`, alone, in `context.alerts` or in `hits.hits`";
@@ -18,6 +19,8 @@ const SEVERITY: [&str; 5] = [
     "rule.severity",
 ];
 const RISK: [&str; 3] = ["kibana.alert.risk_score", "kibana.alert.rule.risk_score", "signal.rule.risk_score"];
+/// The bounds of risk scores in Elastic's user interface.
+const RISKS: Scale = Scale::Steps([0.0, 22.0, 48.0, 74.0, 100.0]);
 const DESCRIPTION: [&str; 3] = ["kibana.alert.rule.description", "signal.rule.description", "kibana.alert.reason"];
 const TIME: [&str; 3] = ["kibana.alert.original_time", "signal.original_time", "@timestamp"];
 const CHANGED: [&str; 2] = ["kibana.alert.workflow_status_updated_at", "@timestamp"];
@@ -134,7 +137,7 @@ fn incident(alert: &Fields, rule: &Rule, id: Option<&str>) -> Option<Incident> {
     incident.description = alert.first(&DESCRIPTION).map(str::to_owned);
     incident.set_severity(alert.first(&SEVERITY).or(rule.severity));
     let risk = alert.first(&RISK);
-    incident.severity = incident.severity.or_else(|| severity_of_risk(risk?.parse().ok()?));
+    incident.severity = incident.severity.or_else(|| Severity::on_scale(RISKS, risk?.parse().ok()?));
     incident.state = alert.first(&STATUS).and_then(state);
     incident.occurred_at = alert.time(&TIME);
     incident.changed_at = alert.time(&CHANGED);
@@ -156,17 +159,6 @@ fn state(status: &str) -> Option<State> {
     if is_under_work { Some(State::Open) } else { State::parse(status) }
 }
 
-/// Converts a risk score with the bounds of Elastic's user interface.
-fn severity_of_risk(score: f64) -> Option<Severity> {
-    match score {
-        0.0..22.0 => Some(Severity::Low),
-        22.0..48.0 => Some(Severity::Medium),
-        48.0..74.0 => Some(Severity::High),
-        74.0..=100.0 => Some(Severity::Critical),
-        _ => None,
-    }
-}
-
 /// Maps a body whose template writes `context.alerts` as plain text: only the rule beside it is known.
 fn incident_of_text(text: &str, rule: &Rule) -> Option<Incident> {
     let name = rule.name?;
@@ -183,10 +175,8 @@ fn derive_id(rule: &str, alert: &Fields) -> String {
 }
 
 fn observe(incident: &mut Incident, alert: &Fields) {
-    for (data_type, names) in OBSERVABLES {
-        for name in names {
-            alert.all(name).for_each(|value| _ = observe_as(incident, data_type, value, name));
-        }
+    for (data_type, name, value) in alert.typed("", &OBSERVABLES) {
+        observe_as(incident, data_type, value, name);
     }
     for (names, values) in NAMED {
         let (named, values): (Vec<&str>, Vec<&str>) = (alert.all(names).collect(), alert.all(values).collect());
@@ -204,9 +194,7 @@ fn observe(incident: &mut Incident, alert: &Fields) {
     if alert.first(&IPS).is_none() {
         // `… source 192.0.2.1:42202, destination …`
         for word in alert.first(&["kibana.alert.reason"]).unwrap_or_default().split([' ', ',']) {
-            let address =
-                word.parse::<IpAddr>().map_or_else(|_| word.rsplit_once(':').map_or("", |(ip, _)| ip), |_| word);
-            incident.observe("ip", Some(address), "kibana.alert.reason");
+            incident.observe("ip", Some(word), "kibana.alert.reason");
         }
     }
 }

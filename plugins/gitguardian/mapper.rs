@@ -153,15 +153,10 @@ fn state(name: &str) -> Option<State> {
 }
 
 fn observe(incident: &mut Incident, payload: &Fields, prefix: &str) {
-    for (data_type, name) in
-        OCCURRENCE.iter().flat_map(|(data_type, names)| names.iter().map(move |name| (data_type, name)))
-    {
-        for value in payload.all(format!("{prefix}{name}")) {
-            // The author of a message can have another name than an address.
-            let is_mail = value.contains('@');
-            if *data_type != "mail" || is_mail {
-                incident.observe(data_type, Some(value), name);
-            }
+    for (data_type, name, value) in payload.typed(prefix, &OCCURRENCE) {
+        // The author of a message can have another name than an address.
+        if data_type != "mail" || value.contains('@') {
+            incident.observe(data_type, Some(value), name);
         }
     }
 }

@@ -13,8 +13,7 @@ use std::net::IpAddr;
 const EXPECTED: &str = "a finding of Google Security Command Center with `name`, alone, in `finding`, in \
                         `listFindingsResults`, or in a message of Pub/Sub";
 /// The fields that Google calls indicators of compromise.
-const INDICATORS: [(&str, &[&str]); 3] =
-    [("ip", &["indicator.ipAddresses"]), ("domain", &["indicator.domains"]), ("url", &["indicator.uris"])];
+const INDICATORS: [(&str, &[&str]); 3] = [("ip", &["ipAddresses"]), ("domain", &["domains"]), ("url", &["uris"])];
 const OBSERVABLES: [(&str, &[&str]); 6] = [
     ("hash", &["files.sha256"]),
     ("cve", &["vulnerability.cve.id"]),
@@ -112,9 +111,7 @@ fn incident(text: &str) -> Result<Incident, MappingError> {
     // The time of the event moves with each change, the time of creation does not.
     incident.occurred_at = finding.time(&["eventTime", "createTime"]);
     incident.changed_at = finding.time(&["eventTime"]);
-    for name in ["state", "mute"] {
-        incident.detail(name, first(name));
-    }
+    incident.detail_fields(&finding, &["state", "mute"]);
     let link = finding.first(&["externalUri", "sourceProperties.contextUris.cloudLoggingQueryUri.url"]);
     incident.external_link = link.map(str::to_owned);
     incident.tag(first("findingClass").unwrap_or_default());
@@ -138,10 +135,8 @@ fn incident(text: &str) -> Result<Incident, MappingError> {
 }
 
 fn observe(incident: &mut Incident, finding: &Fields, resource: &Fields) {
-    for (data_type, names) in INDICATORS {
-        for value in names.iter().flat_map(|name| finding.all(name)) {
-            incident.observe(data_type, Some(value), "indicator").map(Observable::ioc);
-        }
+    for (data_type, _, value) in finding.typed("indicator.", &INDICATORS) {
+        incident.observe(data_type, Some(value), "indicator").map(Observable::ioc);
     }
     incident.observe_fields(finding, &OBSERVABLES);
     for (name, value) in ADDRESSES.iter().flat_map(|name| finding.all(name).map(move |value| (name, value))) {
@@ -157,7 +152,10 @@ fn observe(incident: &mut Incident, finding: &Fields, resource: &Fields) {
         resource.first(&["name"]),
     ];
     for name in instances.into_iter().flatten().filter_map(|name| name.rsplit_once(INSTANCE)) {
-        incident.observe("hostname", Some(name.1), "instance");
+        // The number of an instance says nothing where its name is known.
+        let is_number = name.1.bytes().all(|byte| byte.is_ascii_digit());
+        let display_name = resource.first(&["displayName"]).filter(|_| is_number);
+        incident.observe("hostname", display_name.or(Some(name.1)), "instance");
     }
     for member in finding.all("iamBindings.member") {
         if let Some((prefix, data_type)) = MEMBERS.iter().find(|(prefix, _)| member.starts_with(prefix)) {

@@ -1,7 +1,7 @@
 //! MISP: events, bare, in `Event`, or in the answer of a search.
 
 use hookmill_sdk::{Description, Event, Fields, Incident, List, Mapper, MappingError, Outcome};
-use hookmill_sdk::{Part, Severity, State, Text, Tlp, WithRest, has_objects, json, map_list};
+use hookmill_sdk::{Severity, State, Text, Tlp, WithRest, has_objects, json, map_list};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::iter::once;
@@ -10,7 +10,7 @@ const EXPECTED: &str =
     "an event of MISP with `uuid` and `info`, in `Event` or bare, or the answer of a search of events";
 /// The categories of values that are about the event or a victim, not about an attacker.
 const CONTEXT: [&str; 3] = ["External analysis", "Internal reference", "Targeting data"];
-/// Types of attributes whose values nobody looks up: rules for other tools, and keys.
+/// Types of attributes whose values are rules for other tools, or keys. Those in patterns of STIX are observables.
 const RULES: [&str; 10] = [
     "bro",
     "kusto-query",
@@ -53,7 +53,7 @@ struct MispEvent<'a> {
     #[serde(rename = "Object")]
     objects: List<Object<'a>>,
     #[serde(rename = "Galaxy")]
-    galaxies: List<Galaxy<'a>>,
+    galaxies: List<Fields<'a>>,
     #[serde(rename = "Tag")]
     tags: List<Fields<'a>>,
 }
@@ -65,25 +65,6 @@ struct Object<'a> {
     deleted: Text<'a>,
     #[serde(rename = "Attribute")]
     attributes: List<Fields<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Galaxy<'a> {
-    #[serde(borrow, rename = "GalaxyCluster")]
-    clusters: List<Cluster<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Cluster<'a> {
-    #[serde(borrow)]
-    tag_name: Text<'a>,
-    meta: Part<Meta<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Meta<'a> {
-    #[serde(borrow)]
-    kill_chain: List<Text<'a>>,
 }
 
 impl Mapper for Misp {
@@ -131,7 +112,8 @@ fn incident(raw: &RawValue, envelope: &Envelope) -> Result<Incident, MappingErro
     let times = [&event.timestamp, &event.publish_timestamp].map(|time| time.number().unwrap_or_default());
     let changed = if times[1] > times[0] { &event.publish_timestamp } else { &event.timestamp };
     incident.changed_at = Some(changed).filter(|time| time.get() != Some("0")).and_then(Text::time);
-    event.galaxies.iter().flat_map(|galaxy| &galaxy.clusters).for_each(|cluster| classify(&mut incident, cluster));
+    let clusters = event.galaxies.iter().flat_map(|galaxy| galaxy.objects("GalaxyCluster"));
+    clusters.for_each(|cluster| classify(&mut incident, &cluster));
     for tag in event.tags.iter().filter_map(|tag| tag.first(&["name"])) {
         if let Some(marking) = tag.split_once(':').and_then(|_| Tlp::parse(tag)) {
             incident.tlp = incident.tlp.max(Some(marking));
@@ -173,7 +155,13 @@ fn observe(incident: &mut Incident, attribute: &Fields) -> bool {
     let is_ioc = is_true(attribute.first(&["to_ids"]));
     // The figures of a report are attachments.
     let is_context = full_kind == "attachment" || CONTEXT.contains(&category) && full_kind != "vulnerability";
-    if RULES.contains(&full_kind) || !is_ioc && is_context {
+    if !is_ioc && is_context {
+        return false;
+    }
+    if full_kind == "stix2-pattern" {
+        incident.observe_pattern(value, is_ioc);
+    }
+    if RULES.contains(&full_kind) {
         return false;
     }
     // `filename|sha256` is the type of `NAME|HASH`.
@@ -227,11 +215,11 @@ fn is_technique(tag: &str) -> bool {
 }
 
 /// Adds a technique with its tactic, if it has one.
-fn classify(incident: &mut Incident, cluster: &Cluster) {
-    let phases = cluster.meta.get().map(|meta| &meta.kill_chain).filter(|phases| phases.len() == 1);
+fn classify(incident: &mut Incident, cluster: &Fields) {
+    let phases: Vec<&str> = cluster.all("meta.kill_chain").collect();
     // `mitre-attack:initial-access`.
-    let tactic = phases.and_then(|phases| phases[0].get()?.rsplit(':').next());
-    if let Some(tag) = cluster.tag_name.get().filter(|tag| is_technique(tag)) {
+    let tactic = phases.first().filter(|_| phases.len() == 1).and_then(|phase| phase.rsplit(':').next());
+    if let Some(tag) = cluster.first(&["tag_name"]).filter(|tag| is_technique(tag)) {
         incident.attack(tag, tactic);
     }
 }

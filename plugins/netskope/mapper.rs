@@ -103,9 +103,7 @@ fn alert(record: &Fields, kind: Option<&str>) -> Result<Incident, MappingError> 
     }
     // An acknowledged alert was seen by somebody, which does not open or close it.
     incident.state = (record.first(&["acked"]) != Some("true")).then_some(State::Open);
-    for name in ["acked", "access_method"] {
-        incident.detail(name, record.first(&[name]));
-    }
+    incident.detail_fields(record, &["acked", "access_method"]);
     let category = record.all("appcategory").chain(record.all("category")).find(|name| name.parse::<u64>().is_err());
     let types = record.all("alert_type").chain(category).chain(record.all("malsite_category"));
     types.for_each(|tag| incident.tag(tag));
@@ -144,9 +142,7 @@ fn dlp_incident(record: &Fields) -> Incident {
         _ => None,
     };
     incident.tag("DLP");
-    for name in ["status", "assignee", "dlp_match_info.dlp_policy"] {
-        incident.detail(name, record.first(&[name]));
-    }
+    incident.detail_fields(record, &["status", "assignee", "dlp_match_info.dlp_policy"]);
     incident
 }
 

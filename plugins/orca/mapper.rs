@@ -98,9 +98,7 @@ fn incident(raw: &RawValue) -> Result<Incident, MappingError> {
     for technique in ["data.mitre_techniques", "data.mitre_technique"].iter().flat_map(|name| alert.all(name)) {
         incident.attack(technique, tactic);
     }
-    for name in DETAILS {
-        incident.detail(name, alert.first(&[name]));
-    }
+    incident.detail_fields(&alert, &DETAILS);
     incident.keep_unread(&alert, "");
     Ok(incident)
 }

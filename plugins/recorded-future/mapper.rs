@@ -1,7 +1,7 @@
 //! Recorded Future: classic alerts of the API versions 2 and 3, and playbook alerts.
 
 use hookmill_sdk::{
-    Description, Envelopes, Event, Fields, Incident, Mapper, MappingError, Observable, Outcome, Severity, State,
+    Description, Envelopes, Event, Fields, Incident, Mapper, MappingError, Observable, Outcome, Scale, Severity, State,
     file_name, sentence,
 };
 
@@ -43,6 +43,8 @@ const CLOSED: [&str; 2] = ["dismissed", "resolved"];
 const CLASSIC: [&str; 5] =
     ["triggered", "log.triggered", "review.status", "review.statusInPortal", "review.status_in_portal"];
 
+const CRITICALITY: Scale = Scale::Steps([1.0, 2.0, 3.0, 4.0, 4.0]);
+
 struct RecordedFuture;
 
 impl Mapper for RecordedFuture {
@@ -81,13 +83,7 @@ fn classic(id: &str, alert: &Fields) -> Incident {
     let subjects = ["entities", "hits", "enriched_entities"].map(|name| alert.objects(name)).concat();
     let criticality = subjects.iter().filter_map(criticality_of).max().filter(|number| *number > 0);
     incident.vendor_severity = criticality.map(|number| number.to_string());
-    incident.severity = match criticality {
-        Some(1) => Some(Severity::Low),
-        Some(2) => Some(Severity::Medium),
-        Some(3) => Some(Severity::High),
-        Some(4) => Some(Severity::Critical),
-        _ => None,
-    };
+    incident.severity = criticality.and_then(|number| Severity::on_scale(CRITICALITY, number.into()));
     for name in ["review.statusInPortal", "review.status_in_portal", "review.status"] {
         set_state(&mut incident, name, alert.first(&[name]));
     }

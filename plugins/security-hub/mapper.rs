@@ -2,7 +2,7 @@
 //! topic of SNS may carry.
 
 use hookmill_sdk::{
-    Description, Envelopes, Event, Fields, Incident, Mapper, MappingError, Observable, Outcome, Severity, State,
+    Description, Envelopes, Event, Fields, Incident, Mapper, MappingError, Observable, Outcome, Scale, Severity, State,
 };
 
 const EXPECTED: &str = "a finding of AWS Security Hub in ASFF with `Id` and `ProductArn`, or in OCSF with \
@@ -13,6 +13,8 @@ const ENVELOPES: Envelopes = Envelopes {
     answer: &["findings", "Findings"],
 };
 
+/// The normalized severity of ASFF.
+const NORMALIZED: Scale = Scale::Steps([1.0, 40.0, 70.0, 90.0, 100.0]);
 /// The fields of ASFF with the addresses and names of the other side. Those of a resource are its own.
 const ASFF: [(&str, &[&str]); 8] = [
     (
@@ -88,9 +90,9 @@ fn asff(fields: &Fields) -> Result<Incident, MappingError> {
     incident.category = first("Types").and_then(|types| types.split('/').next()).map(str::to_owned);
     let label = fields.first(&["Severity.Label", "FindingProviderFields.Severity.Label"]);
     let normalized = fields.first(&["Severity.Normalized", "FindingProviderFields.Severity.Normalized"]);
-    incident.set_severity(label.or(normalized));
-    if label.is_none() {
-        incident.severity = normalized.and_then(|number| severity_of(number.parse().ok()?));
+    match label {
+        Some(label) => incident.set_severity(Some(label)),
+        None => incident.set_severity_on(NORMALIZED, normalized),
     }
     let is = |name: &str, words: &[&str]| first(name).is_some_and(|value| words.contains(&value));
     let is_closed = is("Workflow.Status", &["RESOLVED", "SUPPRESSED"])
@@ -100,9 +102,7 @@ fn asff(fields: &Fields) -> Result<Incident, MappingError> {
     incident.state = is_closed
         .then_some(State::Resolved)
         .or_else(|| fields.first(&["Workflow.Status", "RecordState"]).map(|_| State::Open));
-    for name in ["Workflow.Status", "RecordState", "Compliance.Status"] {
-        incident.detail(name, first(name));
-    }
+    incident.detail_fields(fields, &["Workflow.Status", "RecordState", "Compliance.Status"]);
     incident.occurred_at = fields.time(&["FirstObservedAt", "CreatedAt"]);
     incident.changed_at = fields.time(&["UpdatedAt"]);
     incident.external_link = first("SourceUrl").map(str::to_owned);
@@ -112,7 +112,7 @@ fn asff(fields: &Fields) -> Result<Incident, MappingError> {
             incident.attack_named(None, None, Some(tactic));
         }
     }
-    if is("ProductFields.aws/guardduty/service/additionalInfo/sample", &["true"]) {
+    if is("Sample", &["true"]) || is("ProductFields.aws/guardduty/service/additionalInfo/sample", &["true"]) {
         incident.tag("sample");
     }
     incident.observe_fields(fields, &ASFF);
@@ -155,9 +155,7 @@ fn ocsf(fields: &Fields) -> Result<Incident, MappingError> {
     incident.state = is_closed
         .then_some(State::Resolved)
         .or_else(|| fields.first(&["status_id", "status", "activity_id"]).map(|_| State::Open));
-    for name in ["status", "compliance.status"] {
-        incident.detail(name, first(name));
-    }
+    incident.detail_fields(fields, &["status", "compliance.status"]);
     incident.occurred_at = fields.time(&[
         "finding_info.first_seen_time_dt",
         "finding_info.first_seen_time",
@@ -182,18 +180,6 @@ fn ocsf(fields: &Fields) -> Result<Incident, MappingError> {
     }
     incident.keep_unread(fields, "");
     Ok(incident)
-}
-
-/// Converts a normalized severity of ASFF.
-fn severity_of(number: f64) -> Option<Severity> {
-    match number {
-        0.0 => Some(Severity::Informational),
-        0.0..40.0 => Some(Severity::Low),
-        40.0..70.0 => Some(Severity::Medium),
-        70.0..90.0 => Some(Severity::High),
-        90.0..=100.0 => Some(Severity::Critical),
-        _ => None,
-    }
 }
 
 /// Adds a resource by its ARN. Other ids, such as those of access keys, say nothing alone.

@@ -1,5 +1,5 @@
-//! Microsoft Sentinel: incidents and alerts of its API, the body of a Logic App with an incident trigger, and rows of
-//! the tables SecurityIncident and SecurityAlert.
+//! Microsoft Sentinel: incidents and alerts of its API, the body of a Logic App with an incident or alert trigger, and rows
+//! of the tables SecurityIncident and SecurityAlert.
 
 use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Outcome, Part, State, Text, WithRest};
 use hookmill_sdk::{is_list, json, json_list, map_list};
@@ -10,10 +10,17 @@ const EXPECTED: &str = "an incident of Microsoft Sentinel with `properties` (or 
                         an alert with `properties.systemAlertId`, or a row of SecurityIncident or SecurityAlert";
 
 // The first names are those of the API, the last ones those of the tables.
-const TITLE: [&str; 5] = ["title", "alertDisplayName", "Title", "DisplayName", "AlertName"];
+const TITLE: [&str; 6] = ["title", "alertDisplayName", "Title", "DisplayName", "AlertDisplayName", "AlertName"];
 const SEVERITY: [&str; 3] = ["severity", "Severity", "AlertSeverity"];
-const OCCURRED: [&str; 6] =
-    ["firstActivityTimeUtc", "startTimeUtc", "createdTimeUtc", "FirstActivityTime", "StartTime", "CreatedTime"];
+const OCCURRED: [&str; 7] = [
+    "firstActivityTimeUtc",
+    "startTimeUtc",
+    "createdTimeUtc",
+    "FirstActivityTime",
+    "StartTime",
+    "StartTimeUtc",
+    "CreatedTime",
+];
 const CHANGED: [&str; 4] = ["lastModifiedTimeUtc", "timeGenerated", "LastModifiedTime", "TimeGenerated"];
 const LINK: [&str; 4] = ["incidentUrl", "alertLink", "IncidentUrl", "AlertLink"];
 const TACTICS: [&str; 4] = ["additionalData.tactics", "tactics", "AdditionalData.tactics", "Tactics"];
@@ -115,13 +122,8 @@ fn map_item(item: &RawValue, outcome: &mut Outcome) -> Result<(), MappingError> 
         return Ok(());
     };
     let mut incident = incident(id.ok_or_else(|| MappingError::Malformed("`name` is absent".into()))?, properties);
-    for (data_type, names) in ENTITY {
-        for name in names {
-            let path = format!("relatedEntities.properties.{name}");
-            for value in properties.all(&path) {
-                incident.observe(data_type, Some(value), name);
-            }
-        }
+    for (data_type, name, value) in properties.typed("relatedEntities.properties.", &ENTITY) {
+        incident.observe(data_type, Some(value), name);
     }
     incident.keep_unread(properties, "");
     incident.keep_rest(&resource, |name| name == "etag");
@@ -129,10 +131,13 @@ fn map_item(item: &RawValue, outcome: &mut Outcome) -> Result<(), MappingError> 
     Ok(())
 }
 
-/// Maps a row of SecurityIncident or SecurityAlert, whose lists and objects may be JSON in texts.
+/// Maps a row of SecurityIncident or SecurityAlert, or the alert of a Logic App with an alert trigger. Lists and objects may
+/// be JSON in texts.
 fn row_incident(row: &Fields) -> Result<Incident, MappingError> {
     let incident_id = row.first(&["IncidentName"]).filter(|_| row.first(&["IncidentNumber", "Title"]).is_some());
-    let alert_id = || row.first(&["SystemAlertId"]).filter(|_| row.first(&["AlertName", "DisplayName"]).is_some());
+    let alert_id = || {
+        row.first(&["SystemAlertId"]).filter(|_| row.first(&["AlertName", "DisplayName", "AlertDisplayName"]).is_some())
+    };
     let id = incident_id.or_else(alert_id).ok_or_else(|| MappingError::Unsupported(format!("expected {EXPECTED}")))?;
     let mut incident = incident(id, row);
     for label in row.first(&["Labels"]).map(json_list::<Fields>).unwrap_or_default() {

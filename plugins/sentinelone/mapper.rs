@@ -5,8 +5,8 @@ use hookmill_sdk::{
     file_name,
 };
 
-const EXPECTED: &str = "an alert of SentinelOne with `detectionSource`, a threat with `threatInfo`, or an activity with \
-                        `activityType`, alone, in `data`, or in an answer of GraphQL";
+const EXPECTED: &str = "an alert of SentinelOne with `detectionSource` or `alertInfo`, a threat with `threatInfo`, or an \
+                        activity with `activityType`, alone, in `data`, or in an answer of GraphQL";
 const ENVELOPES: Envelopes = Envelopes {
     members: &["alertWithRawIndicators", "alert", "node", "edges", "alerts", "data"],
     answer: &["pagination"],
@@ -19,6 +19,17 @@ const ALERT: [(&str, &[&str]); 5] = [
     ("hostname", &["asset.name"]),
     ("ip", &["detectionTime.asset.ipV4", "detectionTime.asset.ipV6"]),
     ("user-account", &["detectionTime.asset.lastLoggedInUser", "process.username"]),
+];
+/// The fields of an alert of a custom rule (STAR) in the API 2.1.
+const STAR: [(&str, &[&str]); 5] = [
+    ("hostname", &["agentDetectionInfo.name"]),
+    ("ip", &["alertInfo.srcIp", "alertInfo.dstIp", "alertInfo.loginsSrcIpAddress"]),
+    ("domain", &["alertInfo.dnsRequest"]),
+    ("user-account", &["sourceProcessInfo.user", "alertInfo.loginsUserName"]),
+    (
+        "hash",
+        &["sourceProcessInfo.fileHashSha256", "sourceProcessInfo.fileHashSha1", "targetProcessInfo.tgtFileHashSha256"],
+    ),
 ];
 const RAW_INDICATOR: [(&str, &[&str]); 4] = [
     ("hash", &["src.process.image.sha256", "src.process.image.sha1", "tgt.file.sha256", "tgt.file.sha1"]),
@@ -53,6 +64,8 @@ fn map_item(item: &Fields, outcome: &mut Outcome) -> Result<Option<()>, MappingE
     let activity = item.iter().find(|(path, _)| path.eq_ignore_ascii_case("activityType")).map(|(_, kind)| kind);
     let mut incident = if item.has("threatInfo") {
         threat(item)?
+    } else if item.has("alertInfo.alertId") {
+        star_alert(item)?
     } else if let Some(kind) = activity {
         match kind {
             "18" | "19" => threat_activity(kind, item)?,
@@ -91,17 +104,12 @@ fn alert(fields: &Fields) -> Result<Incident, MappingError> {
     incident.detail("status", fields.first(&["status"]));
     incident.occurred_at = fields.time(&["detectedAt", "firstSeenAt", "createdAt"]);
     incident.changed_at = fields.time(&["updatedAt"]);
-    incident.observe_lists(fields, &ALERT);
+    incident.observe_lists(fields, "", &ALERT);
     for observable in fields.objects("observables") {
         incident.observe_named(observable.first(&["type"]), observable.first(&["value"]), "observables");
     }
     for indicator in fields.objects("indicators") {
-        let tactics: Vec<&str> = indicator.all("attacks.tactic.name").collect();
-        let techniques: Vec<&str> = indicator.all("attacks.technique.uid").collect();
-        for (number, technique) in techniques.iter().enumerate() {
-            let tactic = tactics.get(number).filter(|_| tactics.len() == techniques.len());
-            incident.attack(technique, tactic.copied());
-        }
+        incident.attack_lists(indicator.all("attacks.technique.uid"), indicator.all("attacks.tactic.name"));
     }
     Ok(incident)
 }
@@ -121,9 +129,9 @@ fn threat(fields: &Fields) -> Result<Incident, MappingError> {
         observe_file(&mut incident, "hash", info(hash), hash, info("confidenceLevel"));
     }
     observe_file(&mut incident, "filename", info("filePath").map(file_name), "filePath", None);
-    incident.observe_lists(fields, &THREAT);
+    incident.observe_lists(fields, "", &THREAT);
     let ips = if fields.first(&THREAT_IPS).is_some() { THREAT_IPS } else { THREAT_IPS_NOW };
-    incident.observe_lists(fields, &[("ip", &ips)]);
+    incident.observe_lists(fields, "", &[("ip", &ips)]);
     fields.all("indicators.tactics.techniques.name").for_each(|id| incident.attack(id, None));
     Ok(incident)
 }
@@ -150,6 +158,22 @@ fn threat_activity(kind: &str, fields: &Fields) -> Result<Incident, MappingError
     Ok(incident)
 }
 
+/// Maps an alert of a custom rule (STAR), which activity 3608 announces.
+fn star_alert(fields: &Fields) -> Result<Incident, MappingError> {
+    let mut incident = Incident::new(id(fields, &["alertInfo.alertId"])?);
+    incident.set_title(fields.first(&["ruleInfo.name"]));
+    incident.description = fields.first(&["ruleInfo.description"]).map(str::to_owned);
+    incident.set_severity(fields.first(&["ruleInfo.severity"]));
+    incident.state = fields.first(&["alertInfo.incidentStatus"]).map(state);
+    incident.detail_fields(fields, &["alertInfo.incidentStatus"]);
+    incident.occurred_at = fields.time(&["alertInfo.createdAt", "alertInfo.reportedAt"]);
+    incident.changed_at = fields.time(&["alertInfo.updatedAt"]);
+    incident.observe_fields(fields, &STAR);
+    let path = fields.first(&["sourceProcessInfo.filePath", "sourceProcessInfo.name"]);
+    incident.observe("filename", path.map(file_name), "sourceProcessInfo");
+    Ok(incident)
+}
+
 /// Maps activity 3608, an alert of a custom rule (STAR).
 fn star_activity(fields: &Fields) -> Result<Incident, MappingError> {
     let data = |name: &str| either(fields, &format!("data.{name}"));
@@ -166,9 +190,14 @@ fn star_activity(fields: &Fields) -> Result<Incident, MappingError> {
     incident.changed_at = fields.time(&["updatedAt", "updatedat"]);
     // `…, detected on WS-0417.`
     let host = text.and_then(|text| text.rsplit_once("detected on ")).map(|(_, host)| host.trim_end_matches('.'));
-    incident.observe("hostname", data("computerName").or(host), "detected on");
+    incident.observe("hostname", data("computerName").or(data("origAgentName")).or(host), "detected on");
     incident.observe("hash", either(fields, "secondaryDescription"), "secondaryDescription");
-    incident.observe_lists(fields, &[("ip", &["data.agentipv4", "data.srcip", "data.dstip"])]);
+    for name in ["sourceProcessFileHashSha256", "sourceProcessFileHashSha1"] {
+        incident.observe("hash", data(name), name);
+    }
+    incident.observe("filename", data("sourceProcessFilePath").map(file_name), "sourceProcessFilePath");
+    incident.observe("user-account", data("sourceProcessUsername"), "sourceProcessUsername");
+    incident.observe_lists(fields, "", &[("ip", &["data.agentipv4", "data.srcip", "data.dstip"])]);
     incident.observe("domain", data("dnsRequest"), "dnsrequest");
     Ok(incident)
 }

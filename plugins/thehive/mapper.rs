@@ -1,60 +1,34 @@
 //! TheHive: the audit trail in the webhooks of versions 3, 4 and 5. Cases and alerts are incidents.
 
 use hookmill_sdk::{
-    Description, Event, Incident, List, Mapper, MappingError, Outcome, Part, Severity, State, Text, Tlp, WithRest,
-    json, present,
+    Description, Event, Fields, Incident, Mapper, MappingError, Outcome, Part, Scale, State, Tlp, json, present,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
 
 const EXPECTED: &str = "an entry of TheHive's audit trail with `operation` or `action`, `objectType`, `objectId`, and `rootId` or `requestId`";
 
-const CUSTOM_FIELDS: &str = "customFields.";
-/// Fields that are of no use outside TheHive, or that are read from the entry.
-const INTERNAL: [&str; 17] = [
-    "id",
-    "user",
-    "severityLabel",
-    "tagChanges",
-    "_createdAt",
-    "_createdBy",
-    "_updatedBy",
-    "_updatedAt",
-    "createdAt",
-    "createdBy",
-    "updatedAt",
-    "updatedBy",
-    "_routing",
-    "_parent",
-    "_version",
-    "permissions",
-    "actionRequired",
-];
+const SEVERITIES: Scale = Scale::Steps([1.0, 2.0, 3.0, 4.0, 4.0]);
+/// The statuses of a case or an alert that is over, and the verdicts that a closed case has in place of a status.
+const OVER: [&str; 7] = ["Closed", "Resolved", "Imported", "Ignored", "Deleted", "Duplicate", "Duplicated"];
+const VERDICTS: [&str; 4] = ["TruePositive", "FalsePositive", "Indeterminate", "Other"];
+/// The details: the origin of a case or an alert, and the work on it.
+const ORIGIN: [&str; 5] = ["number", "caseId", "type", "source", "sourceRef"];
+const WORK: [&str; 5] = ["stage", "status", "resolutionStatus", "impactStatus", "summary"];
+const TIMES: [&str; 2] = ["date", "startDate"];
+/// Fields that are read from the entry, and others without use outside TheHive, beside those that begin with `_`.
+const OF_ENTRY: [&str; 6] = ["id", "user", "createdAt", "createdBy", "updatedAt", "updatedBy"];
+const INTERNAL: [&str; 4] = ["severityLabel", "tagChanges", "permissions", "actionRequired"];
+const CUSTOM_FIELDS: [&str; 2] = ["customFields", "customFieldValues"];
 
 struct TheHive;
 
-/// An entry of the audit trail. Version 5 writes `action`, `mainAction` and `_createdAt` where versions 3 and 4 write
-/// `operation`, `base` and `startDate`, unless the endpoint is configured for the old form.
+/// The objects of an entry: in `object` the current values, in `details` the changed values.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Audit<'a> {
+struct Objects<'a> {
     #[serde(borrow)]
-    operation: Text<'a>,
-    action: Text<'a>,
-    base: Text<'a>,
-    main_action: Text<'a>,
-    #[serde(rename = "_createdAt")]
-    v5_created_at: Text<'a>,
-    created_at: Text<'a>,
-    start_date: Text<'a>,
-    object_type: Text<'a>,
-    object_id: Text<'a>,
-    root_id: Text<'a>,
-    request_id: Text<'a>,
-    details: Option<&'a RawValue>,
-    object: Option<&'a RawValue>,
-    context: Option<&'a RawValue>,
+    details: Part<Fields<'a>>,
+    object: Part<Fields<'a>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -62,86 +36,6 @@ enum Action {
     Create,
     Update,
     Delete,
-}
-
-/// A case or an alert: in `object` the current values, in `details` the changed values.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct CaseOrAlert<'a> {
-    #[serde(borrow, rename = "_id")]
-    id: Text<'a>,
-    #[serde(rename = "_type")]
-    kind: Text<'a>,
-    title: Text<'a>,
-    description: Text<'a>,
-    severity: Text<'a>,
-    tlp: Text<'a>,
-    tlp_label: Text<'a>,
-    stage: Text<'a>,
-    status: Text<'a>,
-    start_date: Text<'a>,
-    date: Text<'a>,
-    external_link: Text<'a>,
-    tags: List<Text<'a>>,
-    artifacts: List<Artifact<'a>>,
-    observables: List<Artifact<'a>>,
-    custom_fields: Option<&'a RawValue>,
-    custom_field_values: Option<&'a RawValue>,
-
-    case_id: Text<'a>,
-    number: Text<'a>,
-    r#type: Text<'a>,
-    source: Text<'a>,
-    source_ref: Text<'a>,
-    assignee: Text<'a>,
-    owner: Text<'a>,
-    resolution_status: Text<'a>,
-    impact_status: Text<'a>,
-    summary: Text<'a>,
-}
-
-/// An observable, called artifact up to version 4.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Artifact<'a> {
-    #[serde(borrow)]
-    data_type: Text<'a>,
-    data: List<Text<'a>>,
-    attachment: Part<Attachment<'a>>,
-    message: Text<'a>,
-    tags: List<Text<'a>>,
-    ioc: Text<'a>,
-}
-
-#[derive(Deserialize)]
-struct Attachment<'a> {
-    #[serde(borrow)]
-    name: Text<'a>,
-    hashes: List<Text<'a>>,
-}
-
-/// A technique added to a case or an alert.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Procedure<'a> {
-    #[serde(borrow)]
-    pattern_id: Text<'a>,
-    tactic: Text<'a>,
-}
-
-#[derive(Deserialize)]
-struct CustomField<'a> {
-    #[serde(borrow)]
-    name: Text<'a>,
-    value: Option<&'a RawValue>,
-}
-
-/// The case or alert of an observable or a procedure. Version 3 has only an id here.
-#[derive(Default, Deserialize)]
-struct Child<'a> {
-    #[serde(borrow)]
-    case: Option<&'a RawValue>,
-    alert: Option<&'a RawValue>,
 }
 
 impl Mapper for TheHive {
@@ -154,14 +48,17 @@ impl Mapper for TheHive {
     }
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
-        let audit: Audit = event.json(EXPECTED)?;
-        let unsupported = || MappingError::Unsupported(format!("expected {EXPECTED}"));
-        let kind = audit.object_type.get().ok_or_else(unsupported)?;
-        let id = audit.object_id.get().ok_or_else(unsupported)?;
-        let operation = audit.operation.get().or(audit.action.get()).ok_or_else(unsupported)?;
-        audit.root_id.get().or(audit.request_id.get()).ok_or_else(unsupported)?;
+        // Version 5 writes `action`, `mainAction` and `_createdAt` where versions 3 and 4 write `operation`, `base` and
+        // `startDate`, unless the endpoint is configured for the old form.
+        let entry: Fields = event.json(EXPECTED)?;
+        let required = |names: &[&str]| {
+            entry.first(names).ok_or_else(|| MappingError::Unsupported(format!("expected {EXPECTED}")))
+        };
+        let (kind, id) = (required(&["objectType"])?, required(&["objectId"])?);
+        let operation = required(&["operation", "action"])?;
+        required(&["rootId", "requestId"])?;
         let change = format!("{operation} of {kind} {id}");
-        if [&audit.base, &audit.main_action].into_iter().any(|main| main.get() == Some("false")) {
+        if ["base", "mainAction"].iter().any(|name| entry.first(&[name]) == Some("false")) {
             return Ok(Outcome::skip(format!("{change} is only a part of another operation")));
         }
         let action = match operation.to_ascii_lowercase().as_str() {
@@ -169,231 +66,162 @@ impl Mapper for TheHive {
             "delete" => Action::Delete,
             _ => Action::Update,
         };
-        let skipped = || Outcome::skip(format!("{change} does not change a case or an alert"));
-        let unreadable = || MappingError::Malformed(format!("{change} has neither `object` nor `details`"));
-        let orphan = || MappingError::Malformed(format!("{change} does not name a case or an alert"));
+        let Objects { details, object } = event.json(EXPECTED)?;
+        let (details, object) = (details.into_option(), object.into_option());
+        let malformed = |reason: &str| MappingError::Malformed(format!("{change} {reason}"));
+        let orphan = || malformed("does not name a case or an alert");
         let mut incident = match kind.to_ascii_lowercase().as_str() {
-            "case" | "alert" => audit.incident(id, action).ok_or_else(unreadable)?,
-            "case_artifact" | "observable" if action != Action::Delete => audit.artifact().ok_or_else(orphan)?,
-            "procedure" if action == Action::Create => audit.procedure().ok_or_else(orphan)?,
-            _ => return Ok(skipped()),
+            "case" | "alert" => {
+                if details.is_none() && object.is_none() && action != Action::Delete {
+                    return Err(malformed("has neither `object` nor `details`"));
+                }
+                case_or_alert(id, action, &entry, [details.unwrap_or_default(), object.unwrap_or_default()])
+            }
+            "case_artifact" | "observable" if action != Action::Delete => {
+                let mut incident = parent(&entry, object.as_ref()).ok_or_else(orphan)?;
+                object.or(details).iter().for_each(|artifact| observe(&mut incident, artifact));
+                incident
+            }
+            "procedure" if action == Action::Create => {
+                let mut incident = parent(&entry, object.as_ref()).ok_or_else(orphan)?;
+                let procedure = details.unwrap_or_default();
+                incident.attack(procedure.first(&["patternId"]).unwrap_or_default(), procedure.first(&["tactic"]));
+                incident
+            }
+            _ => return Ok(Outcome::skip(format!("{change} does not change a case or an alert"))),
         };
         // The entry's `startDate` is the time of the change; a case's `startDate` is the time of the incident.
-        let times = [&audit.v5_created_at, &audit.created_at, &audit.start_date];
-        incident.changed_at = times.into_iter().find_map(Text::time);
+        incident.changed_at = entry.time(&["_createdAt", "createdAt", "startDate"]);
         Ok(incident.into())
     }
 }
 
-impl Audit<'_> {
-    /// Returns the case or alert of this entry. Returns none if the entry has no values of it, unless it is a deletion.
-    fn incident(&self, id: &str, action: Action) -> Option<Incident> {
-        let details: Option<WithRest<CaseOrAlert>> = read(self.details);
-        let object: Option<WithRest<CaseOrAlert>> = read(self.object);
-        if details.is_none() && object.is_none() && action != Action::Delete {
-            return None;
-        }
-        let (details, object) = (details.unwrap_or_default(), object.unwrap_or_default());
-        let mut incident = Incident::new(id);
-        // Changed values come first: `object` is out of date while an alert becomes a case.
-        for values in [&details, &object] {
-            values.add_to(&mut incident, self.has_five_tlps(&[&details, &object]));
-        }
-        incident.state = match action {
-            Action::Create => details.state().or(object.state()).or(Some(State::Open)),
-            Action::Update => details.state(),
-            Action::Delete => Some(State::Resolved),
-        };
-        for values in [&details, &object] {
-            add_custom_fields(&mut incident, values);
-            incident.keep_rest(values, |name| INTERNAL.contains(&name) || name.starts_with(CUSTOM_FIELDS));
-        }
-        Some(incident)
+/// Maps a case or an alert. Changed values come first: the current ones are out of date while an alert becomes a case.
+fn case_or_alert(id: &str, action: Action, entry: &Fields, values: [Fields; 2]) -> Incident {
+    let mut incident = Incident::new(id);
+    describe(&mut incident, entry, &values);
+    let [details, object] = &values;
+    incident.state = match action {
+        Action::Create => state(details).or(state(object)).or(Some(State::Open)),
+        Action::Update => state(details),
+        Action::Delete => Some(State::Resolved),
+    };
+    for values in &values {
+        add_custom_fields(&mut incident, values);
+        let read = [&TIMES[..], &OF_ENTRY, &INTERNAL];
+        incident.keep_members(values, |name| {
+            name.starts_with('_') || is_custom(name) || read.iter().any(|names| names.contains(&name))
+        });
     }
+    incident
+}
 
-    /// Returns the case or alert of this entry's observable, with the observable.
-    fn artifact(&self) -> Option<Incident> {
-        let mut incident = self.parent()?;
-        let artifact: Option<Artifact> = read(self.object).or_else(|| read(self.details));
-        artifact.unwrap_or_default().add_to(&mut incident);
-        Some(incident)
+/// Returns the case or alert to which an observable or a procedure belongs, with the values in this entry. Version 3 has
+/// only its id.
+fn parent(entry: &Fields, object: Option<&Fields>) -> Option<Incident> {
+    let places = [(object, "case"), (object, "alert"), (Some(entry), "context")];
+    let shown = places.into_iter().filter_map(|(fields, name)| {
+        let kind = fields?.first(&[&format!("{name}._type")])?;
+        let is_incident = ["case", "alert"].iter().any(|known| known.eq_ignore_ascii_case(kind));
+        is_incident.then(|| fields?.object(name)).flatten()
+    });
+    let parent = shown.into_iter().next().unwrap_or_default();
+    let parent_id = parent.first(&["_id"]);
+    let id = entry.first(&["rootId"]).or(parent_id)?;
+    let mut incident = Incident::new(id);
+    if parent_id == Some(id) {
+        describe(&mut incident, entry, std::slice::from_ref(&parent));
     }
+    Some(incident)
+}
 
-    /// Returns the case or alert of this entry's procedure, with the technique.
-    fn procedure(&self) -> Option<Incident> {
-        let mut incident = self.parent()?;
-        let procedure: Procedure = read(self.details).unwrap_or_default();
-        incident.attack(procedure.pattern_id.get().unwrap_or_default(), procedure.tactic.get());
-        Some(incident)
+/// Adds the values of a case or an alert. Those of the first object go before those of the others.
+fn describe(incident: &mut Incident, entry: &Fields, objects: &[Fields]) {
+    let first = |names: &[&str]| objects.iter().filter_map(|object| object.same(names)).reduce(|first, _| first);
+    incident.set_title(first(&["title"]));
+    incident.description = first(&["description"]).map(str::to_owned);
+    incident.set_severity_on(SEVERITIES, first(&["severity"]));
+    // TheHive 5.2 gave AMBER+STRICT the number 3, formerly RED, and RED the number 4. Since then entries have
+    // `mainAction` or labels beside the numbers.
+    let has_five_tlps = first(&["tlpLabel"]).is_some() || entry.first(&["mainAction"]).is_some();
+    incident.tlp = first(&["tlpLabel", "tlp"]).and_then(|level| tlp(level, has_five_tlps));
+    incident.occurred_at = objects.iter().find_map(|object| object.time(&TIMES));
+    incident.external_link = first(&["externalLink"]).map(str::to_owned);
+    for object in objects {
+        object.all("tags").for_each(|tag| incident.tag(tag));
+        let artifacts = ["artifacts", "observables"].iter().flat_map(|name| object.objects(name));
+        artifacts.for_each(|artifact| observe(incident, &artifact));
     }
+    incident.detail("assignee", first(&["assignee", "owner"]));
+    ORIGIN.iter().chain(&WORK).for_each(|name| incident.detail(name, first(&[name])));
+}
 
-    /// Returns the case or alert of an observable or a procedure, with the values in this entry.
-    fn parent(&self) -> Option<Incident> {
-        let child: Child = read(self.object).unwrap_or_default();
-        let shown = [child.case, child.alert, self.context].into_iter().flatten();
-        let mut shown =
-            shown.filter(|part| part.get().starts_with('{')).filter_map(|part| read::<CaseOrAlert>(Some(part)));
-        let parent = shown.find(CaseOrAlert::is_incident).unwrap_or_default();
-        let id = self.root_id.get().or(parent.id.get())?;
-        let mut incident = Incident::new(id);
-        if parent.id.get() == Some(id) {
-            parent.add_to(&mut incident, self.has_five_tlps(&[&parent]));
-        }
-        Some(incident)
-    }
-
-    /// Returns whether TLP numbers include AMBER+STRICT. TheHive 5.2 gave it the number 3, formerly RED, and RED the
-    /// number 4. Since then entries have `mainAction` or labels beside the numbers.
-    fn has_five_tlps(&self, shown: &[&CaseOrAlert]) -> bool {
-        self.main_action.get().is_some() || shown.iter().any(|values| values.tlp_label.get().is_some())
+fn tlp(level: &str, has_five_tlps: bool) -> Option<Tlp> {
+    match (level, has_five_tlps) {
+        ("0", _) => Some(Tlp::Clear),
+        ("1", _) => Some(Tlp::Green),
+        ("2", _) => Some(Tlp::Amber),
+        ("3", true) => Some(Tlp::AmberStrict),
+        ("3", false) | ("4", _) => Some(Tlp::Red),
+        (name, _) => Tlp::parse(name),
     }
 }
 
-impl CaseOrAlert<'_> {
-    fn is_incident(&self) -> bool {
-        self.kind.get().is_some_and(|kind| ["case", "alert"].iter().any(|known| known.eq_ignore_ascii_case(kind)))
-    }
-
-    /// Adds the values that the incident does not have yet.
-    fn add_to(&self, incident: &mut Incident, has_five_tlps: bool) {
-        if incident.title.is_none() {
-            incident.set_title(self.title.get());
-        }
-        incident.description = incident.description.take().or(self.description.owned());
-        incident.severity = incident.severity.or(self.severity.get().and_then(read_severity));
-        incident.vendor_severity = incident.vendor_severity.take().or(self.severity.owned());
-        incident.tlp = incident.tlp.or_else(|| self.read_tlp(has_five_tlps));
-        let began = self.date.time().or(self.start_date.time());
-        incident.occurred_at = incident.occurred_at.take().or(began);
-        incident.external_link = incident.external_link.take().or(self.external_link.owned());
-        for tag in &self.tags {
-            incident.tag(tag.get().unwrap_or_default());
-        }
-        self.artifacts.iter().chain(&self.observables).for_each(|artifact| artifact.add_to(incident));
-        self.add_details(incident);
-    }
-
-    fn add_details(&self, incident: &mut Incident) {
-        let details = [
-            ("number", &self.number),
-            ("caseId", &self.case_id),
-            ("type", &self.r#type),
-            ("source", &self.source),
-            ("sourceRef", &self.source_ref),
-            ("assignee", &self.assignee),
-            ("assignee", &self.owner),
-            ("stage", &self.stage),
-            ("status", &self.status),
-            ("resolutionStatus", &self.resolution_status),
-            ("impactStatus", &self.impact_status),
-            ("summary", &self.summary),
-        ];
-        for (name, value) in details {
-            if !incident.details.iter().any(|known| known.name == name) {
-                incident.detail(name, value.get());
-            }
-        }
-    }
-
-    fn read_tlp(&self, has_five_tlps: bool) -> Option<Tlp> {
-        match (self.tlp_label.get().or(self.tlp.get())?, has_five_tlps) {
-            ("CLEAR" | "WHITE" | "0", _) => Some(Tlp::Clear),
-            ("GREEN" | "1", _) => Some(Tlp::Green),
-            ("AMBER" | "2", _) => Some(Tlp::Amber),
-            ("AMBER+STRICT", _) | ("3", true) => Some(Tlp::AmberStrict),
-            ("RED" | "4", _) | ("3", false) => Some(Tlp::Red),
-            _ => None,
-        }
-    }
-
-    /// Reads the stage or, if absent, the status, because each organisation can define its own statuses.
-    fn state(&self) -> Option<State> {
-        let resolved = [
-            "Closed",
-            "Imported",
-            "Ignored",
-            "Resolved",
-            "Deleted",
-            "Duplicated",
-            "Duplicate",
-            "TruePositive",
-            "FalsePositive",
-            "Indeterminate",
-            "Other",
-        ];
-        let name = self.stage.get().or(self.status.get())?;
-        let is_resolved = resolved.iter().any(|known| known.eq_ignore_ascii_case(name));
-        Some(if is_resolved { State::Resolved } else { State::Open })
-    }
+/// Reads the stage or, if absent, the status, because each organisation can define its own statuses.
+fn state(object: &Fields) -> Option<State> {
+    let name = object.first(&["stage", "status"])?;
+    let is_over = OVER.iter().chain(&VERDICTS).any(|known| known.eq_ignore_ascii_case(name));
+    Some(if is_over { State::Resolved } else { State::Open })
 }
 
-impl Artifact<'_> {
-    fn add_to(&self, incident: &mut Incident) {
-        let data_type = self.data_type.get().unwrap_or("other").to_ascii_lowercase();
-        let is_known = |letter: char| letter.is_ascii_alphanumeric() || "_-".contains(letter);
-        let data_type = data_type.replace(|letter| !is_known(letter), "_");
-        let mut values: Vec<(&str, &Text)> = self.data.iter().map(|data| (data_type.as_str(), data)).collect();
-        if let Some(file) = self.attachment.get() {
-            values.push(("filename", &file.name));
-            values.extend(file.hashes.iter().map(|hash| ("hash", hash)));
-        }
-        for (data_type, value) in values {
-            let message = self.message.get().unwrap_or_default();
-            let Some(observable) = incident.observe(data_type, value.get(), message) else { continue };
-            observable.ioc |= self.ioc.get() == Some("true");
-            for tag in &self.tags {
-                observable.tag(tag.get().unwrap_or_default());
-            }
+/// Adds an observable, called artifact up to version 4: its value, or a file with its hashes.
+fn observe(incident: &mut Incident, artifact: &Fields) {
+    let data_type = artifact.first(&["dataType"]).unwrap_or("other").to_ascii_lowercase();
+    let is_known = |letter: char| letter.is_ascii_alphanumeric() || "_-".contains(letter);
+    let data_type = data_type.replace(|letter| !is_known(letter), "_");
+    let message = artifact.first(&["message"]).unwrap_or_default();
+    for (data_type, name) in [(&*data_type, "data"), ("filename", "attachment.name"), ("hash", "attachment.hashes")] {
+        for value in artifact.all(name) {
+            let Some(observable) = incident.observe(data_type, Some(value), message) else { continue };
+            observable.ioc |= artifact.first(&["ioc"]) == Some("true");
+            artifact.all("tags").for_each(|tag| _ = observable.tag(tag));
         }
     }
 }
 
-fn read_severity(number: &str) -> Option<Severity> {
-    match number {
-        "1" => Some(Severity::Low),
-        "2" => Some(Severity::Medium),
-        "3" => Some(Severity::High),
-        "4" => Some(Severity::Critical),
-        _ => None,
-    }
-}
-
-/// Adds custom fields as details `customFields.NAME`. Version 3 and 4 write `{NAME: {TYPE: VALUE, "order": 1}}`, version 5
+/// Adds custom fields as details `customFields.NAME`. Versions 3 and 4 write `{NAME: {TYPE: VALUE, "order": 1}}`, version 5
 /// a list of `{"name": NAME, "value": VALUE}` or an object with values, and a change writes `"customFields.NAME.TYPE"`.
-fn add_custom_fields(incident: &mut Incident, values: &WithRest<CaseOrAlert>) {
-    for fields in [values.custom_fields, values.custom_field_values].into_iter().flatten() {
-        match read::<BTreeMap<String, &RawValue>>(Some(fields).filter(|fields| fields.get().starts_with('{'))) {
-            Some(fields) => fields.into_iter().for_each(|(name, value)| add_custom_field(incident, &name, value)),
-            None => {
-                for field in &read::<List<CustomField>>(Some(fields)).unwrap_or_default() {
-                    if let (Some(name), Some(value)) = (field.name.get(), field.value) {
-                        add_custom_field(incident, name, value);
-                    }
-                }
-            }
+fn add_custom_fields(incident: &mut Incident, object: &Fields) {
+    for fields in CUSTOM_FIELDS.iter().flat_map(|name| object.objects(name)) {
+        let name = fields.first(&["name"]).filter(|_| fields.has("value") || fields.has("type"));
+        for (member, value) in fields.unread_members().filter(|(member, _)| name.is_none() || *member == "value") {
+            add_custom_field(incident, name.unwrap_or(member), value);
         }
     }
-    for (name, value) in values.rest() {
-        if let Some((name, _kind)) = name.strip_prefix(CUSTOM_FIELDS).and_then(|name| name.rsplit_once('.')) {
+    for (name, value) in object.unread_members().filter(|(name, _)| is_custom(name)) {
+        if let Some((name, _kind)) = name.split_once('.').and_then(|(_, name)| name.rsplit_once('.')) {
             add_custom_field(incident, name, value);
         }
     }
 }
 
-fn add_custom_field(incident: &mut Incident, name: &str, value: &RawValue) {
-    let members: Option<BTreeMap<String, &RawValue>> = read(Some(value).filter(|value| value.get().starts_with('{')));
-    let typed = members.iter().flatten().find(|(kind, value)| *kind != "order" && value.get() != "null");
-    let value = if members.is_some() { typed.map(|(_, value)| *value) } else { Some(value) };
-    let name = format!("{CUSTOM_FIELDS}{name}");
-    let is_new = !incident.details.iter().any(|known| known.name == name);
-    if let Some(value) = value.filter(|value| is_new && present(value.get().trim_matches('"')).is_some()) {
-        incident.detail_json(&name, &value);
-    }
+fn is_custom(name: &str) -> bool {
+    CUSTOM_FIELDS.iter().any(|known| name.split('.').next() == Some(known))
 }
 
-/// Reads a part whose shape depends on the entry.
-fn read<'a, T: Deserialize<'a>>(part: Option<&'a RawValue>) -> Option<T> {
-    json(part?.get())
+/// Adds a custom field, of which the value can be beside its type: `{TYPE: VALUE, "order": 1}`.
+fn add_custom_field(incident: &mut Incident, name: &str, value: &str) {
+    let types: Option<Fields> = value.starts_with('{').then(|| json(value)).flatten();
+    let value = match &types {
+        Some(types) => types.unread_members().find(|(kind, _)| *kind != "order").map(|(_, value)| value),
+        None => Some(value),
+    };
+    let name = format!("customFields.{name}");
+    let is_new = !incident.details.iter().any(|known| known.name == name);
+    let value = value.filter(|value| is_new && present(value.trim_matches('"')).is_some());
+    if let Some(value) = value.and_then(json::<&RawValue>) {
+        incident.detail_json(&name, &value);
+    }
 }
 
 hookmill_sdk::export!(TheHive);

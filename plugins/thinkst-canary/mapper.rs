@@ -120,8 +120,6 @@ fn webhook(item: &Fields, raw: &RawValue) -> Result<Incident, MappingError> {
     incident.tag(item.first(&["AlertType"]).unwrap_or_default());
     incident.observe("ip", item.first(&["SourceIP"]), "SourceIP");
     incident.observe("hostname", item.first(&["ReverseDNS"]), "ReverseDNS");
-    // An empty object.
-    item.first(&["MatchedAnnotations"]);
     item.all("AdditionalDetails").for_each(drop);
     let webhook: Option<Webhook> = json(raw.get());
     let pairs = webhook.iter().flat_map(|webhook| &webhook.details);

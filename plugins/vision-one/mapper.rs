@@ -73,9 +73,7 @@ fn alert(fields: &Fields) -> Result<Incident, MappingError> {
     incident.description = fields.first(&["description", "detail.description"]).map(str::to_owned);
     incident.set_severity(fields.first(&["severity"]));
     incident.state = fields.first(&["status", "investigationStatus"]).and_then(state);
-    for name in ["status", "investigationStatus"] {
-        incident.detail(name, fields.first(&[name]));
-    }
+    incident.detail_fields(fields, &["status", "investigationStatus"]);
     incident.occurred_at = first_matched(fields).or_else(|| fields.time(&["createdDateTime", "createdTime"]));
     incident.changed_at = fields.time(&["updatedDateTime", "updatedTime"]);
     incident.external_link = fields.first(&["workbenchLink"]).map(str::to_owned);
@@ -87,9 +85,7 @@ fn alert(fields: &Fields) -> Result<Incident, MappingError> {
     let is_command = |indicator: &&Fields| indicator.first(&["type", "objectType"]) == Some("command_line");
     let commands: Vec<&str> =
         indicators.iter().filter(is_command).filter_map(|command| command.first(&["value", "objectValue"])).collect();
-    if !commands.is_empty() {
-        incident.detail_json("command_line", &commands);
-    }
+    incident.detail_list("command_line", &commands);
     for name in ["", "detail."] {
         for ids in ["mitreTechniqueIds", "mitreTechniques"] {
             let ids = fields.all(format!("{name}matchedRules.matchedFilters.{ids}"));

@@ -1,13 +1,13 @@
 //! Wazuh: lines of `alerts.json`, as a script of the integrator posts them.
 
 use hookmill_sdk::file_name;
-use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Outcome, Scale, Severity, State};
+use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Outcome, Scale, State};
 
 const EXPECTED: &str = "an alert of Wazuh with `rule.level` and `id`";
 
 /// The fields with observables. Those in `data` are of the log or the module that the rule matched.
-const OBSERVABLES: [(&str, &[&str]); 8] = [
-    ("hostname", &["agent.name"]),
+const OBSERVABLES: [(&str, &[&str]); 9] = [
+    ("hostname", &["agent.name", "data.win.eventdata.workstationName"]),
     (
         "ip",
         &[
@@ -21,7 +21,12 @@ const OBSERVABLES: [(&str, &[&str]); 8] = [
             "data.win.eventdata.destinationIp",
             "data.aws.sourceIPAddress",
             "data.aws.source_ip_address",
+            "data.aws.service.action.awsApiCallAction.remoteIpDetails.ipAddressV4",
+            "data.aws.service.action.networkConnectionAction.remoteIpDetails.ipAddressV4",
+            "data.aws.service.action.portProbeAction.portProbeDetails.remoteIpDetails.ipAddressV4",
             "data.office365.ClientIP",
+            "data.office365.ClientIPAddress",
+            "data.office365.ActorIpAddress",
             "data.gcp.protoPayload.requestMetadata.callerIp",
         ],
     ),
@@ -38,13 +43,24 @@ const OBSERVABLES: [(&str, &[&str]); 8] = [
         ],
     ),
     ("cve", &["data.vulnerability.cve"]),
-    ("domain", &["data.dns.rrname", "data.win.eventdata.queryName"]),
+    ("domain", &["data.dns.rrname", "data.http.hostname", "data.tls.sni"]),
+    ("domain", &["data.win.eventdata.queryName", "data.win.eventdata.destinationHostname"]),
     // The hashes of before are not those of now.
     ("hash", &["syscheck.sha256_after", "syscheck.sha1_after", "syscheck.md5_after"]),
-    ("hash", &["data.virustotal.source.sha1", "data.virustotal.source.md5"]),
+    (
+        "hash",
+        &["data.virustotal.source.sha1", "data.virustotal.source.md5", "data.fileinfo.sha256", "data.fileinfo.md5"],
+    ),
     ("url", &["data.http.full_url"]),
 ];
-const FILES: [&str; 4] = ["data.file", "data.virustotal.source.file", "data.win.eventdata.image", "syscheck.path"];
+const FILES: [&str; 6] = [
+    "data.file",
+    "data.fileinfo.filename",
+    "data.virustotal.source.file",
+    "data.win.eventdata.image",
+    "data.win.eventdata.targetFilename",
+    "syscheck.path",
+];
 
 struct Wazuh;
 
@@ -67,7 +83,7 @@ impl Mapper for Wazuh {
         let mut incident = Incident::new(source_ref.join("/"));
         describe(&mut incident, &alert);
         observe(&mut incident, &alert);
-        classify(&mut incident, &alert);
+        incident.attack_lists(alert.all("rule.mitre.id"), alert.all("rule.mitre.tactic"));
         incident.keep_unread(&alert, "");
         Ok(incident.into())
     }
@@ -82,9 +98,7 @@ fn describe(incident: &mut Incident, alert: &Fields) {
     let description = alert.first(&["data.vulnerability.rationale", "full_log"]);
     incident.description = description.map(str::to_owned);
     // Severities in `data` are those of the log or of a vulnerability.
-    let level = alert.first(&["rule.level"]);
-    incident.vendor_severity = level.map(str::to_owned);
-    incident.severity = level.and_then(|level| Severity::on_scale(Scale::Sixteen, level.parse().ok()?));
+    incident.set_severity_on(Scale::Sixteen, alert.first(&["rule.level"]));
     let is_solved =
         alert.first(&["data.vulnerability.status"]).is_some_and(|status| status.eq_ignore_ascii_case("solved"));
     incident.state = Some(if is_solved { State::Resolved } else { State::Open });
@@ -92,9 +106,7 @@ fn describe(incident: &mut Incident, alert: &Fields) {
     incident.changed_at.clone_from(&incident.occurred_at);
     alert.all("rule.groups").for_each(|group| incident.tag(group));
     incident.detail("rule.id", alert.first(&["rule.id"]));
-    for name in ["data.vulnerability.severity", "data.vulnerability.status"] {
-        incident.detail(name, alert.first(&[name]));
-    }
+    incident.detail_fields(alert, &["data.vulnerability.severity", "data.vulnerability.status"]);
 }
 
 fn observe(incident: &mut Incident, alert: &Fields) {
@@ -121,16 +133,6 @@ fn observe(incident: &mut Incident, alert: &Fields) {
     let url = alert.first(&["data.url"]);
     let data_type = if url.is_some_and(|url| url.contains("://")) { "url" } else { "uri_path" };
     incident.observe(data_type, url, "data.url");
-}
-
-/// Adds techniques. Ids and tactics are parallel lists, or lists of their own.
-fn classify(incident: &mut Incident, alert: &Fields) {
-    let ids: Vec<&str> = alert.all("rule.mitre.id").collect();
-    let tactics: Vec<&str> = alert.all("rule.mitre.tactic").collect();
-    for (number, id) in ids.iter().enumerate() {
-        let tactic = tactics.get(number).filter(|_| tactics.len() == ids.len());
-        incident.attack(id, tactic.copied());
-    }
 }
 
 hookmill_sdk::export!(Wazuh);

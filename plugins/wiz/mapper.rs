@@ -21,7 +21,7 @@ const TITLE: [&str; 7] = [
     "ruleMatch.rule.name",
     "threatDetectionDetails.mainDetection.ruleMatch.rule.name",
 ];
-const DESCRIPTION: [&str; 8] = [
+const DESCRIPTION: [&str; 11] = [
     "threat.description",
     "description",
     "control.description",
@@ -29,6 +29,9 @@ const DESCRIPTION: [&str; 8] = [
     "sourceRule.cloudEventRuleDescription",
     "sourceRule.cloudConfigurationRuleDescription",
     "sourceRule.description",
+    "sourceRules.controlDescription",
+    "sourceRules.cloudEventRuleDescription",
+    "sourceRules.cloudConfigurationRuleDescription",
     "sourceRules.description",
 ];
 /// The severity of an issue goes before that of the control that found it.
@@ -193,11 +196,9 @@ fn observe(incident: &mut Incident, fields: &Fields) {
         incident.observe("mail", actor.first(&["email"]), "actors");
     }
     for events in EVENTS {
-        for (data_type, names) in EVENT {
-            for value in names.iter().flat_map(|name| fields.all(format!("{events}.{name}"))) {
-                let value = if data_type == "filename" { file_name(value) } else { value };
-                incident.observe(data_type, Some(value), "triggeringEvents");
-            }
+        for (data_type, _, value) in fields.typed(&format!("{events}."), &EVENT) {
+            let value = if data_type == "filename" { file_name(value) } else { value };
+            incident.observe(data_type, Some(value), "triggeringEvents");
         }
         // The reputation is of one address if there is one event.
         if fields.first(&[&format!("{events}.actorIPMeta.reputation")]) == Some("Malicious")

@@ -1,8 +1,7 @@
 //! ZeroFox: alerts about social networks, domains and the dark web.
 
 use hookmill_sdk::{
-    Description, Event, Fields, Incident, Mapper, MappingError, Outcome, Scale, Severity, State, has_objects, json,
-    map_list,
+    Description, Event, Fields, Incident, Mapper, MappingError, Outcome, Scale, State, has_objects, json, map_list,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -59,20 +58,18 @@ fn incident(alert: &Fields) -> Result<Incident, MappingError> {
     incident.set_title(Some(&title.join(": ")));
     incident.description = first("perpetrator.content").map(str::to_owned);
     incident.category = first("alert_type").map(str::to_owned);
-    incident.set_severity(first("severity"));
-    let number = first("severity").and_then(|number| number.parse().ok());
-    incident.severity = number.and_then(|number| Severity::on_scale(Scale::Five, number)).or(incident.severity);
+    incident.set_severity_on(Scale::Five, first("severity"));
     incident.state = first("status").and_then(state);
     incident.occurred_at = alert.time(&["content_created_at", "timestamp"]);
     incident.changed_at = alert.time(&["last_modified"]);
     incident.external_link = Some(format!("{ALERTS}{id}"));
     first("network").into_iter().chain(alert.all("tags")).for_each(|tag| incident.tag(tag));
     observe(&mut incident, alert);
-    for name in ["status", "entity.name", "offending_content_url"] {
-        incident.detail(name, first(name));
-    }
-    // Metadata is JSON in a text.
-    let metadata = first("metadata").filter(|text| text.starts_with('{')).and_then(json::<Fields>);
+    incident.detail_fields(alert, &["status", "entity.name", "offending_content_url"]);
+    // Metadata is JSON in a text, or an object.
+    let is_text = alert.iter().any(|(path, _)| path == "metadata");
+    let metadata = is_text.then(|| first("metadata").filter(|text| text.starts_with('{'))).flatten();
+    let metadata = metadata.and_then(json::<Fields>);
     incident.keep_unread(alert, "");
     if let Some(metadata) = metadata {
         incident.keep_unread(&metadata, "");

@@ -69,6 +69,15 @@ impl Incident {
         }
     }
 
+    /// Adds techniques with the tactics in a list beside theirs. If the lists differ in length, the tactics of the techniques
+    /// are unknown.
+    pub fn attack_lists<'t>(&mut self, ids: impl Iterator<Item = &'t str>, tactics: impl Iterator<Item = &'t str>) {
+        let (ids, tactics): (Vec<&str>, Vec<&str>) = (ids.collect(), tactics.collect());
+        for (number, id) in ids.iter().enumerate() {
+            self.attack(id, tactics.get(number).copied().filter(|_| tactics.len() == ids.len()));
+        }
+    }
+
     /// Adds the ATT&CK ids of a technique: those in `id` or, if there is none, the one of `name`. If neither is known,
     /// adds the id of the tactic, unless the incident has a technique of this tactic.
     pub fn attack_named(&mut self, id: Option<&str>, name: Option<&str>, tactic: Option<&str>) {
@@ -108,6 +117,16 @@ mod tests {
         incident.attack("CST0006 T12 T12345 TA001 T1059.1 AT1059", None);
         let ids: Vec<&str> = incident.techniques.iter().map(|technique| technique.id.as_str()).collect();
         assert_eq!(ids, ["T1218.010", "T1090", "TA0043", "T1595"]);
+    }
+
+    #[test]
+    fn tactics_of_parallel_lists_are_those_of_the_techniques() {
+        for (tactics, expected) in [(&["a", "b"][..], [Some("a"), Some("b")]), (&["a"], [None, None])] {
+            let mut incident = Incident::new("x");
+            incident.attack_lists(["T1059", "T1090"].into_iter(), tactics.iter().copied());
+            let seen = [0, 1].map(|number: usize| incident.techniques[number].tactic.as_deref());
+            assert_eq!(seen, expected);
+        }
     }
 
     #[test]

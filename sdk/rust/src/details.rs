@@ -5,6 +5,7 @@ use crate::{Field, Fields, Incident, WithRest, repair};
 use serde::Serialize;
 use serde::de::IgnoredAny;
 use std::cell::Cell;
+use std::collections::BTreeMap;
 
 /// The bounds of the fields that are kept although the mapper did not read them, for each incident.
 const UNREAD_MAX: usize = 64;
@@ -50,14 +51,29 @@ impl Incident {
         }
     }
 
+    /// Adds fields as details, by their paths.
+    pub fn detail_fields(&mut self, fields: &Fields, paths: &[&str]) {
+        for path in paths {
+            self.detail(path, fields.first(&[path]));
+        }
+    }
+
+    /// Adds a list as a detail unless it is empty.
+    pub fn detail_list(&mut self, name: &str, values: &[impl Serialize]) {
+        if !values.is_empty() {
+            self.detail_json(name, &values);
+        }
+    }
+
     /// Adds the fields that the mapper did not read, so that nothing of a vendor's payload is lost without notice. Call
     /// it last. Several values of one path become a list; `prefix` is removed from the paths.
     ///
     /// Keeps 64 fields and 16 KiB, no names that contain `password`, `secret`, `token` and the like; the detail
     /// `fields_not_kept` counts the others.
     pub fn keep_unread(&mut self, fields: &Fields, prefix: &str) {
+        fields.report_objects();
         let mut lists: Vec<(&str, Vec<&str>)> = Vec::new();
-        for (path, value) in fields.unread() {
+        for (path, value) in fields.unread().filter(|(_, value)| !is_empty(value)) {
             // Values of one path follow each other, or the path is not worth a list.
             match lists.last_mut().filter(|(last, _)| *last == path) {
                 Some((_, values)) => values.push(value),
@@ -76,11 +92,26 @@ impl Incident {
         kept.finish();
     }
 
-    /// Adds the members of an object of which nothing was read, like [`keep_unread`](Self::keep_unread), but with their
-    /// types: a list or an object is kept whole. Members of which an object was read by [`Fields::objects`] are read.
-    pub fn keep_members(&mut self, fields: &Fields) {
+    /// Adds the members of an object that the mapper did not read, like [`keep_unread`](Self::keep_unread), but with their
+    /// types: a list or an object of which nothing was read is kept whole. Members of which an object was read by
+    /// [`Fields::objects`], and those that `is_read` names, are read.
+    pub fn keep_members(&mut self, fields: &Fields, is_read: impl Fn(&str) -> bool) {
+        fields.report_objects();
+        let (mut lists, mut places) = (Vec::<(&str, Vec<&str>)>::new(), BTreeMap::new());
+        for (name, json) in fields.unread_members().filter(|(name, _)| !is_read(name)) {
+            let place = *places.entry(name).or_insert(lists.len());
+            match lists.get_mut(place) {
+                Some((_, values)) => values.push(json),
+                None => lists.push((name, vec![json])),
+            }
+        }
         let mut kept = Kept::new(self);
-        fields.unread_members().for_each(|(name, json)| kept.add_member(name, json));
+        for (name, values) in lists {
+            match values.as_slice() {
+                [value] => kept.add_member(name, value),
+                values => kept.add_member(name, &format!("[{}]", values.join(","))),
+            }
+        }
         kept.not_kept += fields.left_out();
         kept.finish();
     }
@@ -102,6 +133,11 @@ fn storable(json: String) -> String {
         return json;
     }
     repair::documents(json.as_bytes()).list.into_iter().next().unwrap_or(json)
+}
+
+/// Returns whether JSON, which may be in a text, is a list or an object without contents.
+fn is_empty(json: &str) -> bool {
+    matches!(json, "[]" | "{}")
 }
 
 fn truncated(text: &str) -> &str {
@@ -134,9 +170,9 @@ impl<'i> Kept<'i> {
 
     fn add_member(&mut self, name: &str, json: &str) {
         match json.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
-            None if matches!(json, "null" | "[]" | "{}") => {}
+            None if json == "null" || is_empty(json) => {}
             None => self.add(name, storable(json.to_owned())),
-            Some(text) if present(text).is_none() => {}
+            Some(text) if present(text).is_none() || is_empty(text) => {}
             Some(text) if text.len() <= TEXT_BYTES_MAX => self.add(name, storable(json.to_owned())),
             Some(_) => {
                 let text: String = serde_json::from_str(json).unwrap_or_default();
@@ -187,7 +223,8 @@ mod tests {
         incident.detail("id", Some("12345678901234567890123"));
         incident.detail("command", Some("\"a.exe\""));
         incident.detail("words", Some("plain"));
-        incident.detail_json("list", &[1, 2]);
+        incident.detail_list("list", &[1, 2]);
+        incident.detail_list("empty", &[0; 0]);
         let values: Vec<&str> = incident.details.iter().map(|detail| detail.value.as_str()).collect();
         assert_eq!(values, [r#""12345678901234567890123""#, r#""\"a.exe\"""#, "plain", "[1,2]"]);
     }
@@ -195,7 +232,7 @@ mod tests {
     #[test]
     fn unread_fields_are_kept_within_bounds() {
         let fields: Fields = serde_json::from_str(
-            r#"{"read": 1, "a": {"b": "4625"}, "list": ["x", "y"], "none": "N/A", "apiToken": "s3cret"}"#,
+            r#"{"read": 1, "a": {"b": "4625"}, "list": ["x", "y"], "none": "N/A", "empty": "{}", "apiToken": "s3cret"}"#,
         )
         .unwrap();
         fields.first(&["read"]);
@@ -214,6 +251,29 @@ mod tests {
         incident.keep_unread(&fields, "");
         assert_eq!((incident.details.len(), &*incident.details[64].value), (65, "37"));
         assert!(incident.details[0].value.len() < UNREAD_VALUE_BYTES_MAX);
+    }
+
+    #[test]
+    fn members_keep_their_types_and_the_parts_that_were_not_read() {
+        let fields: Fields = serde_json::from_str(
+            r#"{"a": {"b": 1, "c": [2]}, "d": ["x", "y"], "e": [{"f": 1, "g": 2}, {"f": 3, "g": 4}], "h": {"i": null}, "j": 5}"#,
+        )
+        .unwrap();
+        fields.first(&["a.b", "j"]);
+        fields.first(&["d"]);
+        fields.all("e.f").for_each(drop);
+        let mut incident = Incident::new("x");
+        incident.keep_members(&fields, |name| name == "j");
+        let expected = [("a.c", json!([2])), ("d", json!("y")), ("e.g", json!([2, 4])), ("h", json!({"i": null}))];
+        assert_eq!(values(&incident), expected);
+    }
+
+    #[test]
+    fn fields_become_details_by_their_paths() {
+        let fields: Fields = serde_json::from_str(r#"{"a": {"b": 1}, "c": "x"}"#).unwrap();
+        let mut incident = Incident::new("x");
+        incident.detail_fields(&fields, &["a.b", "c", "d"]);
+        assert_eq!(values(&incident), [("a.b", json!("1")), ("c", json!("x"))]);
     }
 
     #[test]

@@ -1,9 +1,13 @@
 //! A payload as a list of dotted paths.
 
+use crate::document::wrong_part;
+use crate::fault::fault;
 use crate::flat::Flat;
 use crate::present::present;
+use crate::problems::add_problem;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::fmt;
 
@@ -35,6 +39,7 @@ impl<'a> Fields<'a> {
     /// Returns the present values at `path`, in the payload's order, and marks them as read.
     pub fn all(&self, path: impl AsRef<str>) -> impl Iterator<Item = &str> {
         let flat = self.flat();
+        flat.ask(path.as_ref());
         flat.all(path).filter_map(|scalar| {
             scalar.is_read.set(true);
             present(flat.value_of(scalar, self.json))
@@ -50,6 +55,21 @@ impl<'a> Fields<'a> {
     /// they say the same.
     pub fn same(&self, paths: &[&str]) -> Option<&str> {
         paths.iter().filter_map(|path| self.all(path).next()).reduce(|first, _| first)
+    }
+
+    /// Returns the present values at the paths of a table, which has types of observables with the paths of their fields: the
+    /// type, the path and a value. `prefix` is put before the paths.
+    pub fn typed<'f>(
+        &'f self,
+        prefix: &'f str,
+        table: &'f [(&'f str, &'f [&'f str])],
+    ) -> impl Iterator<Item = (&'f str, &'f str, &'f str)> {
+        let paths = table.iter().flat_map(|(data_type, paths)| paths.iter().map(move |path| (*data_type, *path)));
+        paths.flat_map(move |(data_type, path)| {
+            // The memory of an instance is never freed.
+            let whole = if prefix.is_empty() { Cow::Borrowed(path) } else { Cow::Owned(format!("{prefix}{path}")) };
+            self.all(whole).map(move |value| (data_type, path, value))
+        })
     }
 
     /// Returns whether there is a value at `path` or below it, also one that stands for an absent value. Does not mark it as
@@ -93,9 +113,22 @@ impl<'a> Fields<'a> {
         unread.filter_map(|scalar| Some((flat.path_of(scalar), present(flat.value_of(scalar, self.json))?)))
     }
 
-    /// Returns the names and values of the members of which nothing was read.
-    pub(crate) fn unread_members(&self) -> impl Iterator<Item = (&str, &str)> {
+    /// Returns the names and values, as JSON, of the members of which nothing was read, and the paths and values of the unread
+    /// parts of the others.
+    pub fn unread_members(&self) -> impl Iterator<Item = (&str, &str)> {
         self.flat().unread_members(self.json)
+    }
+
+    /// Reports the objects that stand where a text was looked for, if nothing in them was read: the vendor changed the
+    /// type of a field, or it is not of this vendor.
+    pub(crate) fn report_objects(&self) {
+        for json in self.flat().objects_for_texts(self.json) {
+            // The second pass knows the path in the payload.
+            fault();
+            let elements: Vec<&RawValue> = serde_json::from_str(json).unwrap_or_default();
+            let element = elements.into_iter().map(RawValue::get).find(|element| element.starts_with('{'));
+            add_problem(|| wrong_part(element.unwrap_or(json), "expected a text, found an object"));
+        }
     }
 
     /// Returns the number of fields that are not kept, because there are too many.
@@ -163,6 +196,35 @@ mod tests {
     }
 
     #[test]
+    fn an_object_in_place_of_a_text_is_a_problem_and_kept() {
+        struct Alerts;
+        impl crate::Mapper for Alerts {
+            fn describe() -> crate::Description {
+                crate::description!("Alerts", "Alerts")
+            }
+            fn map(event: &crate::Event) -> Result<crate::Outcome, crate::MappingError> {
+                let fields: Fields = event.json("an object")?;
+                let mut incident = crate::Incident::new("x");
+                incident.set_title(fields.first(&["alert.title", "alert.title.text"]));
+                fields.all("tags").for_each(|tag| incident.tag(tag));
+                incident.keep_unread(&fields, "");
+                Ok(incident.into())
+            }
+        }
+        let cases = [
+            (r#"{"alert": {"title": {"x": "t"}}}"#, Some("`alert.title` is left out"), Some("alert.title.x")),
+            (r#"{"tags": ["a", {"x": 1}]}"#, Some("`tags[1]` is left out"), Some("tags.x")),
+            (r#"{"alert": {"title": {"text": "t"}}, "tags": {}}"#, None, None),
+        ];
+        for (body, left_out, kept) in cases {
+            let outcome = crate::map::<Alerts>(&crate::Event::new(body)).unwrap();
+            let problem = left_out.map(|text| format!("{text}: expected a text, found an object"));
+            let names: Vec<&str> = outcome.incidents[0].details.iter().map(|detail| detail.name.as_str()).collect();
+            assert_eq!((outcome.problems, names), (Vec::from_iter(problem), Vec::from_iter(kept)), "{body}");
+        }
+    }
+
+    #[test]
     fn fields_beyond_the_bound_are_counted() {
         let many = format!(r#"{{"a": [{}7], "b": 8}}"#, "7,".repeat(FIELDS_MAX));
         let fields: Fields = serde_json::from_str(&many).unwrap();
@@ -197,6 +259,15 @@ mod tests {
         let fields = Fields::from_pairs([("user", "ann"), ("file", "N/A"), ("user", "bob")]);
         assert_eq!(fields.all("user").collect::<Vec<_>>(), ["ann", "bob"]);
         assert_eq!(fields.first(&["file"]), None);
+    }
+
+    #[test]
+    fn values_of_a_table_have_their_types() {
+        let fields: Fields =
+            serde_json::from_str(r#"{"host": {"name": "a", "ip": ["192.0.2.1", "192.0.2.2"]}, "ip": "192.0.2.3"}"#)
+                .unwrap();
+        let values: Vec<_> = fields.typed("host.", &[("ip", &["ip", "address"]), ("hostname", &["name"])]).collect();
+        assert_eq!(values, [("ip", "ip", "192.0.2.1"), ("ip", "ip", "192.0.2.2"), ("hostname", "name", "a")]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The scan that makes a flat list of an object's scalars.
 
+mod unread;
+
 use crate::fault::fault;
 use crate::repair;
 use std::borrow::Cow;
@@ -64,8 +66,11 @@ enum Form {
 #[derive(Clone, Debug)]
 struct Container {
     path: Range<u32>,
+    tag: u32,
     json: Range<u32>,
     is_read: Cell<bool>,
+    /// Whether a text was looked for at the path.
+    is_asked: Cell<bool>,
 }
 
 /// Returns a text without escapes, half a surrogate pair as U+FFFD, or a decimal number in its shortest form.
@@ -131,6 +136,16 @@ impl Flat {
             .filter(move |scalar| scalar.tag == tag && self.path_of(scalar) == path.as_ref())
     }
 
+    /// Notes that a text is looked for at a path.
+    pub fn ask(&self, path: &str) {
+        let tag = tag(path);
+        for container in &self.containers {
+            if container.tag == tag && self.text(&container.path) == path {
+                container.is_asked.set(true);
+            }
+        }
+    }
+
     /// Returns whether there is a value at a path or below it.
     pub fn has(&self, path: &str) -> bool {
         let is_of = |known: &str| known.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
@@ -155,31 +170,6 @@ impl Flat {
             Some(&container.json)
         })
         .map(move |place| part(json, place))
-    }
-
-    /// Returns the names and values of the members of which nothing was read, in the payload's order.
-    pub fn unread_members<'f>(&'f self, json: &'f str) -> impl Iterator<Item = (&'f str, &'f str)> {
-        let json = self.repaired.unwrap_or(json);
-        let mut scalars = self.scalars.iter().peekable();
-        let mut containers = self.containers.iter().peekable();
-        let mut members = std::iter::from_fn(move || {
-            let scalar = scalars.peek().map_or(END, |scalar| scalar.json.start);
-            let Some(container) = containers.next_if(|container| container.json.start < scalar) else {
-                let scalar = scalars.next()?;
-                return Some((&scalar.path, &scalar.json, scalar.is_read.get()));
-            };
-            // What is in a list or an object is a part of the member.
-            let mut is_read = container.is_read.get();
-            while let Some(scalar) = scalars.next_if(|scalar| scalar.json.start < container.json.end) {
-                is_read |= scalar.is_read.get();
-            }
-            while let Some(inner) = containers.next_if(|inner| inner.json.start < container.json.end) {
-                is_read |= inner.is_read.get();
-            }
-            Some((&container.path, &container.json, is_read))
-        });
-        std::iter::from_fn(move || members.find(|(_, _, is_read)| !is_read))
-            .map(move |(path, place, _)| (self.text(path), part(json, place)))
     }
 
     fn text(&self, path: &Range<u32>) -> &str {
@@ -347,7 +337,8 @@ impl Scan<'_> {
         let number = self.flat.containers.len();
         let is_container = matches!(self.byte(), b'{' | b'[') && number < FIELDS_MAX;
         if is_container {
-            self.flat.containers.push(Container { path: path.clone(), json: 0..0, is_read: Cell::new(false) });
+            let (is_read, is_asked) = (Cell::new(false), Cell::new(false));
+            self.flat.containers.push(Container { path: path.clone(), tag, json: 0..0, is_read, is_asked });
         }
         self.value(&path, tag, depth)?;
         if is_container {

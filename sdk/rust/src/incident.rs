@@ -3,9 +3,9 @@
 use crate::path::excerpt;
 use crate::present::present;
 use crate::problems::problem;
-use crate::{Fields, Incident, Observable, Outcome, Severity, fingerprint};
+use crate::{Fields, Incident, Observable, Outcome, Scale, Severity, fingerprint};
 use std::borrow::Cow;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// The host's limits, see `wit/plugin.wit`.
 const SOURCE_REF_BYTES_MAX: usize = 512;
@@ -69,17 +69,27 @@ impl Incident {
         self.severity = vendor_severity.and_then(Severity::parse);
     }
 
+    /// Sets the severity like [`set_severity`](Self::set_severity), also from a number on a vendor's scale.
+    pub fn set_severity_on(&mut self, scale: Scale, vendor_severity: Option<&str>) {
+        self.set_severity(vendor_severity);
+        let number = vendor_severity.and_then(|number| number.parse().ok());
+        self.severity = self.severity.or_else(|| Severity::on_scale(scale, number?));
+    }
+
     /// Adds an observable unless the incident has it. Returns the new or existing observable, for further changes such
     /// as [`Observable::ioc`].
     ///
     /// Returns none and adds nothing if the value is absent or meaningless: an `ip` that is not an address or is
     /// unspecified, loopback, link-local, multicast or broadcast; a `hash` that is not a hexadecimal digest or has only
     /// zeros; a `mac` of zeros; a `user-account` that is built into Windows, such as `NT AUTHORITY\SYSTEM`. Hashes are
-    /// stored in lower case. An address given as `domain`, `fqdn` or `hostname` is an `ip`.
+    /// stored in lower case. An address given as `domain`, `fqdn` or `hostname` is an `ip`, and the port of an `ip` such as
+    /// `192.0.2.7:443` is removed.
     pub fn observe(&mut self, data_type: &str, value: Option<&str>, message: &str) -> Option<&mut Observable> {
         let value = present(value?)?;
         let is_name = matches!(data_type, "domain" | "fqdn" | "hostname");
         let data_type = if is_name && value.parse::<IpAddr>().is_ok() { "ip" } else { data_type };
+        let address = if data_type == "ip" { without_port(value) } else { None };
+        let value = address.as_deref().unwrap_or(value);
         let value = match data_type {
             "ip" if !is_meaningful_ip(value) => return None,
             "hash" if !is_meaningful_hash(value) => return None,
@@ -103,25 +113,19 @@ impl Incident {
         self.observables.last_mut()
     }
 
-    /// Adds the values of fields as observables, each with the path of its field as the message. `paths` are types of
+    /// Adds the values of fields as observables, each with the path of its field as the message. `table` has types of
     /// observables, each with the paths of the fields that contain such values.
-    pub fn observe_fields(&mut self, fields: &Fields, paths: &[(&str, &[&str])]) {
-        self.observe_parts(fields, paths, &[]);
+    pub fn observe_fields(&mut self, fields: &Fields, table: &[(&str, &[&str])]) {
+        for (data_type, path, value) in fields.typed("", table) {
+            self.observe(data_type, Some(value), path);
+        }
     }
 
     /// Adds the values of fields like [`observe_fields`](Self::observe_fields). A value can be several of them, separated by
-    /// commas.
-    pub fn observe_lists(&mut self, fields: &Fields, paths: &[(&str, &[&str])]) {
-        self.observe_parts(fields, paths, &[',']);
-    }
-
-    fn observe_parts(&mut self, fields: &Fields, paths: &[(&str, &[&str])], separators: &[char]) {
-        for (data_type, path) in
-            paths.iter().flat_map(|(data_type, paths)| paths.iter().map(move |path| (data_type, path)))
-        {
-            for value in fields.all(path).flat_map(|text| text.split(separators)) {
-                self.observe(data_type, Some(value), path);
-            }
+    /// commas. `prefix` is put before the paths of the fields, but not in the message.
+    pub fn observe_lists(&mut self, fields: &Fields, prefix: &str, table: &[(&str, &[&str])]) {
+        for (data_type, path, text) in fields.typed(prefix, table) {
+            text.split(',').for_each(|value| _ = self.observe(data_type, Some(value), path));
         }
     }
 
@@ -162,6 +166,11 @@ impl Incident {
     pub fn tag(&mut self, tag: &str) {
         add_tag(&mut self.tags, tag);
     }
+}
+
+/// Returns the address of `192.0.2.7:443` or `[2001:db8::1]:443`.
+fn without_port(value: &str) -> Option<String> {
+    value.parse().ok().map(|address: SocketAddr| address.ip().to_string())
 }
 
 /// The cloud's metadata address is link-local but meaningful: requests to it can be an attack.
@@ -258,6 +267,9 @@ mod tests {
         for ip in ["fe80::1", "ff02::fb", "::", "xxx", "192.0.2.1", " 192.0.2.1 ", "169.254.169.254", "2001:db8::1"] {
             incident.observe("ip", Some(ip), "");
         }
+        for ip in ["192.0.2.2:443", "[2001:db8::2]:443", "127.0.0.1:80", "192.0.2.1:443"] {
+            incident.observe("ip", Some(ip), "");
+        }
         for hash in ["0".repeat(40), "AB".repeat(16), "ab".repeat(16), "ab".repeat(15), "x".repeat(32)] {
             incident.observe("hash", Some(&hash), "");
         }
@@ -270,8 +282,9 @@ mod tests {
         incident.observe("domain", Some("198.51.100.4"), "");
         let values: Vec<&str> = incident.observables.iter().map(|observable| observable.value.as_str()).collect();
         let md5 = "ab".repeat(16);
-        assert_eq!(values, ["192.0.2.1", "169.254.169.254", "2001:db8::1", &md5, "CORP\\ann", "198.51.100.4"]);
-        assert_eq!(incident.observables[5].data_type, "ip");
+        let ips = ["192.0.2.1", "169.254.169.254", "2001:db8::1", "192.0.2.2", "2001:db8::2"];
+        assert_eq!(values, [&ips[..], &[&md5, "CORP\\ann", "198.51.100.4"]].concat());
+        assert_eq!(incident.observables[7].data_type, "ip");
     }
 
     #[test]
@@ -283,6 +296,22 @@ mod tests {
         let seen: Vec<_> = incident.observables.iter().map(|seen| (&*seen.value, seen.message.as_deref())).collect();
         let ip = Some("host.ip");
         assert_eq!(seen, [("192.0.2.1", ip), ("192.0.2.2", ip), ("a", Some("host.name"))]);
+
+        let fields: Fields = serde_json::from_str(r#"{"host": {"ip": "192.0.2.1, 192.0.2.2"}}"#).unwrap();
+        let mut incident = Incident::new("x");
+        incident.observe_lists(&fields, "host.", &[("ip", &["ip"])]);
+        let seen: Vec<_> = incident.observables.iter().map(|seen| (&*seen.value, seen.message.as_deref())).collect();
+        assert_eq!(seen, [("192.0.2.1", Some("ip")), ("192.0.2.2", Some("ip"))]);
+    }
+
+    #[test]
+    fn severities_are_words_or_numbers() {
+        let cases = [("High", Some(Severity::High)), ("9", Some(Severity::Critical)), ("11", None), ("odd", None)];
+        for (text, severity) in cases {
+            let mut incident = Incident::new("x");
+            incident.set_severity_on(Scale::Ten, Some(text));
+            assert_eq!((incident.severity, incident.vendor_severity.as_deref()), (severity, Some(text)), "{text}");
+        }
     }
 
     #[test]

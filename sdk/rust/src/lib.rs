@@ -75,8 +75,8 @@
 //! U+FFFD is a problem. Use [`json`] and
 //! [`json_list`] for JSON inside texts, [`problem`] for parts that a mapper itself finds wrong, and
 //! [`Incident::keep_unread`], [`Incident::keep_members`] or [`Incident::keep_rest`] for the fields that it does not read.
-//! [`Fields`] repairs a fault of one object in that object alone. A value of another type in place of a text of [`Fields`]
-//! is not a problem: it is kept as a field that was not read.
+//! [`Fields`] repairs a fault of one object in that object alone. An object in place of a text of [`Fields`] is a problem
+//! as elsewhere, and is kept as a field that was not read.
 //!
 //! # Errors
 //!
@@ -96,6 +96,7 @@ pub mod attack;
 pub mod bindings;
 mod details;
 mod digest;
+mod document;
 mod export;
 mod fault;
 mod fields;

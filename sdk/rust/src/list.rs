@@ -1,8 +1,11 @@
 //! A list in any form that vendors use.
 
 use crate::Fields;
+use crate::document::wrong_part;
+use crate::fault::fault;
 use crate::object::ByName;
 use crate::present::present;
+use crate::problems::add_problem;
 use crate::reading;
 use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::value::RawValue;
@@ -82,6 +85,19 @@ impl<'a> Fields<'a> {
     pub fn objects(&self, path: &str) -> Vec<Fields<'a>> {
         self.json_of(path).filter_map(reading::json::<List<Fields>>).flat_map(|list| list.0).collect()
     }
+
+    /// Returns the object at `path`, with fields and marks of its own. A list of several is left out and reported as a
+    /// problem.
+    pub fn object(&self, path: &str) -> Option<Fields<'a>> {
+        let mut objects = self.objects(path);
+        if objects.len() > 1 {
+            fault();
+            let json = self.json_of(path).next().unwrap_or_default();
+            add_problem(|| wrong_part(json, "expected an object, found a list"));
+            return None;
+        }
+        objects.pop()
+    }
 }
 
 /// Returns whether a value is a text that stands for an absent value.
@@ -123,6 +139,8 @@ mod tests {
             (of("a"), of("a.c"), of("e"), of("f"), of("none")),
             (vec!["1".into(), "3".into()], vec!["2".into()], vec!["4".into()], vec![], vec![])
         );
+        let one = |path: &str| fields.object(path).and_then(|object| object.first(&["b"]).map(str::to_owned));
+        assert_eq!((one("e"), one("none"), one("a")), (Some("4".into()), None, None));
         assert_eq!(fields.unread().count(), 6);
         let members: Vec<(&str, &str)> = fields.unread_members().collect();
         assert_eq!(members, [("g", r#""[{\"b\": 5}]""#), ("h", "7")]);

@@ -19,15 +19,17 @@ impl Severity {
 
     /// Converts a number on a vendor's scale. Returns none if it is outside the scale.
     pub fn on_scale(scale: Scale, number: f64) -> Option<Self> {
-        let (least, greatest, steps) = match scale {
-            Scale::Five => (1.0, 5.0, [2.0, 3.0, 4.0, 5.0]),
-            Scale::Ten => (0.0, 10.0, [1.0, 4.0, 7.0, 9.0]),
-            Scale::Sixteen => (0.0, 16.0, [4.0, 7.0, 12.0, 15.0]),
-            Scale::Hundred => (0.0, 100.0, [20.0, 40.0, 60.0, 80.0]),
+        let (least, [low, medium, high, critical, greatest]) = match scale {
+            Scale::Five => (1.0, [2.0, 3.0, 4.0, 5.0, 5.0]),
+            Scale::Ten => (0.0, [1.0, 4.0, 7.0, 9.0, 10.0]),
+            Scale::Sixteen => (0.0, [4.0, 7.0, 12.0, 15.0, 16.0]),
+            Scale::Hundred => (0.0, [20.0, 40.0, 60.0, 80.0, 100.0]),
+            Scale::Steps(steps) => (0.0, steps),
         };
         let severities = [Self::Informational, Self::Low, Self::Medium, Self::High, Self::Critical];
         let is_on_scale = (least..=greatest).contains(&number);
-        is_on_scale.then(|| severities[steps.iter().filter(|step| number >= **step).count()])
+        let step = [low, medium, high, critical].iter().filter(|step| number >= **step).count();
+        is_on_scale.then(|| severities[step])
     }
 
     /// Returns the name in `wit/plugin.wit`: `informational`, `low`, `medium`, `high` or `critical`.
@@ -43,7 +45,7 @@ impl Severity {
 }
 
 /// A vendor's scale of severities.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Scale {
     /// 1 to 5: informational to critical.
     Five,
@@ -53,6 +55,8 @@ pub enum Scale {
     Sixteen,
     /// 0 to 100: from 20 low, from 40 medium, from 60 high, from 80 critical.
     Hundred,
+    /// A scale from 0 of one vendor: the least number of low, medium, high and critical, and the greatest number.
+    Steps([f64; 5]),
 }
 
 impl State {
@@ -129,6 +133,7 @@ mod tests {
             (Scale::Ten, [0.0, 3.9, 4.0, 8.9, 9.0]),
             (Scale::Sixteen, [3.0, 6.0, 11.0, 14.0, 16.0]),
             (Scale::Hundred, [19.0, 20.0, 59.0, 60.0, 80.0]),
+            (Scale::Steps([1.0, 40.0, 70.0, 90.0, 100.0]), [0.0, 1.0, 69.0, 70.0, 100.0]),
         ];
         for (scale, numbers) in cases {
             let names = numbers.map(|number| Severity::on_scale(scale, number).map(Severity::name));

@@ -3,14 +3,15 @@
 //! The rule: a part of a payload that is wrong costs that part and is reported in the outcome's `problems`. It never
 //! costs the payload or another part.
 
+use crate::document::{is_part, wrong_part};
 use crate::fault::{fault, forget_faults, has_fault};
 use crate::object::ByName;
-use crate::path::{excerpt, path_at};
+use crate::path::excerpt;
 use crate::problems::{add_problem, are_too_many, bound, problem, take_problems};
-use crate::{Event, Mapper, MappingError, Outcome, details, repair};
+use crate::{Event, Mapper, MappingError, Outcome, details, document, repair};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::collections::VecDeque;
 
 /// The most JSON values of one payload that are mapped: more than the host takes incidents.
@@ -18,8 +19,6 @@ const PARTS_MAX: usize = 2000;
 
 thread_local! {
     static IS_LENIENT: Cell<bool> = const { Cell::new(false) };
-    /// The document of the second pass: its address, and a copy in which to find the path of a part.
-    static DOCUMENT: RefCell<(usize, String)> = const { RefCell::new((0, String::new())) };
 }
 
 /// Maps an event as the host does: calls [`Mapper::map`] and, if a part of the payload could not be read, calls it again
@@ -86,7 +85,7 @@ fn map_documents<M: Mapper>(event: &Event, documents: repair::Documents) -> Resu
 
 fn map_document<M: Mapper>(event: &Event, json: &str) -> Result<Outcome, MappingError> {
     let event = event.with_body(json);
-    DOCUMENT.set((event.body.as_ptr().addr(), json.to_owned()));
+    document::set(&event.body, json);
     take_problems();
     M::map(&event).map(with_problems)
 }
@@ -215,32 +214,6 @@ pub(crate) fn reason_of(error: &serde_json::Error) -> String {
         Some((found, _name)) => format!("{found}, expected an object"),
         None => reason.to_owned(),
     }
-}
-
-/// Returns the problem of a part that has another shape than expected.
-pub(crate) fn wrong_part(json: &str, reason: &str) -> String {
-    format!("`{}` is left out: {reason}", name_of(json))
-}
-
-/// Returns the path of a part or, if it is not a part of the payload itself, the beginning of its text.
-pub(crate) fn name_of(json: &str) -> String {
-    path_of(json).unwrap_or_else(|| excerpt(json))
-}
-
-/// Returns the path of a part of the repaired payload.
-fn path_of(json: &str) -> Option<String> {
-    DOCUMENT.with_borrow(|(_, document)| Some(path_at(document, offset_of(json)?)))
-}
-
-fn is_part(json: &str) -> bool {
-    offset_of(json).is_some()
-}
-
-/// Returns the place of a part in the repaired payload.
-fn offset_of(json: &str) -> Option<usize> {
-    DOCUMENT.with_borrow(|(address, document)| {
-        json.as_ptr().addr().checked_sub(*address).filter(|offset| *offset < document.len())
-    })
 }
 
 #[cfg(test)]

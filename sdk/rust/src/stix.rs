@@ -1,12 +1,26 @@
 //! STIX 2.1, the format of threat intelligence platforms: patterns, observable types and TLP markings.
 
-use crate::Tlp;
+use crate::{Incident, Observable, Tlp};
 use std::str::Chars;
 
-/// Returns the comparisons of a STIX pattern that compare a path with a text as equal, as pairs of path and text,
-/// however they are combined: `[file:name = 'a' OR url:value IN ('b', 'c')]`. The result is empty for text that is not
-/// a pattern.
-pub fn comparisons(pattern: &str) -> Vec<(String, String)> {
+impl Incident {
+    /// Adds the values of a STIX pattern as observables, each with its path as the message: the texts that are compared as
+    /// equal, however the comparisons are combined. Those of another type than [`data_type`] knows, and ranges of
+    /// addresses, are `other`. A text that is not a pattern has none.
+    pub fn observe_pattern(&mut self, pattern: &str, is_malicious: bool) {
+        for (path, value) in comparisons(pattern) {
+            let data_type = data_type(&path).filter(|kind| *kind != "ip" || !value.contains('/')).unwrap_or("other");
+            let observable = self.observe(data_type, Some(&value), &path);
+            if is_malicious {
+                observable.map(Observable::ioc);
+            }
+        }
+    }
+}
+
+/// Returns the comparisons of a STIX pattern that compare a path with a text as equal, as pairs of path and text:
+/// `[file:name = 'a' OR url:value IN ('b', 'c')]`.
+fn comparisons(pattern: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let (mut path, mut word) = (String::new(), String::new());
     let mut letters = pattern.chars();
@@ -92,6 +106,18 @@ pub fn tlp(id: &str) -> Option<Tlp> {
 #[cfg(test)]
 mod tests {
     use super::comparisons;
+    use crate::Incident;
+
+    #[test]
+    fn values_of_patterns_are_observed() {
+        let mut incident = Incident::new("x");
+        incident.observe_pattern("[ipv4-addr:value IN ('192.0.2.7', '192.0.2.0/24') OR a:b = 'c']", true);
+        let seen = incident.observables.iter().map(|seen| (&*seen.data_type, &*seen.value, seen.ioc));
+        assert_eq!(
+            seen.collect::<Vec<_>>(),
+            [("ip", "192.0.2.7", true), ("other", "192.0.2.0/24", true), ("other", "c", true)]
+        );
+    }
 
     #[test]
     fn comparisons_for_equality_are_found() {

@@ -1,5 +1,6 @@
 //! A scalar in any form that vendors use.
 
+use crate::document::{name_of, wrong_part};
 use crate::fault::{check_digits, fault};
 use crate::present::present;
 use crate::problems;
@@ -85,15 +86,13 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 
 fn lenient(json: &str) -> Cow<'_, str> {
     if json.starts_with('{') && json != "{}" {
-        problems::add_problem(|| reading::wrong_part(json, "expected a text, found an object"));
+        problems::add_problem(|| wrong_part(json, "expected a text, found an object"));
         return Cow::default();
     }
     let is_list = json.starts_with('[');
     let count = if is_list { serde_json::from_str(json).map_or(0, |list: Vec<&RawValue>| list.len()) } else { 0 };
     if count > 1 {
-        problems::add_problem(|| {
-            format!("of the {count} values in `{}`, only the first is read", reading::name_of(json))
-        });
+        problems::add_problem(|| format!("of the {count} values in `{}`, only the first is read", name_of(json)));
     }
     serde_json::Deserializer::from_str(json).deserialize_any(TextVisitor).unwrap_or_default()
 }
