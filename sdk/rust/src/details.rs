@@ -50,6 +50,21 @@ impl Incident {
         }
     }
 
+    /// Adds the first value at each of `paths` as text, under its path.
+    pub fn detail_fields(&mut self, fields: &Fields, paths: &[&str]) {
+        paths.iter().for_each(|path| self.detail(path, fields.first(&[path])));
+    }
+
+    /// Adds members of an object with their types, like [`keep_members`](Self::keep_members), also those that were read.
+    pub fn detail_members(&mut self, fields: &Fields, names: &[&str]) {
+        let mut kept = Kept::new(self);
+        fields
+            .members()
+            .filter(|(name, _, _)| names.contains(name))
+            .for_each(|(name, json, _)| kept.add_member(name, json));
+        kept.finish();
+    }
+
     /// Adds the fields that the mapper did not read, so that nothing of a vendor's payload is lost without notice. Call
     /// it last. Several values of one path become a list; `prefix` is removed from the paths.
     ///
@@ -80,7 +95,8 @@ impl Incident {
     /// types: a list or an object is kept whole. Members of which an object was read by [`Fields::objects`] are read.
     pub fn keep_members(&mut self, fields: &Fields) {
         let mut kept = Kept::new(self);
-        fields.unread_members().for_each(|(name, json)| kept.add_member(name, json));
+        let unread = fields.members().filter(|(_, _, is_read)| !is_read);
+        unread.for_each(|(name, json, _)| kept.add_member(name, json));
         kept.not_kept += fields.left_out();
         kept.finish();
     }
@@ -214,6 +230,17 @@ mod tests {
         incident.keep_unread(&fields, "");
         assert_eq!((incident.details.len(), &*incident.details[64].value), (65, "37"));
         assert!(incident.details[0].value.len() < UNREAD_VALUE_BYTES_MAX);
+    }
+
+    #[test]
+    fn named_fields_are_text_and_named_members_keep_their_types() {
+        let fields: Fields =
+            serde_json::from_str(r#"{"score": 0.5, "host": {"port": 22}, "list": [{"x": 1}], "none": "N/A"}"#).unwrap();
+        let mut incident = Incident::new("x");
+        incident.detail_fields(&fields, &["host.port", "absent", "none"]);
+        incident.detail_members(&fields, &["list", "score", "none"]);
+        incident.keep_members(&fields);
+        assert_eq!(values(&incident), [("host.port", json!("22")), ("score", json!(0.5)), ("list", json!([{"x": 1}]))]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::path::excerpt;
 use crate::present::present;
 use crate::problems::problem;
-use crate::{Fields, Incident, Observable, Outcome, Severity, fingerprint};
+use crate::{Fields, Incident, MappingError, Observable, Outcome, Scale, Severity, fingerprint};
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -67,6 +67,12 @@ impl Incident {
     pub fn set_severity(&mut self, vendor_severity: Option<&str>) {
         self.vendor_severity = vendor_severity.map(str::to_owned);
         self.severity = vendor_severity.and_then(Severity::parse);
+    }
+
+    /// Sets the severity as the vendor wrote it, a number, and the severity that it has on the vendor's scale.
+    pub fn set_score(&mut self, score: Option<&str>, scale: Scale) {
+        self.vendor_severity = score.map(str::to_owned);
+        self.severity = score.and_then(|score| Severity::on_scale(scale, score.parse().ok()?));
     }
 
     /// Adds an observable unless the incident has it. Returns the new or existing observable, for further changes such
@@ -245,6 +251,13 @@ impl From<Incident> for Outcome {
     }
 }
 
+impl MappingError {
+    /// Returns the error of a payload of another kind. `expected` names the payloads that the mapper knows.
+    pub fn expected(expected: &str) -> Self {
+        Self::Unsupported(format!("expected {expected}"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -322,6 +335,20 @@ mod tests {
         incident.observe("url", Some("http://a.example"), "verdict").map(Observable::ioc);
         let known = &incident.observables[0];
         assert_eq!((incident.observables.len(), known.ioc, known.message.as_deref()), (1, true, Some("contacted")));
+    }
+
+    #[test]
+    fn scores_are_kept_as_the_vendor_wrote_them() {
+        let mut incident = Incident::new("x");
+        for (score, scale, severity) in [
+            (Some("0.70"), Scale::One, Some(Severity::High)),
+            (Some("9"), Scale::Ten, Some(Severity::Critical)),
+            (Some("eleven"), Scale::Ten, None),
+            (None, Scale::Ten, None),
+        ] {
+            incident.set_score(score, scale);
+            assert_eq!((incident.vendor_severity.as_deref(), incident.severity), (score, severity));
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ impl Severity {
     /// Converts a number on a vendor's scale. Returns none if it is outside the scale.
     pub fn on_scale(scale: Scale, number: f64) -> Option<Self> {
         let (least, greatest, steps) = match scale {
+            Scale::One => (0.0, 1.0, [0.2, 0.4, 0.6, 0.8]),
             Scale::Five => (1.0, 5.0, [2.0, 3.0, 4.0, 5.0]),
             Scale::Ten => (0.0, 10.0, [1.0, 4.0, 7.0, 9.0]),
             Scale::Sixteen => (0.0, 16.0, [4.0, 7.0, 12.0, 15.0]),
@@ -45,6 +46,8 @@ impl Severity {
 /// A vendor's scale of severities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
+    /// 0 to 1: from 0.2 low, from 0.4 medium, from 0.6 high, from 0.8 critical.
+    One,
     /// 1 to 5: informational to critical.
     Five,
     /// 0 to 10, like CVSS and GuardDuty: from 1 low, from 4 medium, from 7 high, from 9 critical.
@@ -125,6 +128,7 @@ mod tests {
     #[test]
     fn numbers_are_converted_by_their_scale() {
         let cases = [
+            (Scale::One, [0.19, 0.2, 0.4, 0.6, 1.0]),
             (Scale::Five, [1.0, 2.0, 3.0, 4.0, 5.0]),
             (Scale::Ten, [0.0, 3.9, 4.0, 8.9, 9.0]),
             (Scale::Sixteen, [3.0, 6.0, 11.0, 14.0, 16.0]),
