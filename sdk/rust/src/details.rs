@@ -50,6 +50,13 @@ impl Incident {
         }
     }
 
+    /// Adds a list, unless it is empty.
+    pub fn detail_list(&mut self, name: &str, values: &[impl Serialize]) {
+        if !values.is_empty() {
+            self.detail_json(name, &values);
+        }
+    }
+
     /// Adds the first value at each of `paths` as text, under its path.
     pub fn detail_fields(&mut self, fields: &Fields, paths: &[&str]) {
         paths.iter().for_each(|path| self.detail(path, fields.first(&[path])));
@@ -203,7 +210,8 @@ mod tests {
         incident.detail("id", Some("12345678901234567890123"));
         incident.detail("command", Some("\"a.exe\""));
         incident.detail("words", Some("plain"));
-        incident.detail_json("list", &[1, 2]);
+        incident.detail_list("list", &[1, 2]);
+        incident.detail_list("empty", &[""; 0]);
         let values: Vec<&str> = incident.details.iter().map(|detail| detail.value.as_str()).collect();
         assert_eq!(values, [r#""12345678901234567890123""#, r#""\"a.exe\"""#, "plain", "[1,2]"]);
     }

@@ -69,6 +69,14 @@ impl Incident {
         self.severity = vendor_severity.and_then(Severity::parse);
     }
 
+    /// Sets the severity like [`set_severity`](Self::set_severity) from a word that can be one of the vendor's own `words`,
+    /// ignoring case.
+    pub fn set_severity_word(&mut self, word: Option<&str>, words: &[(&str, Severity)]) {
+        self.set_severity(word);
+        let own = words.iter().find(|(own, _)| word.is_some_and(|word| own.eq_ignore_ascii_case(word)));
+        self.severity = own.map(|(_, severity)| *severity).or(self.severity);
+    }
+
     /// Sets the severity as the vendor wrote it, a number, and the severity that it has on the vendor's scale.
     pub fn set_score(&mut self, score: Option<&str>, scale: Scale) {
         self.vendor_severity = score.map(str::to_owned);
@@ -335,6 +343,22 @@ mod tests {
         incident.observe("url", Some("http://a.example"), "verdict").map(Observable::ioc);
         let known = &incident.observables[0];
         assert_eq!((incident.observables.len(), known.ioc, known.message.as_deref()), (1, true, Some("contacted")));
+    }
+
+    #[test]
+    fn own_words_of_a_vendor_come_before_common_ones() {
+        let mut incident = Incident::new("x");
+        let own = [("page", Severity::Critical), ("notice", Severity::Low)];
+        for (word, severity) in [
+            (Some("Page"), Some(Severity::Critical)),
+            (Some("notice"), Some(Severity::Low)),
+            (Some("high"), Some(Severity::High)),
+            (Some("other"), None),
+            (None, None),
+        ] {
+            incident.set_severity_word(word, &own);
+            assert_eq!((incident.vendor_severity.as_deref(), incident.severity), (word, severity));
+        }
     }
 
     #[test]

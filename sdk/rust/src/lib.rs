@@ -139,7 +139,7 @@ pub use present::present;
 pub use problems::problem;
 pub use reading::{json, json_list, map};
 pub use rest::WithRest;
-pub use text::{Text, file_name, sentence};
+pub use text::{Text, file_name, lines, sentence};
 pub use time::{is_timestamp, timestamp};
 
 #[doc(hidden)]
