@@ -4,7 +4,7 @@
 use hookmill_sdk::{
     Description, Event, Fields, Incident, List, Mapper, MappingError, Outcome, Part, Severity, State, WithRest,
 };
-use hookmill_sdk::{json, map_list, timestamp};
+use hookmill_sdk::{json, lines, map_list, timestamp};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -218,11 +218,6 @@ fn campaign(mut incident: Incident, campaign: &Fields) -> Incident {
     incident.detail("judgementStatus", verdict);
     observe_message(&mut incident, campaign);
     incident
-}
-
-fn lines<'t>(texts: impl Iterator<Item = &'t str>) -> Option<String> {
-    let lines: Vec<&str> = texts.collect();
-    (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
 /// Returns a field by its name in the API, or by that name in snake case.

@@ -1,6 +1,6 @@
 //! Carbon Black Cloud: alerts of the Alerts API 7 and of the Data Forwarder, and the older forms of both.
 
-use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Observable, Outcome, Scale, Severity};
+use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Observable, Outcome, Scale};
 use hookmill_sdk::{State, file_name, json, map_list, sentence};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -78,7 +78,7 @@ impl Mapper for CarbonBlack {
 }
 
 fn incident(raw: &RawValue) -> Result<Incident, MappingError> {
-    let unsupported = || MappingError::Unsupported(format!("expected {EXPECTED}"));
+    let unsupported = || MappingError::expected(EXPECTED);
     let answer: Answer = json(raw.get()).ok_or_else(unsupported)?;
     let alert: Fields = json(answer.most_recent_alert.unwrap_or(raw).get()).ok_or_else(unsupported)?;
     let kind = alert.first(&["type"]).ok_or_else(unsupported)?;
@@ -86,14 +86,11 @@ fn incident(raw: &RawValue) -> Result<Incident, MappingError> {
     if !is_alert {
         return Err(unsupported());
     }
-    let id = alert.first(&["id"]).ok_or_else(|| MappingError::Malformed("`id` is absent".into()))?;
-    let mut incident = Incident::new(id);
+    let mut incident = Incident::new(alert.required(&["id"])?);
     describe(&mut incident, &alert, kind);
     observe(&mut incident, &alert);
     classify(&mut incident, &alert);
-    for name in DETAILS {
-        incident.detail(name, alert.first(&[name]));
-    }
+    incident.detail_fields(&alert, &DETAILS);
     incident.keep_unread(&alert, "");
     Ok(incident)
 }
@@ -102,9 +99,7 @@ fn describe(incident: &mut Incident, alert: &Fields, kind: &str) {
     incident.set_title(alert.first(&["reason", "report_name", "threat_name"]).or(Some(&sentence(kind))));
     incident.description = alert.first(&["report_description"]).map(str::to_owned);
     incident.category = Some(kind.to_owned());
-    let severity = alert.first(&["severity"]);
-    incident.vendor_severity = severity.map(str::to_owned);
-    incident.severity = severity.and_then(|number| Severity::on_scale(Scale::Ten, number.parse().ok()?));
+    incident.set_score(alert.first(&["severity"]), Scale::Ten);
     // A determination, such as a true positive, is not a state.
     let status = alert.first(&["workflow.status", "workflow.state"]);
     incident.state = match status.map(str::to_ascii_uppercase).as_deref() {
@@ -154,9 +149,7 @@ fn classify(incident: &mut Incident, alert: &Fields) {
     alert.all("attack_technique").for_each(|technique| incident.attack(technique, tactic));
     incident.attack(tactic.unwrap_or_default(), None);
     let ttps: Vec<&str> = ["ttps", "threat_indicators.ttps"].iter().flat_map(|name| alert.all(name)).collect();
-    if !ttps.is_empty() {
-        incident.detail_json("ttps", &ttps);
-    }
+    incident.detail_list("ttps", &ttps);
     // `MITRE_T1059_003_WIN_CMD_SHELL`, among other behaviours.
     for ttp in &ttps {
         let mut parts = ttp.strip_prefix("MITRE_").unwrap_or_default().split('_');

@@ -21,6 +21,7 @@ const SEVERITIES: [&str; 7] = [
     "risk_level",
     "metadata.attack_severity",
 ];
+const OWN_SEVERITY: [(&str, Severity); 1] = [("med", Severity::Medium)];
 /// The types of alerts, in lower case and without spaces, that tell of an attack although they have no severity.
 const ATTACKS: [&str; 4] = ["malware", "malsite", "compromisedcredential", "c2"];
 
@@ -76,7 +77,7 @@ fn map_record(record: &Fields, outcome: &mut Outcome) -> Result<(), MappingError
         outcome.skipped.push(format!("an event of the type `{kind}` is not an alert"));
         return Ok(());
     } else {
-        return Err(MappingError::Unsupported(format!("expected {EXPECTED}")));
+        return Err(MappingError::expected(EXPECTED));
     };
     incident.occurred_at = record.time(&["timestamp", "_insertion_epoch_timestamp"]);
     observe(&mut incident, record);
@@ -86,13 +87,12 @@ fn map_record(record: &Fields, outcome: &mut Outcome) -> Result<(), MappingError
 }
 
 fn alert(record: &Fields, kind: Option<&str>) -> Result<Incident, MappingError> {
-    let id = record.first(&["_id"]).ok_or_else(|| MappingError::Malformed("`_id` is absent".into()))?;
-    let mut incident = Incident::new(id);
+    let mut incident = Incident::new(record.required(&["_id"])?);
     incident.set_title(record.first(&["alert_name", "policy"]).or(kind.map(sentence).as_deref()));
     let description = record.first(&["breach_description", "sa_rule_remediation"]);
     incident.description = description.map(str::to_owned);
     incident.category = kind.map(str::to_owned);
-    set_severity(&mut incident, record.first(&SEVERITIES));
+    incident.set_severity_word(record.first(&SEVERITIES), &OWN_SEVERITY);
     incident.observe_cves(record.first(&["alert_name"]).unwrap_or_default(), "alert_name");
     let kind = normalized(kind.unwrap_or_default());
     if incident.vendor_severity.is_none() {
@@ -103,9 +103,7 @@ fn alert(record: &Fields, kind: Option<&str>) -> Result<Incident, MappingError> 
     }
     // An acknowledged alert was seen by somebody, which does not open or close it.
     incident.state = (record.first(&["acked"]) != Some("true")).then_some(State::Open);
-    for name in ["acked", "access_method"] {
-        incident.detail(name, record.first(&[name]));
-    }
+    incident.detail_fields(record, &["acked", "access_method"]);
     let category = record.all("appcategory").chain(record.all("category")).find(|name| name.parse::<u64>().is_err());
     let types = record.all("alert_type").chain(category).chain(record.all("malsite_category"));
     types.for_each(|tag| incident.tag(tag));
@@ -137,24 +135,15 @@ fn dlp_incident(record: &Fields) -> Incident {
     incident.category = Some("DLP incident".into());
     let rules = record.all("dlp_match_info.dlp_rules.dlp_rule_severity");
     let highest = rules.max_by_key(|name| Severity::parse(name).map(|severity| severity as u8));
-    set_severity(&mut incident, record.first(&["severity"]).or(highest));
+    incident.set_severity_word(record.first(&["severity"]).or(highest), &OWN_SEVERITY);
     incident.state = match record.first(&["status"]).map(normalized).as_deref() {
         Some("resolved" | "closed") => Some(State::Resolved),
         Some("new" | "inprogress") => Some(State::Open),
         _ => None,
     };
     incident.tag("DLP");
-    for name in ["status", "assignee", "dlp_match_info.dlp_policy"] {
-        incident.detail(name, record.first(&[name]));
-    }
+    incident.detail_fields(record, &["status", "assignee", "dlp_match_info.dlp_policy"]);
     incident
-}
-
-fn set_severity(incident: &mut Incident, word: Option<&str>) {
-    incident.set_severity(word);
-    if word == Some("med") {
-        incident.severity = Some(Severity::Medium);
-    }
 }
 
 /// Returns a word in lower case without separators: `Compromised Credential` is `compromisedcredential`.

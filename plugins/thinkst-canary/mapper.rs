@@ -2,7 +2,7 @@
 
 use hookmill_sdk::{
     Description, Event, Fields, Incident, List, Mapper, MappingError, Outcome, Severity, State, Text, has_objects,
-    is_list, json, map_list, timestamp,
+    is_list, json, lines, map_list, timestamp,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -112,8 +112,7 @@ fn webhook(item: &Fields, raw: &RawValue) -> Result<Incident, MappingError> {
     incident.set_title(item.first(&["Description", "Intro"]));
     // The reminder says where the token lies.
     let reminder = item.first(&["Reminder"]).map(|reminder| format!("Reminder: {reminder}"));
-    let description: Vec<&str> = item.first(&["Intro"]).into_iter().chain(reminder.as_deref()).collect();
-    incident.description = (!description.is_empty()).then(|| description.join("\n"));
+    incident.description = lines(item.first(&["Intro"]).into_iter().chain(reminder.as_deref()));
     judge(&mut incident, State::Open);
     incident.occurred_at = item.time(&["Timestamp"]).or_else(|| started_at(key));
     incident.changed_at.clone_from(&incident.occurred_at);
@@ -150,7 +149,7 @@ fn api_incident(item: &Fields) -> Result<Incident, MappingError> {
         }
     }
     for name in TRIED {
-        item.all(format!("description.{name}")).chain(item.all(name)).for_each(drop);
+        item.mark_read(&[name, &format!("description.{name}")]);
     }
     Ok(incident)
 }

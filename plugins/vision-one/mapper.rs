@@ -67,15 +67,12 @@ fn incident(fields: &Fields) -> Option<Result<Incident, MappingError>> {
 }
 
 fn alert(fields: &Fields) -> Result<Incident, MappingError> {
-    let id = fields.first(&["id", "workbenchId"]);
-    let mut incident = Incident::new(id.ok_or_else(|| MappingError::Malformed("`id` is absent".into()))?);
+    let mut incident = Incident::new(fields.required(&["id", "workbenchId"])?);
     incident.set_title(fields.first(&["model", "workbenchName"]));
     incident.description = fields.first(&["description", "detail.description"]).map(str::to_owned);
     incident.set_severity(fields.first(&["severity"]));
     incident.state = fields.first(&["status", "investigationStatus"]).and_then(state);
-    for name in ["status", "investigationStatus"] {
-        incident.detail(name, fields.first(&[name]));
-    }
+    incident.detail_fields(fields, &["status", "investigationStatus"]);
     incident.occurred_at = first_matched(fields).or_else(|| fields.time(&["createdDateTime", "createdTime"]));
     incident.changed_at = fields.time(&["updatedDateTime", "updatedTime"]);
     incident.external_link = fields.first(&["workbenchLink"]).map(str::to_owned);
@@ -87,9 +84,7 @@ fn alert(fields: &Fields) -> Result<Incident, MappingError> {
     let is_command = |indicator: &&Fields| indicator.first(&["type", "objectType"]) == Some("command_line");
     let commands: Vec<&str> =
         indicators.iter().filter(is_command).filter_map(|command| command.first(&["value", "objectValue"])).collect();
-    if !commands.is_empty() {
-        incident.detail_json("command_line", &commands);
-    }
+    incident.detail_list("command_line", &commands);
     for name in ["", "detail."] {
         for ids in ["mitreTechniqueIds", "mitreTechniques"] {
             let ids = fields.all(format!("{name}matchedRules.matchedFilters.{ids}"));
@@ -161,8 +156,7 @@ fn attack_id(id: &str) -> &str {
 }
 
 fn technique(fields: &Fields) -> Result<Incident, MappingError> {
-    let id = fields.first(&["uuid", "detail.uuid"]);
-    let mut incident = Incident::new(id.ok_or_else(|| MappingError::Malformed("`uuid` is absent".into()))?);
+    let mut incident = Incident::new(fields.required(&["uuid", "detail.uuid"])?);
     let filters = fields.objects("filters");
     if let Some(filter) = filters.iter().rev().max_by_key(|filter| rank(filter)) {
         incident.set_title(filter.first(&["name"]));
