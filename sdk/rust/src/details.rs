@@ -88,6 +88,11 @@ impl Incident {
         }
         let mut kept = Kept::new(self);
         for (path, values) in lists {
+            // The memory of an instance is never freed, so that no value is made in vain.
+            if kept.is_full() {
+                kept.not_kept += 1;
+                continue;
+            }
             let value = match values.as_slice() {
                 [value] => serde_json::to_string(truncated(value)),
                 values => serde_json::to_string(values),
@@ -168,12 +173,14 @@ impl<'i> Kept<'i> {
         }
     }
 
+    fn is_full(&self) -> bool {
+        self.fields == UNREAD_MAX
+    }
+
     fn add(&mut self, name: &str, value: String) {
         let bytes = self.bytes + name.len() + value.len();
-        let is_kept = self.fields < UNREAD_MAX
-            && bytes <= self.bytes_max
-            && value.len() <= UNREAD_VALUE_BYTES_MAX
-            && !is_secret(name);
+        let is_kept =
+            !self.is_full() && bytes <= self.bytes_max && value.len() <= UNREAD_VALUE_BYTES_MAX && !is_secret(name);
         if !is_kept {
             self.not_kept += 1;
             return;

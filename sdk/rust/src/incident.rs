@@ -5,6 +5,7 @@ use crate::present::present;
 use crate::problems::problem;
 use crate::{Fields, Incident, MappingError, Observable, Outcome, Scale, Severity, fingerprint};
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// The host's limits, see `wit/plugin.wit`.
@@ -13,6 +14,19 @@ const TITLE_BYTES_MAX: usize = 512;
 const TAG_BYTES_MAX: usize = 128;
 /// The host keeps no more observables than these. Comparing with more of them could exceed the mapper's deadline.
 const OBSERVABLES_COMPARED_MAX: usize = 1000;
+
+/// The most observables of all incidents of one payload. More of them would not fit into the result, which would cost all
+/// incidents.
+const OBSERVABLES_MAX: usize = 16_000;
+
+thread_local! {
+    static OBSERVABLES_LEFT: Cell<usize> = const { Cell::new(OBSERVABLES_MAX) };
+}
+
+/// Forgets the observables of earlier events.
+pub(crate) fn reset() {
+    OBSERVABLES_LEFT.set(OBSERVABLES_MAX);
+}
 
 /// The types of observables with the words that vendors use for them.
 const VENDOR_TYPES: [(&str, &[&str]); 8] = [
@@ -89,7 +103,8 @@ impl Incident {
     /// Returns none and adds nothing if the value is absent or meaningless: an `ip` that is not an address or is
     /// unspecified, loopback, link-local, multicast or broadcast; a `hash` that is not a hexadecimal digest or has only
     /// zeros; a `mac` of zeros; a `user-account` that is built into Windows, such as `NT AUTHORITY\SYSTEM`. Hashes are
-    /// stored in lower case. An address given as `domain`, `fqdn` or `hostname` is an `ip`.
+    /// stored in lower case. An address given as `domain`, `fqdn` or `hostname` is an `ip`. After 16,000 observables of one
+    /// payload, further ones are left out and reported as a problem.
     pub fn observe(&mut self, data_type: &str, value: Option<&str>, message: &str) -> Option<&mut Observable> {
         let value = present(value?)?;
         let is_name = matches!(data_type, "domain" | "fqdn" | "hostname");
@@ -107,6 +122,11 @@ impl Incident {
         if let Some(known) = known {
             return self.observables.get_mut(known);
         }
+        let Some(left) = OBSERVABLES_LEFT.get().checked_sub(1) else {
+            problem(format!("there are more than {OBSERVABLES_MAX} observables; the others are left out"));
+            return None;
+        };
+        OBSERVABLES_LEFT.set(left);
         self.observables.push(Observable {
             data_type: data_type.to_owned(),
             value: value.into_owned(),
@@ -293,6 +313,18 @@ mod tests {
         let md5 = "ab".repeat(16);
         assert_eq!(values, ["192.0.2.1", "169.254.169.254", "2001:db8::1", &md5, "CORP\\ann", "198.51.100.4"]);
         assert_eq!(incident.observables[5].data_type, "ip");
+    }
+
+    #[test]
+    fn observables_of_all_incidents_are_bounded() {
+        reset();
+        for number in 0..=OBSERVABLES_MAX / 100 {
+            let mut incident = Incident::new("x");
+            (0..100).for_each(|port| _ = incident.observe("other", Some(&format!("{number}:{port}")), ""));
+            assert_eq!(incident.observables.len(), if number < OBSERVABLES_MAX / 100 { 100 } else { 0 });
+        }
+        reset();
+        assert!(Incident::new("x").observe("other", Some("y"), "").is_some());
     }
 
     #[test]

@@ -133,7 +133,7 @@ pub use fields::Fields;
 pub use items::{Envelopes, has_objects, is_list, map_list};
 pub use list::List;
 pub use mapper::Mapper;
-pub use names::Scale;
+pub use names::{Scale, is_same_name};
 pub use part::Part;
 pub use present::present;
 pub use problems::problem;

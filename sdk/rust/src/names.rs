@@ -107,6 +107,15 @@ impl Tlp {
     }
 }
 
+/// Returns whether two names differ only in case and separators, as `Source IP`, `source_ip` and `sourceIp` do.
+pub fn is_same_name(one: &str, other: &str) -> bool {
+    letters(one).eq(letters(other))
+}
+
+fn letters(name: &str) -> impl Iterator<Item = char> {
+    name.chars().filter(|sign| !sign.is_ascii_punctuation() && *sign != ' ').map(|sign| sign.to_ascii_lowercase())
+}
+
 fn is_one_of(name: &str, names: &[&str]) -> bool {
     names.iter().any(|known| known.eq_ignore_ascii_case(name.trim()))
 }
@@ -148,6 +157,14 @@ mod tests {
     fn levels_of_the_traffic_light_protocol_are_parsed() {
         let levels = ["WHITE", "tlp:green", "TLP:AMBER+STRICT", "amber strict", "tlp:"].map(Tlp::parse);
         assert_eq!(levels, [Some(Tlp::Clear), Some(Tlp::Green), Some(Tlp::AmberStrict), None, None]);
+    }
+
+    #[test]
+    fn names_are_the_same_in_any_spelling() {
+        for name in ["Source IP", "source_ip", "sourceIp", "source-ip"] {
+            assert!(is_same_name(name, "sourceip"), "{name}");
+        }
+        assert!(!is_same_name("source_ip", "source_ips"));
     }
 
     #[test]
