@@ -7,8 +7,7 @@ use serde_json::value::RawValue;
 
 const EXPECTED: &str = "an alert of Carbon Black Cloud with `id`, `type` and `threat_id`, alone or in `results`";
 /// The fields with observables. `device_external_ip` is an address of the user's own network or provider.
-const OBSERVABLES: [(&str, &[&str]); 5] = [
-    ("hostname", &["device_name"]),
+const OBSERVABLES: [(&str, &[&str]); 4] = [
     ("ip", &["device_internal_ip", "netconn_remote_ip", "netconn_remote_ipv4", "netconn_remote_ipv6"]),
     ("domain", &["netconn_remote_domain"]),
     ("user-account", &["process_username", "parent_username", "childproc_username"]),
@@ -134,6 +133,10 @@ fn observe(incident: &mut Incident, alert: &Fields) {
         if is_malicious {
             incident.observe("filename", field("name").map(file_name), &format!("{file}_name"));
         }
+    }
+    // `CORP\WS-12`
+    for name in alert.all("device_name").map(file_name) {
+        incident.observe("hostname", Some(name), "device_name");
     }
     incident.observe_fields(alert, &OBSERVABLES);
     if !incident.observables.iter().any(|known| known.data_type == "user-account") {

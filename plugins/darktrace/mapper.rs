@@ -1,8 +1,8 @@
 //! Darktrace: model breaches of the API and as alerts, events and groups of AI Analyst, and mails of Darktrace / EMAIL.
 
-use hookmill_sdk::attack::tactic_id;
 use hookmill_sdk::{
-    Description, Envelopes, Event, Fields, Incident, Mapper, MappingError, Outcome, Scale, Severity, State, lines,
+    Description, Envelopes, Event, Fields, Incident, Mapper, MappingError, Outcome, Scale, Severity, State, attack,
+    lines,
 };
 use std::collections::BTreeMap;
 
@@ -19,9 +19,10 @@ const DEVICE_DETAILS: [&str; 5] =
 /// The members that are kept although they were read.
 const KEPT: [&str; 7] = ["score", "aiaScore", "model_score", "periods", "incidentEvents", "start", "end"];
 /// The filters of a model whose value is a name or an address of the traffic.
-const FILTERS: [(&str, &[&str]); 2] = [
+const FILTERS: [(&str, &[&str]); 3] = [
     ("ip", &["Destination IP", "Source IP", "External destination IP", "External source IP"]),
     ("domain", &["Connection hostname", "DNS host lookup", "External hostname"]),
+    ("user-agent", &["User agent"]),
 ];
 /// The categories of events, beside `critical`.
 const CATEGORIES: [(&str, Severity); 2] = [("suspicious", Severity::Medium), ("compliance", Severity::Low)];
@@ -128,8 +129,8 @@ fn classify(incident: &mut Incident, techniques: &[&str], tactics: &[&str]) {
     // Of several tactics, none is known to be that of a technique.
     let tactic = tactics.first().filter(|_| tactics.len() == 1);
     techniques.iter().for_each(|technique| incident.attack(technique, tactic.copied()));
-    if incident.techniques.is_empty() {
-        tactics.iter().for_each(|tactic| incident.attack(tactic_id(tactic).unwrap_or(tactic), None));
+    if incident.techniques.is_empty() || tactics.len() > 1 {
+        tactics.iter().for_each(|tactic| incident.attack(attack::tactic_id(tactic).unwrap_or(tactic), None));
     }
 }
 

@@ -28,7 +28,7 @@ const ATTACKS: [&str; 4] = ["malware", "malsite", "compromisedcredential", "c2"]
 const OBSERVABLES: [(&str, &[&str]); 3] =
     [("ip", &["userip"]), ("hostname", &["hostname"]), ("user-agent", &["useragent"])];
 const HASHES: [&str; 6] = ["sha256", "sha1", "md5", "local_sha256", "local_sha1", "local_md5"];
-const FILES: [&str; 4] = ["dlp_file", "file_name", "filename", "object"];
+const FILES: [&str; 6] = ["dlp_file", "file_name", "filename", "object", "quarantine_file_name", "q_original_filename"];
 const USERS: [&str; 3] = ["user", "ur_normalized", "userkey"];
 /// The addresses of the site to which a user went.
 const SITES: [(&str, &[&str]); 1] = [("ip", &["dstip", "malsite_ip_host"])];

@@ -1,6 +1,8 @@
 //! Splunk: the webhook alert action, and notable events of Enterprise Security as fields or as text in `_raw`.
 
-use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Outcome, Severity, State, WithRest};
+use hookmill_sdk::{
+    Description, Event, Fields, Incident, Mapper, MappingError, Observable, Outcome, Severity, State, WithRest,
+};
 use hookmill_sdk::{fingerprint, is_same_name, is_timestamp, json, json_list, timestamp};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -17,8 +19,8 @@ const OBSERVABLES: [(&str, &[&str]); 10] = [
         &["src", "dest", "dvc", "src_host", "dest_host", "hostname", "ComputerName", "computer", "device_name"],
     ),
     ("ip", &["src_ip", "srcip", "dest_ip", "destip", "dvc_ip", "clientip", "client_ip", "remote_ip", "ip"]),
-    ("ip", &["source_ip", "sourceIPAddress", "dst_ip", "destination_ip"]),
-    ("user-account", &["user", "username", "src_user", "target_user", "dest_user", "account_name"]),
+    ("ip", &["source_ip", "sourceIPAddress", "dst_ip", "destination_ip", "Source_Network_Address"]),
+    ("user-account", &["user", "username", "src_user", "target_user", "dest_user", "Account_Name"]),
     ("hash", &["file_hash", "hash", "sha256", "sha1", "md5"]),
     ("url", &["url", "URL"]),
     ("domain", &["domain"]),
@@ -206,7 +208,7 @@ impl<'a> Alert<'a> {
         let words = ["urgency", "severity", "priority"].map(|name| self.get(name));
         let known = words.into_iter().flatten().find(|word| Severity::parse(word).is_some());
         incident.set_severity(known.or(words[0]).or(words[1]));
-        incident.state = self.first(&["status_label", "status_group"]).and_then(State::parse);
+        incident.state = ["status_label", "status_group"].iter().find_map(|name| state(self.get(name)?));
         incident.occurred_at =
             ["orig_time", "_time", "trigger_time"].iter().find_map(|name| self.get(name).and_then(timestamp));
         incident.external_link = self.get("results_link").map(str::to_owned);
@@ -217,11 +219,26 @@ impl<'a> Alert<'a> {
             incident.observe_fields(layer, &OBSERVABLES);
             TECHNIQUES.iter().flat_map(|name| layer.all(name)).for_each(|id| incident.attack(id, None));
         }
+        self.observe_matches(&mut incident);
         DETAILS.iter().for_each(|name| incident.detail(name, self.get(name)));
         if incident.occurred_at.as_deref() != self.get("_time") {
             incident.detail("_time", self.get("_time"));
         }
         Ok(incident)
+    }
+
+    /// Adds the user or system whose risk is too high, and the value that threat intelligence knows.
+    fn observe_matches(&self, incident: &mut Incident) {
+        let object = self.get("risk_object");
+        match self.get("risk_object_type") {
+            Some("system") => incident.observe("hostname", object, "risk_object"),
+            kind => incident.observe_named(kind, object, "risk_object"),
+        };
+        let field = self.get("threat_match_field").unwrap_or_default();
+        if let Some((data_type, _)) = OBSERVABLES.iter().find(|(_, names)| names.contains(&field)) {
+            let value = self.get("threat_match_value");
+            incident.observe(data_type, value, "threat_match_value").map(Observable::ioc);
+        }
     }
 }
 
@@ -235,6 +252,11 @@ fn observe_json(incident: &mut Incident, event: &Fields) {
             incident.observe(data_type, Some(value), name);
         }
     }
+}
+
+fn state(status: &str) -> Option<State> {
+    let is_open = ["in progress", "pending", "unassigned"].iter().any(|open| open.eq_ignore_ascii_case(status));
+    State::parse(status).or(is_open.then_some(State::Open))
 }
 
 /// Returns whether `raw` is a notable event as written by its search: a time, then the search name. A log line that

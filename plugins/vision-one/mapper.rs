@@ -132,7 +132,8 @@ fn observe_indicator(incident: &mut Incident, indicator: &Fields) {
     let kind = indicator.first(&["type", "objectType"]).unwrap_or_default();
     for value in ["value", "objectValue", "value.name"].iter().flat_map(|name| indicator.all(name)) {
         let observable = match kind {
-            "filename" => incident.observe("filename", Some(value), &field),
+            // Also a path, in a sweep.
+            "filename" => incident.observe("filename", Some(file_name(value)), &field),
             // The path of the parent is that of a shell.
             "fullpath" if field.starts_with("parent") => None,
             "fullpath" => incident.observe("filename", Some(file_name(value)), &field),
