@@ -92,7 +92,7 @@ impl Mapper for Abnormal {
 
 /// Maps an item. One in a list or in `abx_body` may have no field but its id.
 fn incident(raw: &RawValue, is_listed: bool) -> Result<Incident, MappingError> {
-    let unsupported = || MappingError::Unsupported(format!("expected {EXPECTED}"));
+    let unsupported = || MappingError::expected(EXPECTED);
     let item: Fields = json(raw.get()).ok_or_else(unsupported)?;
     let envelope: WithRest<Envelope> = json(raw.get()).ok_or_else(unsupported)?;
     let has_mark = || MARKS.iter().any(|name| field(&item, name).is_some());
@@ -168,9 +168,7 @@ fn case(mut incident: Incident, case: &Fields) -> Incident {
     let summary = case.all("genai_summary").chain(case.first(&["analysis"])).filter(|text| text.contains(' '));
     incident.description = lines(summary);
     incident.state = case.first(&["case_status"]).and_then(case_state);
-    for name in ["case_status", "remediation_status", "confidence"] {
-        incident.detail(name, case.first(&[name]));
-    }
+    incident.detail_fields(case, &["case_status", "remediation_status", "confidence"]);
     incident.occurred_at = case.time(&["firstObserved", "first_observed", "date_created"]);
     incident.changed_at = case.time(&["lastModifiedTime", "customerVisibleTime", "first_customer_visible_time"]);
     incident.observe_user(case.first(&["affectedEmployee", "entity.identifier"]), "affectedEmployee");

@@ -99,7 +99,7 @@ impl Mapper for PrismaCloud {
 }
 
 fn incident(raw: &RawValue) -> Result<Incident, MappingError> {
-    let unsupported = || MappingError::Unsupported(format!("expected {EXPECTED}"));
+    let unsupported = || MappingError::expected(EXPECTED);
     let alert: Fields = json(raw.get()).ok_or_else(unsupported)?;
     // Alerts of other vendors have a `policy_id` too.
     let policy = alert.first(&["policy.policyId", "policy.name"]);
@@ -116,9 +116,7 @@ fn incident(raw: &RawValue) -> Result<Incident, MappingError> {
     // The account is the customer's own. Owners, and those who dismissed or modified the alert, are staff.
     incident.observe("other", alert.first(&ACCOUNT_ID), "accountId");
     observe_resource(&mut incident, &alert);
-    for name in DETAILS {
-        incident.detail(name, alert.first(&[name]));
-    }
+    incident.detail_fields(&alert, &DETAILS);
     incident.keep_rest(&members, |name| NOT_KEPT.contains(&name));
     Ok(incident)
 }

@@ -74,7 +74,7 @@ impl Mapper for Splunk {
         let Some(rows) = lists.into_iter().find(|rows| !rows.is_empty()) else {
             return Ok(map_row(&event.json(EXPECTED)?, None)?.into());
         };
-        let search = payload.rest_json();
+        let search = payload.rest_json(&[]);
         let search: Fields = json(&search).unwrap_or_default();
         let mut outcome = Outcome::default();
         for (number, row) in (1..).zip(&rows).take(ROWS_MAX) {
