@@ -52,11 +52,10 @@ impl Mapper for Darktrace {
 /// Returns the reason why an item is not an incident.
 fn no_incident(item: &Fields) -> Option<String> {
     // The reaction to a breach, which has the device of the breach and not always its id.
-    if let Some(kind) = item.first(&["iris-event-type"]).filter(|kind| kind.starts_with("antigena")) {
-        return Some(format!("an event of the type `{kind}` is a reaction to a breach"));
-    }
-    let name = item.first(&["alert_name"]).filter(|_| item.has("priority_level"))?;
-    Some(format!("`{name}` is a status of the system"))
+    let reaction = item.first(&["iris-event-type"]).filter(|kind| kind.starts_with("antigena"));
+    let reaction = reaction.map(|kind| format!("an event of the type `{kind}` is a reaction to a breach"));
+    let status = item.first(&["alert_name"]).filter(|_| item.has("priority_level"));
+    reaction.or_else(|| status.map(|name| format!("`{name}` is a status of the system")))
 }
 
 /// Maps an item. Returns none for an object of another kind.
