@@ -154,3 +154,51 @@ async fn bundled_mappers_in_other_languages_map_in_a_host() {
         assert_eq!((refused.status, &refused.body["error"]["code"]), (422, &json!("unmappable_payload")), "{name}");
     }
 }
+
+/// The results of a search in Splunk, as large as a payload may be: usual rows, rows beside a long text, rows beside many
+/// fields, and rows with many addresses.
+#[tokio::test]
+async fn a_mebibyte_of_rows_is_mapped_within_the_limits_of_a_call() {
+    let folder =
+        Folder::new(&format!("sources:\n  splunk: {{ secret: {SECRET} }}\n")).with("splunk", &mapper("splunk"));
+    let host = folder.start().await;
+    let row = |number: usize| {
+        json!({
+            "_time": (1_789_201_740 + number).to_string(), "_bkt": "main~1~AB", "_cd": format!("31:{number}"),
+            "dest": format!("host-{number}"), "src_ip": "203.0.113.7", "user": format!("user{number}"), "severity": "high",
+        })
+    };
+    let addresses =
+        |number: usize| -> Vec<String> { (0..30).map(|host| format!("198.51.{}.{host}", number % 250)).collect() };
+    let search = |fields: Value| {
+        let mut search = json!({"sid": "scheduler__soc__search_1", "search_name": "Odd logins"});
+        search.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        search
+    };
+    let members: Value =
+        (0..30_000).map(|number| (format!("m{number}"), json!("1"))).collect::<serde_json::Map<_, _>>().into();
+    let cases: [(&str, Value, &dyn Fn(usize) -> Value); 4] = [
+        ("usual rows", json!({}), &row),
+        ("a long text", json!({"note": "x".repeat(500_000)}), &row),
+        ("many members", members, &row),
+        ("many addresses", json!({}), &|number| json!({"_cd": number.to_string(), "src_ip": addresses(number)})),
+    ];
+    for (case, fields, row) in cases {
+        let mut payload = search(fields);
+        let left = 1024 * 1024 - payload.to_string().len() - "\"results\":[],".len();
+        let mut rows: Vec<Value> = Vec::new();
+        let mut bytes = 0;
+        for row in (0..).map(row) {
+            bytes += row.to_string().len() + 1;
+            if bytes > left {
+                break;
+            }
+            rows.push(row);
+        }
+        assert!(rows.len() > 1000, "{case}: {}", rows.len());
+        payload["results"] = rows.into();
+        let answer = host.signed("splunk", payload.to_string()).await;
+        let incidents = answer.body["incidents"].as_array().map_or(0, Vec::len);
+        assert_eq!((answer.status_word(), incidents), ("accepted", 1000), "{case}: {answer:?}");
+    }
+}

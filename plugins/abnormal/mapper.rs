@@ -4,7 +4,7 @@
 use hookmill_sdk::{
     Description, Event, Fields, Incident, List, Mapper, MappingError, Outcome, Part, Severity, State, WithRest,
 };
-use hookmill_sdk::{json, map_list, timestamp};
+use hookmill_sdk::{json, lines, map_list, timestamp};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -92,7 +92,7 @@ impl Mapper for Abnormal {
 
 /// Maps an item. One in a list or in `abx_body` may have no field but its id.
 fn incident(raw: &RawValue, is_listed: bool) -> Result<Incident, MappingError> {
-    let unsupported = || MappingError::Unsupported(format!("expected {EXPECTED}"));
+    let unsupported = || MappingError::expected(EXPECTED);
     let item: Fields = json(raw.get()).ok_or_else(unsupported)?;
     let envelope: WithRest<Envelope> = json(raw.get()).ok_or_else(unsupported)?;
     let has_mark = || MARKS.iter().any(|name| field(&item, name).is_some());
@@ -216,11 +216,6 @@ fn campaign(mut incident: Incident, campaign: &Fields) -> Incident {
     incident.detail("judgementStatus", verdict);
     observe_message(&mut incident, campaign);
     incident
-}
-
-fn lines<'t>(texts: impl Iterator<Item = &'t str>) -> Option<String> {
-    let lines: Vec<&str> = texts.collect();
-    (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
 /// Returns a field by its name in the API, or by that name in snake case.

@@ -22,7 +22,7 @@ impl Mapper for Alertmanager {
     }
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
-        let unsupported = || MappingError::Unsupported(format!("expected {EXPECTED}"));
+        let unsupported = || MappingError::expected(EXPECTED);
         let payload: Payload = event.json(EXPECTED)?;
         if let Some(list) = payload.alerts.filter(|list| has_objects(list)) {
             let group: AlertGroup = event.json(EXPECTED)?;

@@ -7,8 +7,7 @@ use serde_json::value::RawValue;
 
 const EXPECTED: &str = "an alert of Carbon Black Cloud with `id`, `type` and `threat_id`, alone or in `results`";
 /// The fields with observables. `device_external_ip` is an address of the user's own network or provider.
-const OBSERVABLES: [(&str, &[&str]); 5] = [
-    ("hostname", &["device_name"]),
+const OBSERVABLES: [(&str, &[&str]); 4] = [
     ("ip", &["device_internal_ip", "netconn_remote_ip", "netconn_remote_ipv4", "netconn_remote_ipv6"]),
     ("domain", &["netconn_remote_domain"]),
     ("user-account", &["process_username", "parent_username", "childproc_username"]),
@@ -78,7 +77,7 @@ impl Mapper for CarbonBlack {
 }
 
 fn incident(raw: &RawValue) -> Result<Incident, MappingError> {
-    let unsupported = || MappingError::Unsupported(format!("expected {EXPECTED}"));
+    let unsupported = || MappingError::expected(EXPECTED);
     let answer: Answer = json(raw.get()).ok_or_else(unsupported)?;
     let alert: Fields = json(answer.most_recent_alert.unwrap_or(raw).get()).ok_or_else(unsupported)?;
     let kind = alert.first(&["type"]).ok_or_else(unsupported)?;
@@ -86,8 +85,7 @@ fn incident(raw: &RawValue) -> Result<Incident, MappingError> {
     if !is_alert {
         return Err(unsupported());
     }
-    let id = alert.first(&["id"]).ok_or_else(|| MappingError::Malformed("`id` is absent".into()))?;
-    let mut incident = Incident::new(id);
+    let mut incident = Incident::new(alert.required(&["id"])?);
     describe(&mut incident, &alert, kind);
     observe(&mut incident, &alert);
     classify(&mut incident, &alert);
@@ -135,6 +133,10 @@ fn observe(incident: &mut Incident, alert: &Fields) {
         if is_malicious {
             incident.observe("filename", field("name").map(file_name), &format!("{file}_name"));
         }
+    }
+    // `CORP\WS-12`
+    for name in alert.all("device_name").map(file_name) {
+        incident.observe("hostname", Some(name), "device_name");
     }
     incident.observe_fields(alert, &OBSERVABLES);
     if !incident.observables.iter().any(|known| known.data_type == "user-account") {

@@ -66,7 +66,7 @@ impl Mapper for Cloudflare {
         let mut incident = match (is_firewall, is_notification) {
             (true, _) => firewall_event(&fields),
             (_, true) => notification(&fields, text),
-            _ => return Err(MappingError::Unsupported(format!("expected {EXPECTED}"))),
+            _ => return Err(MappingError::expected(EXPECTED)),
         };
         incident.keep_unread(&fields, "");
         Ok(incident.into())

@@ -44,7 +44,7 @@ impl Mapper for CrowdStrike {
 }
 
 pub(crate) fn unsupported() -> MappingError {
-    MappingError::Unsupported(format!("expected {EXPECTED}"))
+    MappingError::expected(EXPECTED)
 }
 
 /// Maps alerts of the Alerts API, those of `resources` or the body itself.

@@ -1,74 +1,37 @@
 //! Darktrace: model breaches of the API and as alerts, events and groups of AI Analyst, and mails of Darktrace / EMAIL.
 
-use hookmill_sdk::attack::tactic_id;
 use hookmill_sdk::{
-    Description, Event, Fields, Incident, List, Mapper, MappingError, Outcome, Part, Scale, Severity, State, Text,
-    WithRest,
+    Description, Envelopes, Event, Fields, Incident, Mapper, MappingError, Outcome, Scale, Severity, State, attack,
+    lines,
 };
-use hookmill_sdk::{json, map_list};
-use serde::Deserialize;
-use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
 const EXPECTED: &str = "a model breach of Darktrace with `pbid`, an event of AI Analyst with `id` and `aiaScore`, or a \
                         mail with `uuid` and `rcpts`";
+const ENVELOPES: Envelopes = Envelopes { members: &["modelbreaches"], answer: &["modelbreaches"] };
 
 // Only an API answer has the model twice: as it was at the time of the breach, and as it is now.
 const MODEL: [&str; 3] = ["model.then", "model", "model.now"];
 /// The fields of a model that an analyst needs, of about thirty.
 const MODEL_DETAILS: [&str; 4] = ["category", "priority", "uuid", "pid"];
-const DEVICE_DETAILS: [&str; 6] = ["did", "typelabel", "devicelabel", "label", "vendor", "os"];
+const DEVICE_DETAILS: [&str; 5] =
+    ["device.typelabel", "device.devicelabel", "device.label", "device.vendor", "device.os"];
+/// The members that are kept although they were read.
+const KEPT: [&str; 7] = ["score", "aiaScore", "model_score", "periods", "incidentEvents", "start", "end"];
 /// The filters of a model whose value is a name or an address of the traffic.
-const FILTERS: [(&str, &[&str]); 2] = [
+const FILTERS: [(&str, &[&str]); 3] = [
     ("ip", &["Destination IP", "Source IP", "External destination IP", "External source IP"]),
     ("domain", &["Connection hostname", "DNS host lookup", "External hostname"]),
+    ("user-agent", &["User agent"]),
 ];
-/// The members that are read or that repeat others, and those of the display.
-const READ: [&str; 20] = [
-    "model",
-    "pbid",
-    "id",
-    "uuid",
-    "title",
-    "category",
-    "acknowledged",
-    "breachUrl",
-    "incidentEventUrl",
-    "time",
-    "creationTime",
-    "createdAt",
-    "mitreTactics",
-    "mitreTechniques",
-    "explanations",
-    "figures",
-    "dtime",
-    "header_subject",
-    "header_from_email",
-    "rcpts",
-];
+/// The categories of events, beside `critical`.
+const CATEGORIES: [(&str, Severity); 2] = [("suspicious", Severity::Medium), ("compliance", Severity::Low)];
+/// The entries in the details of an event. Versions of the API differ in the blocks around them and in the names.
+const ENTRIES: [&str; 3] = ["details.blocks.bulletBlocks", "details.contents", "details"];
+/// The text of an object: the name of a device or a host, a value, or a sentence with `{}`.
+const TEXT: [&str; 7] = ["identifier", "hostname", "ip", "value", "value.identifier", "value.hostname", "value.ip"];
 
 struct Darktrace;
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Members<'a> {
-    #[serde(borrow, rename = "modelbreaches")]
-    breaches: Option<&'a RawValue>,
-    device: List<Fields<'a>>,
-    triggered_components: List<Component<'a>>,
-    breach_devices: List<Fields<'a>>,
-    summary: Option<Value>,
-    details: Option<Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Component<'a> {
-    #[serde(borrow)]
-    metric: Part<Fields<'a>>,
-    ip: Text<'a>,
-    triggered_filters: List<Fields<'a>>,
-}
 
 impl Mapper for Darktrace {
     fn describe() -> Description {
@@ -76,125 +39,113 @@ impl Mapper for Darktrace {
     }
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
-        let members: WithRest<Members> = event.json(EXPECTED)?;
-        if let Some(list) = members.breaches {
-            return map_list(list, EXPECTED, |item: &&RawValue, outcome| {
-                let unsupported = || MappingError::Unsupported(format!("expected {EXPECTED}"));
-                let members = json(item.get()).ok_or_else(unsupported)?;
-                outcome.incidents.push(incident(&members, &json(item.get()).ok_or_else(unsupported)?)?);
-                Ok(())
-            });
-        }
-        let fields: Fields = event.json(EXPECTED)?;
-        if let Some(name) = fields.first(&["alert_name"]).filter(|_| fields.first(&["priority_level"]).is_some()) {
-            return Ok(Outcome::skip(format!("`{name}` is a status of the system")));
-        }
-        // The reaction to a breach, which has the device of the breach and not always its id.
-        if let Some(kind) = fields.first(&["iris-event-type"]).filter(|kind| kind.starts_with("antigena")) {
-            return Ok(Outcome::skip(format!("an event of the type `{kind}` is a reaction to a breach")));
-        }
-        Ok(incident(&members, &fields)?.into())
+        ENVELOPES.map(event, EXPECTED, |item, outcome| {
+            if let Some(reason) = no_incident(item) {
+                outcome.skipped.push(reason);
+                return Some(Ok(()));
+            }
+            Some(incident(item)?.map(|incident| outcome.incidents.push(incident)))
+        })
     }
 }
 
-fn incident(members: &WithRest<Members>, fields: &Fields) -> Result<Incident, MappingError> {
-    let has = |prefixes: &[&str]| fields.iter().any(|(path, _)| prefixes.iter().any(|prefix| path.starts_with(prefix)));
-    let id = |name: &str| {
-        let id = fields.first(&[name]).map(Incident::new);
-        id.ok_or_else(|| MappingError::Malformed(format!("`{name}` is absent")))
-    };
-    let mut incident = if has(&["triggeredComponents."]) || has(&["pbid"]) && has(&["model.", "device.", "score"]) {
-        breach(id("pbid")?, members, fields)
-    } else if has(&["aiaScore", "summariser", "breachDevices.", "incidentEvents."]) {
-        analyst_event(id("id")?, members, fields)
-    } else if has(&["rcpts.", "header_from_email", "header_subject"]) {
-        mail(id("uuid")?, fields)
-    } else {
-        return Err(MappingError::Unsupported(format!("expected {EXPECTED}")));
-    };
-    // The time of an acknowledgement would outdate the message that it was taken back.
-    incident.changed_at = fields.time(&["creationTime", "createdAt", "time", "end", "dtime"]);
-    incident.external_link = fields.first(&["breachUrl", "incidentEventUrl"]).map(str::to_owned);
-    incident.detail("acknowledged.username", fields.first(&["acknowledged.username"]));
-    incident.keep_rest(members, |name| READ.contains(&name));
-    Ok(incident)
+/// Returns the reason why an item is not an incident.
+fn no_incident(item: &Fields) -> Option<String> {
+    // The reaction to a breach, which has the device of the breach and not always its id.
+    let reaction = item.first(&["iris-event-type"]).filter(|kind| kind.starts_with("antigena"));
+    let reaction = reaction.map(|kind| format!("an event of the type `{kind}` is a reaction to a breach"));
+    let status = item.first(&["alert_name"]).filter(|_| item.has("priority_level"));
+    reaction.or_else(|| status.map(|name| format!("`{name}` is a status of the system")))
+}
+
+/// Maps an item. Returns none for an object of another kind.
+fn incident(item: &Fields) -> Option<Result<Incident, MappingError>> {
+    let has = |names: &[&str]| names.iter().any(|name| item.has(name));
+    let (id, fill): (&str, fn(&mut Incident, &Fields)) =
+        if has(&["triggeredComponents"]) || has(&["pbid"]) && has(&["model", "device", "score"]) {
+            ("pbid", breach)
+        } else if has(&["aiaScore", "summariser", "breachDevices", "incidentEvents"]) {
+            ("id", analyst_event)
+        } else if has(&["rcpts", "header_from_email", "header_subject"]) {
+            ("uuid", mail)
+        } else {
+            return None;
+        };
+    Some(item.required(&[id]).map(|id| {
+        let mut incident = Incident::new(id);
+        fill(&mut incident, item);
+        // The time of an acknowledgement would outdate the message that it was taken back.
+        incident.changed_at = item.time(&["creationTime", "createdAt", "time", "end", "dtime"]);
+        incident.external_link = item.first(&["breachUrl", "incidentEventUrl"]).map(str::to_owned);
+        incident.detail_fields(item, &["acknowledged.username"]);
+        incident.detail_members(item, &KEPT);
+        // Only for the display.
+        item.mark_read(&["explanations", "figures"]);
+        incident.keep_members(item, |_| false);
+        incident
+    }))
 }
 
 /// Returns the state. An acknowledgement is an object with a time, or a boolean.
-fn state(fields: &Fields) -> Option<State> {
-    if fields.iter().any(|(path, _)| path.starts_with("acknowledged.")) {
-        return Some(State::Resolved);
-    }
-    match fields.first(&["acknowledged"]) {
-        None | Some("false") => Some(State::Open),
+fn state(item: &Fields) -> Option<State> {
+    let is_object = item.iter().any(|(path, _)| path.starts_with("acknowledged."));
+    match item.first(&["acknowledged"]) {
         Some("true") => Some(State::Resolved),
+        None if is_object => Some(State::Resolved),
+        None | Some("false") => Some(State::Open),
         Some(_) => None,
     }
 }
 
-fn breach(mut incident: Incident, members: &Members, fields: &Fields) -> Incident {
-    let model = |name: &str| MODEL.iter().find_map(|model| fields.first(&[&format!("{model}.{name}")]));
+fn breach(incident: &mut Incident, breach: &Fields) {
+    let of_model = |name: &str| -> Vec<&str> {
+        let values = MODEL.iter().map(|model| breach.all(format!("{model}.{name}")).collect());
+        values.into_iter().find(|values: &Vec<&str>| !values.is_empty()).unwrap_or_default()
+    };
+    let model = |name: &str| of_model(name).first().copied();
     incident.set_title(model("name"));
     incident.description = model("description").map(str::to_owned);
     // `Anomalous Connection::Data Sent to New External Device`
-    let folder = model("name").and_then(|name| name.split_once("::"));
-    incident.category = folder.map(|(folder, _)| folder.to_owned());
+    incident.category = model("name").and_then(|name| name.split_once("::")).map(|(folder, _)| folder.to_owned());
     // The priority is that of the model, not of the breach.
-    let score = fields.first(&["score"]);
-    incident.vendor_severity = score.map(str::to_owned);
-    let number = score.and_then(|score| score.parse::<f64>().ok());
-    incident.severity = number.and_then(|score| Severity::on_scale(Scale::Hundred, score * 100.0));
-    incident.state = state(fields);
-    incident.occurred_at = fields.time(&["time", "creationTime"]);
-    for name in MODEL_DETAILS {
-        incident.detail(&format!("model.{name}"), model(name));
-    }
-    let of_model = |name: &str| {
-        let model = MODEL.iter().map(|model| format!("{model}.{name}"));
-        let path = model.into_iter().find(|path| fields.first(&[path]).is_some());
-        path.map(|path| fields.all(path).collect()).unwrap_or_default()
-    };
-    let tags: Vec<&str> = of_model("tags");
-    tags.into_iter().for_each(|tag| incident.tag(tag));
-    let mut techniques: Vec<&str> = of_model("mitre.techniques");
-    techniques.extend(fields.all("mitreTechniques.techniqueID"));
-    classify(&mut incident, &techniques, &of_model("mitre.tactics"));
-    for device in &members.device {
-        observe_device(&mut incident, device, "device");
-        for name in DEVICE_DETAILS {
-            // A breach of the system has the device -1.
-            incident.detail(&format!("device.{name}"), device.first(&[name]).filter(|value| *value != "-1"));
-        }
-    }
-    let components: Vec<Map<String, Value>> =
-        members.triggered_components.iter().map(|component| observe_component(&mut incident, component)).collect();
-    incident.detail_json("triggeredComponents", &components);
-    incident
+    incident.set_severity_on(Scale::One, breach.first(&["score"]));
+    incident.state = state(breach);
+    incident.occurred_at = breach.time(&["time", "creationTime"]);
+    MODEL_DETAILS.iter().for_each(|name| incident.detail(&format!("model.{name}"), model(name)));
+    of_model("tags").into_iter().for_each(|tag| incident.tag(tag));
+    let techniques = [of_model("mitre.techniques"), breach.all("mitreTechniques.techniqueID").collect()].concat();
+    classify(incident, &techniques, &of_model("mitre.tactics"));
+    breach.objects("device").iter().for_each(|device| observe_device(incident, device, "device"));
+    // A breach of the system has the device -1.
+    incident.detail("device.did", breach.first(&["device.did"]).filter(|id| *id != "-1"));
+    incident.detail_fields(breach, &DEVICE_DETAILS);
+    let components = breach.objects("triggeredComponents");
+    let values: Vec<_> = components.iter().map(|component| observe_component(incident, component)).collect();
+    incident.detail_list("triggeredComponents", &values);
 }
 
 fn classify(incident: &mut Incident, techniques: &[&str], tactics: &[&str]) {
     // Of several tactics, none is known to be that of a technique.
-    let tactic = tactics.first().filter(|_| tactics.len() == 1).copied();
-    techniques.iter().for_each(|technique| incident.attack(technique, tactic));
-    if incident.techniques.is_empty() {
-        tactics.iter().for_each(|tactic| incident.attack(tactic_id(tactic).unwrap_or(tactic), None));
+    let tactic = tactics.first().filter(|_| tactics.len() == 1);
+    techniques.iter().for_each(|technique| incident.attack(technique, tactic.copied()));
+    if incident.techniques.is_empty() || tactics.len() > 1 {
+        tactics.iter().for_each(|tactic| incident.attack(attack::tactic_id(tactic).unwrap_or(tactic), None));
     }
 }
 
 /// Adds the names and addresses of the traffic, and returns the metric with the values that an analyst reads.
-fn observe_component(incident: &mut Incident, component: &Component) -> Map<String, Value> {
-    let mut values = Map::new();
-    let metric = component.metric.get().and_then(|metric| metric.first(&["label", "name"]));
-    values.extend(metric.map(|metric| ("metric".to_owned(), metric.into())));
+fn observe_component(incident: &mut Incident, component: &Fields) -> BTreeMap<String, String> {
     // `192.0.2.7/32`
-    incident.observe("ip", component.ip.get().map(without_prefix), "triggeredComponents.ip");
-    for filter in &component.triggered_filters {
+    incident.observe("ip", component.first(&["ip"]).map(without_prefix), "triggeredComponents.ip");
+    let mut values = BTreeMap::new();
+    let metric = component.first(&["metric.label", "metric.name", "metric"]);
+    values.extend(metric.map(|metric| ("metric".to_owned(), metric.to_owned())));
+    for filter in component.objects("triggeredFilters") {
         let Some((name, value)) = filter.first(&["filterType"]).zip(filter.first(&["trigger.value"])) else { continue };
-        let known = FILTERS.iter().find(|(_, names)| names.contains(&name));
-        if let Some((data_type, _)) = known {
+        if let Some((data_type, _)) = FILTERS.iter().find(|(_, names)| names.contains(&name)) {
             incident.observe(data_type, Some(value), name);
         }
-        values.insert(name.to_owned(), value.into());
+        values.insert(name.to_owned(), value.to_owned());
     }
     values
 }
@@ -209,9 +160,7 @@ fn observe_device(incident: &mut Incident, device: &Fields, message: &str) {
     };
     incident.observe("ip", device.first(&["ip", "ips.ip"]).map(without_prefix), message);
     incident.observe("mac", device.first(&["macaddress", "mac"]), message);
-    for user in device.all("credentials") {
-        incident.observe_user(Some(user), message);
-    }
+    device.all("credentials").for_each(|user| _ = incident.observe_user(Some(user), message));
 }
 
 fn without_prefix(address: &str) -> &str {
@@ -219,120 +168,65 @@ fn without_prefix(address: &str) -> &str {
 }
 
 /// Maps an event of AI Analyst, or a group of events.
-fn analyst_event(mut incident: Incident, members: &Members, fields: &Fields) -> Incident {
-    incident.set_title(fields.first(&["title", "incidentEvents.title"]));
-    incident.description = members.summary.as_ref().and_then(text_of);
-    let category = fields.first(&["category"]);
-    let score = fields.first(&["aiaScore"]);
-    incident.vendor_severity = category.or(score).map(str::to_owned);
-    incident.severity = match category.map(str::to_ascii_lowercase).as_deref() {
-        Some("critical") => Some(Severity::Critical),
-        Some("suspicious") => Some(Severity::Medium),
-        Some("compliance") => Some(Severity::Low),
-        Some(_) => None,
-        None => score.and_then(|score| Severity::on_scale(Scale::Hundred, score.parse().ok()?)),
-    };
-    incident.state = state(fields);
-    incident.occurred_at = fields.time(&["periods.start", "start", "createdAt"]);
-    let tactics: Vec<&str> = fields.all("mitreTactics").collect();
-    let techniques: Vec<&str> = fields.all("mitreTechniques.techniqueID").collect();
-    classify(&mut incident, &techniques, &tactics);
-    members.breach_devices.iter().for_each(|device| observe_device(&mut incident, device, "breachDevices"));
-    let mut entries = Vec::new();
-    members.details.iter().for_each(|details| collect_entries(details, &mut entries));
-    for entry in &entries {
-        observe_entry(&mut incident, entry);
+fn analyst_event(incident: &mut Incident, event: &Fields) {
+    incident.set_title(event.first(&["title", "incidentEvents.title"]));
+    incident.description = lines(texts(event, "summary"));
+    match event.first(&["category"]) {
+        Some(category) => incident.set_severity_word(Some(category), &CATEGORIES),
+        None => incident.set_severity_on(Scale::Hundred, event.first(&["aiaScore"])),
     }
-    if !entries.is_empty() {
-        let texts = |entry: &Entry| entry.values.iter().filter_map(|value| text_of(value)).collect::<Vec<_>>();
-        let line = |entry: &Entry| format!("{}: {}", entry.key, texts(entry).join(", "));
-        incident.detail_json("details", &entries.iter().map(line).collect::<Vec<_>>());
-    }
-    incident
+    incident.state = state(event);
+    incident.occurred_at = event.time(&["periods.start", "start", "createdAt"]);
+    let [techniques, tactics] =
+        ["mitreTechniques.techniqueID", "mitreTactics"].map(|name| event.all(name).collect::<Vec<_>>());
+    classify(incident, &techniques, &tactics);
+    event.objects("breachDevices").iter().for_each(|device| observe_device(incident, device, "breachDevices"));
+    let entries = ENTRIES.iter().flat_map(|path| event.objects(path));
+    let lines: Vec<String> = entries.filter_map(|entry| observe_entry(incident, &entry)).collect();
+    incident.detail_list("details", &lines);
 }
 
-/// An entry in the details of an event, such as `Source IP` of the type `externalHost`.
-struct Entry<'v> {
-    key: &'v str,
-    kind: &'v str,
-    values: Vec<&'v Value>,
-}
-
-/// Collects the entries in any depth; versions of the API differ in the blocks around them and in the names.
-fn collect_entries<'v>(value: &'v Value, entries: &mut Vec<Entry<'v>>) {
-    let object = match value {
-        Value::Array(list) => return list.iter().for_each(|value| collect_entries(value, entries)),
-        Value::Object(object) => object,
-        _ => return,
-    };
-    let member = |names: [&str; 2]| names.iter().find_map(|name| object.get(*name));
-    let text = |names| member(names).and_then(Value::as_str).unwrap_or_default();
-    let Some(values) = member(["detailValues", "values"]).and_then(Value::as_array) else {
-        return object.values().for_each(|value| collect_entries(value, entries));
-    };
-    // The values of an entry can be times, which `periods` repeats.
-    let values: Vec<&Value> = values.iter().filter(|value| text_of(value).is_some()).collect();
-    if !values.is_empty() {
-        entries.push(Entry { key: text(["detailKey", "key"]), kind: text(["valueType", "type"]), values });
-    }
-}
-
-fn observe_entry(incident: &mut Incident, entry: &Entry) {
-    let key = entry.key.to_ascii_lowercase();
-    for value in &entry.values {
-        let text = value.as_str();
-        match entry.kind {
-            "externalHost" => {
-                let members = ["identifier", "hostname", "ip"].map(|name| value.get(name).and_then(Value::as_str));
-                for host in members.into_iter().chain([text]) {
-                    incident.observe("domain", host.filter(|host| !host.contains(char::is_whitespace)), entry.key);
-                }
-            }
-            _ if key == "actor" || key.starts_with("username") => {
-                incident.observe_user(text, entry.key);
-            }
-            _ if key.starts_with("sha") || key.starts_with("md5") => {
-                incident.observe("hash", text, entry.key);
-            }
-            _ => {}
+/// Adds the hosts, users and hashes of an entry, such as `Source IP` of the type `externalHost`, and returns a line with its
+/// values. Times are no values: `periods` repeats them.
+fn observe_entry(incident: &mut Incident, entry: &Fields) -> Option<String> {
+    let path = ["detailValues", "values"].into_iter().find(|name| entry.has(name))?;
+    let values = texts(entry, path);
+    let name = entry.first(&["detailKey", "key"]).unwrap_or_default();
+    let key = name.to_ascii_lowercase();
+    if entry.first(&["valueType", "type"]) == Some("externalHost") {
+        let hosts = ["", ".identifier", ".hostname", ".ip"].iter().flat_map(|part| entry.all(format!("{path}{part}")));
+        for host in hosts.filter(|host| !host.contains(char::is_whitespace)) {
+            incident.observe("domain", Some(host), name);
         }
+    } else if key == "actor" || key.starts_with("username") {
+        values.iter().for_each(|user| _ = incident.observe_user(Some(user), name));
+    } else if key.starts_with("sha") || key.starts_with("md5") {
+        values.iter().for_each(|hash| _ = incident.observe("hash", Some(hash), name));
     }
+    (!values.is_empty()).then(|| format!("{name}: {}", values.join(", ")))
 }
 
-/// Returns a text, a number, the name of a device, or a sentence with its `{}` replaced.
-fn text_of(value: &Value) -> Option<String> {
-    let object = match value {
-        Value::String(text) => return Some(text.clone()),
-        Value::Number(number) => return Some(number.to_string()),
-        Value::Array(list) => return Some(list.iter().filter_map(text_of).collect::<Vec<_>>().join("\n")),
-        Value::Object(object) => object,
-        _ => return None,
-    };
-    let name = ["identifier", "hostname", "ip", "value"].iter().find_map(|name| object.get(*name).and_then(text_of))?;
-    let mut pieces = name.split("{}");
-    let mut text = pieces.next().unwrap_or_default().to_owned();
-    let replacements = object.get("replacements").and_then(Value::as_array).into_iter().flatten();
-    let mut replacements = replacements.map(|replacement| replacement.get("value").and_then(text_of));
-    for piece in pieces {
-        text += &replacements.next().flatten().unwrap_or_else(|| "{}".to_owned());
-        text += piece;
+/// Returns the texts at a path, or those of the objects there.
+fn texts(fields: &Fields, path: &str) -> Vec<String> {
+    if TEXT.iter().any(|name| fields.has(&format!("{path}.{name}"))) {
+        return fields.objects(path).iter().filter_map(text_of).collect();
     }
-    Some(text)
+    fields.all(path).map(str::to_owned).collect()
+}
+
+/// Returns the text of an object, with each `{}` replaced.
+fn text_of(object: &Fields) -> Option<String> {
+    let mut replacements = object.objects("replacements").into_iter().map(|replacement| text_of(&replacement));
+    let mut pieces = object.first(&TEXT)?.split("{}");
+    let first = pieces.next().unwrap_or_default().to_owned();
+    Some(pieces.fold(first, |text, piece| text + &replacements.next().flatten().unwrap_or("{}".to_owned()) + piece))
 }
 
 /// Maps a mail. A mail that is held is not closed.
-fn mail(mut incident: Incident, mail: &Fields) -> Incident {
+fn mail(incident: &mut Incident, mail: &Fields) {
     incident.set_title(mail.first(&["header_subject"]));
-    let mut summary: Vec<&str> = Vec::new();
-    mail.all("rcpts.summary").for_each(|line| {
-        if !summary.contains(&line) {
-            summary.push(line)
-        }
-    });
-    incident.description = (!summary.is_empty()).then(|| summary.join("\n"));
-    let score = mail.first(&["model_score"]);
-    incident.vendor_severity = score.map(str::to_owned);
-    incident.severity = score.and_then(|score| Severity::on_scale(Scale::Hundred, score.parse().ok()?));
+    incident.description = lines(mail.all("rcpts.summary"));
+    incident.set_severity_on(Scale::Hundred, mail.first(&["model_score"]));
     incident.state = Some(State::Open);
     incident.occurred_at = mail.time(&["dtime", "dtime_unix"]);
     incident.observe_fields(mail, &[("mail", &["header_from_email", "rcpts.rcpt_to"])]);
@@ -340,7 +234,6 @@ fn mail(mut incident: Incident, mail: &Fields) -> Incident {
     for name in ["rcpt_status", "rcpt_actions_taken"] {
         incident.detail_json(name, &mail.all(format!("rcpts.{name}")).collect::<Vec<_>>());
     }
-    incident
 }
 
 hookmill_sdk::export!(Darktrace);

@@ -3,11 +3,10 @@
 mod hunting;
 
 use hookmill_sdk::{
-    Description, Event, Fields, Incident, List, Mapper, MappingError, Observable, Outcome, Part, State, Text, WithRest,
+    Description, Event, Fields, Incident, List, Mapper, MappingError, Observable, Outcome, Part, State, Text,
 };
-use hookmill_sdk::{attack::tactic_id, is_list, map_list, sentence};
+use hookmill_sdk::{attack::tactic_id, sentence};
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 const EXPECTED: &str = "a Microsoft Graph alert (or several in `value`), an Advanced Hunting AlertInfo or AlertEvidence \
                         row (or several in `records`), or a mail event with `eventType`, `id` and `creationTime`";
@@ -46,13 +45,6 @@ const USER: [&str; 4] = ["userAccount.userPrincipalName", "userAccount.accountNa
 const VERDICT_FIELDS: [&str; 4] = ["ipAddress", "url", "fileDetails.sha256", "fileDetails.sha1"];
 
 struct Defender;
-
-#[derive(Deserialize)]
-struct Batch<'a> {
-    #[serde(borrow)]
-    value: Option<&'a RawValue>,
-    records: Option<&'a RawValue>,
-}
 
 /// An alert, a row of Advanced Hunting or a mail event.
 #[derive(Deserialize)]
@@ -98,34 +90,8 @@ impl Mapper for Defender {
     }
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
-        let batch: Batch = event.json(EXPECTED)?;
-        if let Some(list) = [batch.value, batch.records].into_iter().flatten().find(|value| is_list(value)) {
-            return map_list(list, EXPECTED, map_item);
-        }
-        let mut outcome = Outcome::default();
-        map_item(&event.json(EXPECTED)?, &mut outcome)?;
-        Ok(outcome)
+        hunting::map(event, EXPECTED, observe, |item: &Item| (&item.category, &item.properties), Item::incident)
     }
-}
-
-fn map_item(item: &WithRest<Item>, outcome: &mut Outcome) -> Result<(), MappingError> {
-    let table = item.category.get().and_then(|category| category.strip_prefix("AdvancedHunting-"));
-    let mut incident = match (table, item.properties.get()) {
-        (Some("AlertInfo" | "AlertEvidence"), Some(row)) => hunting::row_incident(row, observe)?,
-        (Some(table @ ("AlertInfo" | "AlertEvidence")), None) => {
-            return Err(MappingError::Malformed(format!("a row of {table} has no `properties`")));
-        }
-        (Some(table), _) => {
-            outcome.skipped.push(format!("{table} is not a table of alerts"));
-            return Ok(());
-        }
-        (None, _) if item.event_type.get().is_some() && item.creation_time.get().is_some() => item.mail()?,
-        (None, _) if item.is_alert() => item.alert()?,
-        (None, _) => return Err(MappingError::Unsupported(format!("expected {EXPECTED}"))),
-    };
-    incident.keep_rest(item, |_| false);
-    outcome.incidents.push(incident);
-    Ok(())
 }
 
 impl Item<'_> {
@@ -138,8 +104,15 @@ impl Item<'_> {
         self.service_source.get().is_some() || (is_dated && is_named && self.severity.get().is_some())
     }
 
-    /// Maps the fields common to alerts and mail events.
     fn incident(&self) -> Result<Incident, MappingError> {
+        if self.event_type.get().is_some() && self.creation_time.get().is_some() {
+            return self.mail();
+        }
+        if self.is_alert() { self.alert() } else { Err(MappingError::expected(EXPECTED)) }
+    }
+
+    /// Returns an incident with the fields common to alerts and mail events.
+    fn described(&self) -> Result<Incident, MappingError> {
         let id = self.id.get().ok_or_else(|| MappingError::Malformed("`id` is absent".into()))?;
         let mut incident = Incident::new(id);
         incident.set_title(self.title.get().or(self.display_name.get()));
@@ -151,7 +124,7 @@ impl Item<'_> {
     }
 
     fn alert(&self) -> Result<Incident, MappingError> {
-        let mut incident = self.incident()?;
+        let mut incident = self.described()?;
         incident.occurred_at = self.first_activity_date_time.time().or_else(|| self.created_date_time.time());
         incident.changed_at = self.last_update_date_time.time();
         incident.external_link = self.alert_web_url.owned().or(self.incident_web_url.owned());
@@ -181,7 +154,7 @@ impl Item<'_> {
     }
 
     fn mail(&self) -> Result<Incident, MappingError> {
-        let mut incident = self.incident()?;
+        let mut incident = self.described()?;
         let kind = sentence(self.event_type.get().unwrap_or_default());
         let subject = self.data.get().and_then(|data| data.first(&["subject"]));
         incident.set_title(Some(&subject.map_or_else(|| kind.clone(), |subject| format!("{kind}: {subject}"))));

@@ -4,12 +4,11 @@
 #[path = "../defender-office365/hunting.rs"]
 mod hunting;
 
+use hookmill_sdk::attack::tactic_id;
 use hookmill_sdk::{
     Description, Event, Fields, Incident, List, Mapper, MappingError, Observable, Outcome, Part, State, Text, WithRest,
 };
-use hookmill_sdk::{attack::tactic_id, is_list, map_list};
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
 const EXPECTED: &str = "an incident or alert of Microsoft Defender XDR (or several in `value`), or an Advanced Hunting \
@@ -61,13 +60,6 @@ const MALICIOUS: [(&str, &[&str]); 3] = [
 
 struct DefenderXdr;
 
-#[derive(Deserialize)]
-struct Batch<'a> {
-    #[serde(borrow)]
-    value: Option<&'a RawValue>,
-    records: Option<&'a RawValue>,
-}
-
 /// An incident, an alert or a row. The names of Graph come first, those of the older API second.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -118,32 +110,8 @@ impl Mapper for DefenderXdr {
     }
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
-        let batch: Batch = event.json(EXPECTED)?;
-        if let Some(list) = [batch.value, batch.records].into_iter().flatten().find(|value| is_list(value)) {
-            return map_list(list, EXPECTED, map_item);
-        }
-        let mut outcome = Outcome::default();
-        map_item(&event.json(EXPECTED)?, &mut outcome)?;
-        Ok(outcome)
+        hunting::map(event, EXPECTED, observe, |item: &Item| (&item.category, &item.properties), Item::incident)
     }
-}
-
-fn map_item(item: &WithRest<Item>, outcome: &mut Outcome) -> Result<(), MappingError> {
-    let table = item.category.get().and_then(|category| category.strip_prefix("AdvancedHunting-"));
-    let mut incident = match (table, item.properties.get()) {
-        (Some("AlertInfo" | "AlertEvidence"), Some(row)) => hunting::row_incident(row, observe)?,
-        (Some(table @ ("AlertInfo" | "AlertEvidence")), None) => {
-            return Err(MappingError::Malformed(format!("a row of {table} has no `properties`")));
-        }
-        (Some(table), _) => {
-            outcome.skipped.push(format!("{table} is not a table of alerts"));
-            return Ok(());
-        }
-        (None, _) => item.incident()?,
-    };
-    incident.keep_rest(item, |_| false);
-    outcome.incidents.push(incident);
-    Ok(())
 }
 
 impl Item<'_> {
@@ -195,7 +163,7 @@ impl Item<'_> {
         let is_named = names.into_iter().any(|name| name.get().is_some());
         let is_alert = self.service_source.get().is_some() || (is_dated && is_named && self.severity.get().is_some());
         if !is_incident && !is_alert {
-            return Err(MappingError::Unsupported(format!("expected {EXPECTED}")));
+            return Err(MappingError::expected(EXPECTED));
         }
         let id = self.incident_id.get().or(self.id.get()).or(self.alert_id.get());
         id.ok_or_else(|| MappingError::Malformed("`id` and `incidentId` are absent".into()))

@@ -117,7 +117,7 @@ fn outcome(incidents: impl IntoIterator<Item = Option<Incident>>) -> Result<Outc
         }
     }
     if outcome.incidents.is_empty() {
-        return Err(MappingError::Unsupported(format!("expected {EXPECTED}")));
+        return Err(MappingError::expected(EXPECTED));
     }
     Ok(outcome)
 }

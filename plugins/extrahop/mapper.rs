@@ -1,41 +1,19 @@
 //! ExtraHop RevealX: detections of the API and of the webhooks of notification rules.
 
-use hookmill_sdk::json;
-use hookmill_sdk::{
-    Description, Event, Fields, Incident, List, Mapper, MappingError, Observable, Outcome, Severity, State, WithRest,
-};
-use serde::Deserialize;
+use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Observable, Outcome, Severity, State};
 
 const EXPECTED: &str = "a detection of ExtraHop with `id`, `type` and `participants`, or with `src` and `dst`";
 /// The fields that only detections have.
 const MARKS: [&str; 6] =
     ["participants", "appliance_id", "is_user_created", "categories_ids", "recommended", "mitre_techniques"];
-/// The members that are read completely and need not be kept. Participants are read and kept.
-const READ: [&str; 14] = [
-    "id",
-    "title",
-    "description",
-    "risk_score",
-    "categories",
-    "categories_ids",
-    "mitre_tactics",
-    "mitre_techniques",
-    "start_time",
-    "time",
-    "mod_time",
-    "update_time",
-    "url",
-    "recommended_factors",
-];
-
 /// The members with participants: one in the API, three in a webhook.
-const PARTICIPANTS: [&str; 4] = ["participants", "src", "dst", "additional_participants"];
+const PARTICIPANTS: [&str; 4] = ["participants", "dst", "additional_participants", "src"];
+/// Further members that are kept although they were read.
+const KEPT: [&str; 2] = ["type", "status"];
+/// Members that repeat others.
+const REPEATED: [&str; 3] = ["time", "update_time", "recommended_factors"];
 
 struct ExtraHop;
-
-/// The members of a detection, of which none is declared.
-#[derive(Deserialize)]
-struct Members {}
 
 impl Mapper for ExtraHop {
     fn describe() -> Description {
@@ -46,19 +24,19 @@ impl Mapper for ExtraHop {
         let fields: Fields = event.json(EXPECTED)?;
         let has = |mark: &&str| fields.iter().any(|(path, _)| path.split('.').next() == Some(mark));
         if fields.first(&["type"]).is_none() || !MARKS.iter().any(has) {
-            return Err(MappingError::Unsupported(format!("expected {EXPECTED}")));
+            return Err(MappingError::expected(EXPECTED));
         }
         // The id of a detection includes that of its sensor.
-        let id = fields.first(&["id"]).ok_or_else(|| MappingError::Malformed("`id` is absent".into()))?;
-        let mut incident = Incident::new(id);
+        let mut incident = Incident::new(fields.required(&["id"])?);
         describe(&mut incident, &fields);
         classify(&mut incident, &fields);
-        let members: WithRest<Members> = event.json(EXPECTED)?;
-        for (_, list) in members.rest().filter(|(name, _)| PARTICIPANTS.contains(name)) {
-            let participants: List<Fields> = json(list.get()).unwrap_or_default();
-            participants.iter().for_each(|participant| observe(&mut incident, participant));
+        for participant in PARTICIPANTS.iter().flat_map(|name| fields.objects(name)) {
+            observe(&mut incident, &participant);
         }
-        incident.keep_rest(&members, |name| READ.contains(&name));
+        incident.detail_members(&fields, &PARTICIPANTS);
+        incident.detail_members(&fields, &KEPT);
+        fields.mark_read(&REPEATED);
+        incident.keep_members(&fields, |_| false);
         Ok(incident.into())
     }
 }

@@ -86,13 +86,13 @@ fn with_data_as_object(event: &Event, fields: &Fields) -> Option<Event> {
     let mut data = fields.iter().filter(|(path, text)| *path == "data" && text.trim_start().starts_with('{'));
     let data: &RawValue = json(data.next()?.1)?;
     let payload: WithRest<Payload> = event.json(EXPECTED).ok()?;
-    Some(event.with_body(payload.rest_with("data", data)))
+    Some(event.with_body(payload.rest_json(&[("data", data)])))
 }
 
 /// Maps a payload; one without an id of its own gets this one.
 fn map_object(event: &Event, fields: &Fields, digest: impl Fn() -> String) -> Result<Outcome, MappingError> {
     let Some(event_type) = fields.first(&["event_type"]) else {
-        return Err(MappingError::Unsupported(format!("expected {EXPECTED}")));
+        return Err(MappingError::expected(EXPECTED));
     };
     let id = fields.first(&["data.alert_id"]).map_or_else(digest, str::to_owned);
     let mut incident = Incident::new(id);

@@ -61,7 +61,7 @@ impl Mapper for GitGuardian {
             // It contains a secret in `matches`.
             return Ok(Outcome::skip("a test message of the webhook"));
         } else {
-            return Err(MappingError::Unsupported(format!("expected {EXPECTED}")));
+            return Err(MappingError::expected(EXPECTED));
         };
         Ok(incident.into())
     }
@@ -104,7 +104,7 @@ fn incident(payload: &Fields, prefix: &str, occurrences: &str) -> Result<Inciden
 /// Maps an incident of Public Monitoring, whose API has other names.
 fn public_incident(payload: &Fields) -> Result<Incident, MappingError> {
     if payload.first(&["nb_of_occurrences_still_on_github", "first_occurrence_date"]).is_none() {
-        return Err(MappingError::Unsupported(format!("expected {EXPECTED}")));
+        return Err(MappingError::expected(EXPECTED));
     }
     let mut incident = Incident::new(source_ref(payload.first(&["id"]), true)?);
     incident.set_title(payload.first(&["display_name", "name"]));

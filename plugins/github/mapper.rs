@@ -91,7 +91,7 @@ impl Mapper for GitHub {
             (_, Some(alert)) => (named.or_else(|| Kind::of(alert)), alert),
             (_, None) => (None, &Fields::default()),
         };
-        let kind = kind.ok_or_else(|| MappingError::Unsupported(format!("expected {EXPECTED}")))?;
+        let kind = kind.ok_or_else(|| MappingError::expected(EXPECTED))?;
         let absent = |name: &str| MappingError::Malformed(format!("`{name}` is absent"));
         let repository = payload.repository.get().ok_or_else(|| absent("repository"))?;
         let repository_id = repository.id.get().ok_or_else(|| absent("repository.id"))?;

@@ -71,7 +71,7 @@ impl Mapper for Scc {
 }
 
 fn unsupported() -> MappingError {
-    MappingError::Unsupported(format!("expected {EXPECTED}"))
+    MappingError::expected(EXPECTED)
 }
 
 fn map_text(text: &str) -> Result<Outcome, MappingError> {

@@ -41,7 +41,7 @@ impl Mapper for Grafana {
 }
 
 fn unsupported() -> MappingError {
-    MappingError::Unsupported(format!("expected {EXPECTED}"))
+    MappingError::expected(EXPECTED)
 }
 
 /// Completes an alert with what Grafana adds to one of Prometheus.

@@ -82,7 +82,7 @@ impl Mapper for InsightIdr {
 }
 
 fn unsupported() -> MappingError {
-    MappingError::Unsupported(format!("expected {EXPECTED}"))
+    MappingError::expected(EXPECTED)
 }
 
 fn incident(raw: &RawValue) -> Result<Incident, MappingError> {

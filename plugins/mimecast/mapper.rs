@@ -80,7 +80,7 @@ impl Mapper for Mimecast {
 
 /// Maps the logs of an element of `data`, or a log.
 fn map_logs(raw: &RawValue, outcome: &mut Outcome) -> Result<(), MappingError> {
-    let unsupported = || MappingError::Unsupported(format!("expected {EXPECTED}"));
+    let unsupported = || MappingError::expected(EXPECTED);
     let answer: Answer = json(raw.get()).ok_or_else(unsupported)?;
     let lists = [answer.click_logs, answer.attachment_logs, answer.impersonation_logs, answer.dlp_logs];
     if lists.iter().all(Option::is_none) {
@@ -96,7 +96,7 @@ fn map_logs(raw: &RawValue, outcome: &mut Outcome) -> Result<(), MappingError> {
 }
 
 fn map_log(raw: &RawValue, outcome: &mut Outcome) -> Result<(), MappingError> {
-    let unsupported = || MappingError::Unsupported(format!("expected {EXPECTED}"));
+    let unsupported = || MappingError::expected(EXPECTED);
     let log: Fields = json(raw.get()).ok_or_else(unsupported)?;
     let kind = kind_of(&log).ok_or_else(unsupported)?;
     if ROUTINE.contains(&kind.as_str()) && log.first(&["virusFound"]).is_none() {

@@ -87,7 +87,7 @@ impl Mapper for Misp {
 }
 
 fn unsupported() -> MappingError {
-    MappingError::Unsupported(format!("expected {EXPECTED}"))
+    MappingError::expected(EXPECTED)
 }
 
 fn incident(raw: &RawValue, envelope: &Envelope) -> Result<Incident, MappingError> {

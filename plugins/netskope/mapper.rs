@@ -21,13 +21,14 @@ const SEVERITIES: [&str; 7] = [
     "risk_level",
     "metadata.attack_severity",
 ];
+const OWN_SEVERITY: [(&str, Severity); 1] = [("med", Severity::Medium)];
 /// The types of alerts, in lower case and without spaces, that tell of an attack although they have no severity.
 const ATTACKS: [&str; 4] = ["malware", "malsite", "compromisedcredential", "c2"];
 
 const OBSERVABLES: [(&str, &[&str]); 3] =
     [("ip", &["userip"]), ("hostname", &["hostname"]), ("user-agent", &["useragent"])];
 const HASHES: [&str; 6] = ["sha256", "sha1", "md5", "local_sha256", "local_sha1", "local_md5"];
-const FILES: [&str; 4] = ["dlp_file", "file_name", "filename", "object"];
+const FILES: [&str; 6] = ["dlp_file", "file_name", "filename", "object", "quarantine_file_name", "q_original_filename"];
 const USERS: [&str; 3] = ["user", "ur_normalized", "userkey"];
 /// The addresses of the site to which a user went.
 const SITES: [(&str, &[&str]); 1] = [("ip", &["dstip", "malsite_ip_host"])];
@@ -76,7 +77,7 @@ fn map_record(record: &Fields, outcome: &mut Outcome) -> Result<(), MappingError
         outcome.skipped.push(format!("an event of the type `{kind}` is not an alert"));
         return Ok(());
     } else {
-        return Err(MappingError::Unsupported(format!("expected {EXPECTED}")));
+        return Err(MappingError::expected(EXPECTED));
     };
     incident.occurred_at = record.time(&["timestamp", "_insertion_epoch_timestamp"]);
     observe(&mut incident, record);
@@ -86,13 +87,12 @@ fn map_record(record: &Fields, outcome: &mut Outcome) -> Result<(), MappingError
 }
 
 fn alert(record: &Fields, kind: Option<&str>) -> Result<Incident, MappingError> {
-    let id = record.first(&["_id"]).ok_or_else(|| MappingError::Malformed("`_id` is absent".into()))?;
-    let mut incident = Incident::new(id);
+    let mut incident = Incident::new(record.required(&["_id"])?);
     incident.set_title(record.first(&["alert_name", "policy"]).or(kind.map(sentence).as_deref()));
     let description = record.first(&["breach_description", "sa_rule_remediation"]);
     incident.description = description.map(str::to_owned);
     incident.category = kind.map(str::to_owned);
-    set_severity(&mut incident, record.first(&SEVERITIES));
+    incident.set_severity_word(record.first(&SEVERITIES), &OWN_SEVERITY);
     incident.observe_cves(record.first(&["alert_name"]).unwrap_or_default(), "alert_name");
     let kind = normalized(kind.unwrap_or_default());
     if incident.vendor_severity.is_none() {
@@ -135,7 +135,7 @@ fn dlp_incident(record: &Fields) -> Incident {
     incident.category = Some("DLP incident".into());
     let rules = record.all("dlp_match_info.dlp_rules.dlp_rule_severity");
     let highest = rules.max_by_key(|name| Severity::parse(name).map(|severity| severity as u8));
-    set_severity(&mut incident, record.first(&["severity"]).or(highest));
+    incident.set_severity_word(record.first(&["severity"]).or(highest), &OWN_SEVERITY);
     incident.state = match record.first(&["status"]).map(normalized).as_deref() {
         Some("resolved" | "closed") => Some(State::Resolved),
         Some("new" | "inprogress") => Some(State::Open),
@@ -144,13 +144,6 @@ fn dlp_incident(record: &Fields) -> Incident {
     incident.tag("DLP");
     incident.detail_fields(record, &["status", "assignee", "dlp_match_info.dlp_policy"]);
     incident
-}
-
-fn set_severity(incident: &mut Incident, word: Option<&str>) {
-    incident.set_severity(word);
-    if word == Some("med") {
-        incident.severity = Some(Severity::Medium);
-    }
 }
 
 /// Returns a word in lower case without separators: `Compromised Credential` is `compromisedcredential`.

@@ -21,6 +21,16 @@ const SEEN: [&str; 3] = ["state.last_seen", "data.LastSeen.value", "last_seen"];
 const LABELS: [&str; 2] = ["alert_labels", "data.Labels.value"];
 const SOURCE: [&str; 2] = ["source", "data.Source.value"];
 
+/// The scale that alerts had before `risk_level`: words or numbers.
+const OLDER_SEVERITY: [(&str, Severity); 7] = [
+    ("compromised", Severity::Critical),
+    ("1", Severity::Critical),
+    ("imminent compromise", Severity::High),
+    ("2", Severity::High),
+    ("hazardous", Severity::Medium),
+    ("3", Severity::Medium),
+    ("4", Severity::Low),
+];
 const OBSERVABLES: [(&str, &[&str]); 4] = [
     ("hostname", &["asset_hostname", "findings.Hostname"]),
     (
@@ -82,15 +92,14 @@ impl Mapper for Orca {
 }
 
 fn incident(raw: &RawValue) -> Result<Incident, MappingError> {
-    let unsupported = || MappingError::Unsupported(format!("expected {EXPECTED}"));
+    let unsupported = || MappingError::expected(EXPECTED);
     let alert: Fields = json(raw.get()).ok_or_else(unsupported)?;
     let is_alert = alert.first(&["type_string", "type", "rule_id", "alert_type", "data.AlertType.value"]).is_some();
     let has_state = alert.iter().any(|(path, _)| path.starts_with("state.")) || alert.first(&RISK_LEVEL).is_some();
     if !(is_alert && has_state) {
         return Err(unsupported());
     }
-    let id = alert.first(&ID).ok_or_else(|| MappingError::Malformed("`state.alert_id` is absent".into()))?;
-    let mut incident = Incident::new(id);
+    let mut incident = Incident::new(alert.required(&ID)?);
     describe(&mut incident, &alert);
     observe(&mut incident, &alert);
     // `Brute Force (T1110)`
@@ -107,11 +116,9 @@ fn describe(incident: &mut Incident, alert: &Fields) {
     incident.set_title(alert.first(&TITLE));
     incident.description = alert.first(&DESCRIPTION).map(str::to_owned);
     incident.category = alert.first(&CATEGORY).map(str::to_owned);
-    let risk_level = alert.first(&RISK_LEVEL);
-    let older = alert.first(&["state.severity", "state.score"]);
-    incident.set_severity(risk_level.or(older));
-    if risk_level.is_none() {
-        incident.severity = older.and_then(older_severity);
+    match alert.first(&RISK_LEVEL) {
+        Some(level) => incident.set_severity(Some(level)),
+        None => incident.set_severity_word(alert.first(&["state.severity", "state.score"]), &OLDER_SEVERITY),
     }
     let status = alert.first(&STATUS);
     incident.state = match status.map(str::to_ascii_lowercase).as_deref() {
@@ -124,17 +131,6 @@ fn describe(incident: &mut Incident, alert: &Fields) {
     let changed = CHANGED.iter().filter_map(|name| alert.time(&[name])).max();
     incident.changed_at = changed.or_else(|| alert.time(&SEEN));
     LABELS.iter().flat_map(|name| alert.all(name)).for_each(|label| incident.tag(label));
-}
-
-/// Returns the severity of the scale that alerts had before `risk_level`, by its word or its number.
-fn older_severity(severity: &str) -> Option<Severity> {
-    match severity.to_ascii_lowercase().as_str() {
-        "compromised" | "1" => Some(Severity::Critical),
-        "imminent compromise" | "2" => Some(Severity::High),
-        "hazardous" | "3" => Some(Severity::Medium),
-        "informational" | "4" => Some(Severity::Low),
-        word => Severity::parse(word),
-    }
 }
 
 fn observe(incident: &mut Incident, alert: &Fields) {

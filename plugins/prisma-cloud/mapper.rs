@@ -99,7 +99,7 @@ impl Mapper for PrismaCloud {
 }
 
 fn incident(raw: &RawValue) -> Result<Incident, MappingError> {
-    let unsupported = || MappingError::Unsupported(format!("expected {EXPECTED}"));
+    let unsupported = || MappingError::expected(EXPECTED);
     let alert: Fields = json(raw.get()).ok_or_else(unsupported)?;
     // Alerts of other vendors have a `policy_id` too.
     let policy = alert.first(&["policy.policyId", "policy.name"]);

@@ -88,7 +88,7 @@ fn incident(fields: &Fields, kind: Option<&'static Kind>) -> Result<Option<Incid
     let is_click = fields.first(&["clickTime", "clickIP"]).is_some();
     if !is_click && found.is_empty() && kind.is_none() {
         if !is_scored(fields) {
-            return Err(MappingError::Unsupported(format!("expected {EXPECTED}")));
+            return Err(MappingError::expected(EXPECTED));
         }
         if by_score(fields).is_none() {
             return Ok(None);

@@ -1,6 +1,6 @@
 //! IBM QRadar: offenses of its API.
 
-use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Outcome, Scale, Severity, State};
+use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Outcome, Scale, State};
 use hookmill_sdk::{is_list, json, map_list};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -49,19 +49,17 @@ impl Mapper for QRadar {
 }
 
 fn incident(raw: &RawValue) -> Result<Incident, MappingError> {
-    let unsupported = || MappingError::Unsupported(format!("expected {EXPECTED}"));
+    let unsupported = || MappingError::expected(EXPECTED);
     let offense: Fields = json(raw.get()).ok_or_else(unsupported)?;
     let first = |name: &str| offense.all(name).next();
     let is_offense = offense.iter().any(|(path, _)| MARKS.contains(&path.split('.').next().unwrap_or(path)));
     if !is_offense {
         return Err(unsupported());
     }
-    let id = first("id").ok_or_else(|| MappingError::Malformed("`id` is absent".into()))?;
-    let mut incident = Incident::new(id);
+    let mut incident = Incident::new(offense.required(&["id"])?);
     describe(&mut incident, &offense);
     // The severity of an offense is one of three parts of its magnitude.
-    incident.vendor_severity = first("magnitude").map(str::to_owned);
-    incident.severity = first("magnitude").and_then(|number| Severity::on_scale(Scale::Ten, number.parse().ok()?));
+    incident.set_severity_on(Scale::Ten, first("magnitude"));
     // An inactive offense is not closed.
     incident.state = match first("status").map(str::to_ascii_uppercase).as_deref() {
         Some("CLOSED" | "HIDDEN") => Some(State::Resolved),

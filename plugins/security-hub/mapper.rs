@@ -75,7 +75,7 @@ fn map_item(item: &Fields, outcome: &mut Outcome) -> Result<Option<()>, MappingE
         return Ok(Some(()));
     }
     if item.first(&["source"]).is_some_and(|source| source != "aws.securityhub") {
-        return Err(MappingError::Unsupported(format!("expected {EXPECTED}")));
+        return Err(MappingError::expected(EXPECTED));
     }
     let kind = item.first(&["detail-type"]).filter(|kind| !kind.contains("Finding"));
     outcome.skipped.extend(kind.map(|kind| format!("`{kind}` has no findings")));

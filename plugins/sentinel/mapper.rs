@@ -104,7 +104,7 @@ impl Mapper for Sentinel {
 }
 
 fn map_item(item: &RawValue, outcome: &mut Outcome) -> Result<(), MappingError> {
-    let unsupported = || MappingError::Unsupported(format!("expected {EXPECTED}"));
+    let unsupported = || MappingError::expected(EXPECTED);
     let resource: WithRest<Resource> = json(item.get()).ok_or_else(unsupported)?;
     let Some(properties) = resource.properties.get() else {
         outcome.incidents.push(row_incident(&json(item.get()).ok_or_else(unsupported)?)?);
@@ -138,7 +138,7 @@ fn row_incident(row: &Fields) -> Result<Incident, MappingError> {
     let alert_id = || {
         row.first(&["SystemAlertId"]).filter(|_| row.first(&["AlertName", "DisplayName", "AlertDisplayName"]).is_some())
     };
-    let id = incident_id.or_else(alert_id).ok_or_else(|| MappingError::Unsupported(format!("expected {EXPECTED}")))?;
+    let id = incident_id.or_else(alert_id).ok_or_else(|| MappingError::expected(EXPECTED))?;
     let mut incident = incident(id, row);
     for label in row.first(&["Labels"]).map(json_list::<Fields>).unwrap_or_default() {
         label.all("labelName").for_each(|name| incident.tag(name));

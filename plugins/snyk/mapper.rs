@@ -52,13 +52,13 @@ impl Mapper for Snyk {
 
 /// Maps an issue of the REST API. Its id is not that of the same issue in a webhook.
 fn issue(raw: &RawValue) -> Result<Incident, MappingError> {
-    let unsupported = || MappingError::Unsupported(format!("expected {EXPECTED}"));
+    let unsupported = || MappingError::expected(EXPECTED);
     let issue: Fields = json(raw.get()).ok_or_else(unsupported)?;
     let attribute = |name: &str| issue.all(format!("attributes.{name}")).next();
     if !issue.iter().any(|(path, _)| MARKS.iter().any(|mark| path.starts_with(mark))) {
         return Err(unsupported());
     }
-    let id = issue.first(&["id"]).ok_or_else(|| MappingError::Malformed("`id` is absent".into()))?;
+    let id = issue.required(&["id"])?;
     let mut incident = Incident::new(id);
     let [package, version] = ["package_name", "package_version"]
         .map(|name| attribute(&format!("coordinates.representations.dependency.{name}")));

@@ -89,7 +89,7 @@ impl Mapper for SophosCentral {
 }
 
 fn map_item(raw: &RawValue, outcome: &mut Outcome) -> Result<(), MappingError> {
-    let unsupported = || MappingError::Unsupported(format!("expected {EXPECTED}"));
+    let unsupported = || MappingError::expected(EXPECTED);
     let item: Item = json(raw.get()).ok_or_else(unsupported)?;
     let fields: Fields = json(raw.get()).ok_or_else(unsupported)?;
     let kind = fields.first(&["type"]).unwrap_or_default();
@@ -101,8 +101,7 @@ fn map_item(raw: &RawValue, outcome: &mut Outcome) -> Result<(), MappingError> {
         outcome.skipped.push(format!("`{kind}` is routine"));
         return Ok(());
     }
-    let id = fields.first(&["id", "event_service_event_id"]);
-    let mut incident = Incident::new(id.ok_or_else(|| MappingError::Malformed("`id` is absent".into()))?);
+    let mut incident = Incident::new(fields.required(&["id", "event_service_event_id"])?);
     // Only an event has a name. The group of an alert is shared by several alerts.
     let (name, description) = (fields.first(&["name"]), fields.first(&["description"]));
     let text = name.or(description);

@@ -1,23 +1,26 @@
 //! Splunk: the webhook alert action, and notable events of Enterprise Security as fields or as text in `_raw`.
 
-use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Outcome, Severity, State, WithRest};
-use hookmill_sdk::{fingerprint, is_timestamp, json, json_list, timestamp};
+use hookmill_sdk::{
+    Description, Event, Fields, Incident, Mapper, MappingError, Observable, Outcome, Severity, State, WithRest,
+};
+use hookmill_sdk::{fingerprint, is_same_name, is_timestamp, json, json_list, timestamp};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::borrow::Cow;
-use std::net::IpAddr;
 
 const EXPECTED: &str = "Splunk's webhook with `result` and `sid` or `search_name`, or a notable with `event_id`";
 
 /// The most rows that are read: as many as the host takes incidents.
 const ROWS_MAX: usize = 1_000;
 
-/// Observable types of a result's fields. In the Common Information Model, `src`, `dest` and `dvc` are addresses or
-/// names.
-const OBSERVABLES: [(&str, &[&str]); 9] = [
-    ("hostname", &["src", "dest", "dvc", "src_host", "dest_host"]),
+/// Observable types of fields. In the Common Information Model, `src`, `dest` and `dvc` are addresses or names.
+const OBSERVABLES: [(&str, &[&str]); 10] = [
+    (
+        "hostname",
+        &["src", "dest", "dvc", "src_host", "dest_host", "hostname", "ComputerName", "computer", "device_name"],
+    ),
     ("ip", &["src_ip", "srcip", "dest_ip", "destip", "dvc_ip", "clientip", "client_ip", "remote_ip", "ip"]),
-    ("user-account", &["user", "username", "src_user", "target_user", "dest_user"]),
+    ("ip", &["source_ip", "sourceIPAddress", "dst_ip", "destination_ip", "Source_Network_Address"]),
+    ("user-account", &["user", "username", "src_user", "target_user", "dest_user", "Account_Name"]),
     ("hash", &["file_hash", "hash", "sha256", "sha1", "md5"]),
     ("url", &["url", "URL"]),
     ("domain", &["domain"]),
@@ -42,17 +45,9 @@ const DETAILS: [&str; 14] = [
     "orig_sourcetype",
 ];
 
-/// The same types for the fields of an event in JSON, by the last segment of the path, as lower-case letters and digits.
-const OBSERVABLES_OF_JSON: [(&str, &[&str]); 8] = [
-    ("ip", &["srcip", "sourceip", "sourceipaddress", "destip", "dstip", "destinationip", "clientip", "remoteip", "ip"]),
-    ("hostname", &["src", "dest", "host", "hostname", "computer", "computername", "devicename"]),
-    ("user-account", &["user", "username", "srcuser", "targetuser", "accountname"]),
-    ("hash", &["filehash", "hash", "sha256", "sha1", "md5"]),
-    ("url", &["url"]),
-    ("domain", &["domain"]),
-    ("user-agent", &["useragent", "httpuseragent"]),
-    ("filename", &["filename"]),
-];
+/// The fields with ids of ATT&CK.
+const TECHNIQUES: [&str; 3] =
+    ["mitre_technique_id", "annotations.mitre_attack", "annotations.mitre_attack.mitre_technique_id"];
 
 struct Splunk;
 
@@ -62,15 +57,6 @@ struct Rows<'a> {
     #[serde(borrow)]
     result: Option<&'a RawValue>,
     results: Option<&'a RawValue>,
-}
-
-/// The fields of a payload: those of the result, of the body, and of `_raw` if that is a notable event or JSON.
-struct Alert<'a> {
-    body: &'a Fields<'a>,
-    /// The pairs of a notable event.
-    raw: Vec<(&'a str, Cow<'a, str>)>,
-    json: Option<&'a Fields<'a>>,
-    has_result: bool,
 }
 
 impl Mapper for Splunk {
@@ -83,36 +69,43 @@ impl Mapper for Splunk {
     }
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
-        let rows: WithRest<Rows> = event.json(EXPECTED)?;
-        let list = [rows.result, rows.results].into_iter().flatten().find(|rows| !rows.get().starts_with('{'));
-        let list = list.map(rows_of).filter(|list| !list.is_empty());
-        let Some(list) = list else { return Ok(map_row(&event.json(EXPECTED)?)?.into()) };
+        let payload: WithRest<Rows> = event.json(EXPECTED)?;
+        let lists = [payload.result, payload.results].into_iter().flatten().map(rows_of);
+        let Some(rows) = lists.into_iter().find(|rows| !rows.is_empty()) else {
+            return Ok(map_row(&event.json(EXPECTED)?, None)?.into());
+        };
+        let search = payload.rest_json(&[]);
+        let search: Fields = json(&search).unwrap_or_default();
         let mut outcome = Outcome::default();
-        let more = list.len().saturating_sub(ROWS_MAX);
-        for (number, row) in (1..).zip(list).take(ROWS_MAX) {
+        for (number, row) in (1..).zip(&rows).take(ROWS_MAX) {
             if !row.get().starts_with('{') {
                 outcome.problems.push(format!("row {number} is not an object"));
                 continue;
             }
-            match map_row(&json(&rows.rest_with("result", row)).unwrap_or_default()) {
+            match map_row(&json(row.get()).unwrap_or_default(), Some(&search)) {
                 Ok(incident) => outcome.incidents.push(incident),
                 Err(MappingError::Malformed(text) | MappingError::Unsupported(text)) => {
                     outcome.problems.push(format!("row {number}: {text}"));
                 }
             }
         }
-        if more > 0 {
+        if let Some(more) = rows.len().checked_sub(ROWS_MAX).filter(|more| *more > 0) {
             outcome.problems.push(format!("{more} further rows are not read: at most {ROWS_MAX} are"));
         }
-        match outcome.problems.first() {
-            Some(text) if outcome.incidents.is_empty() => Err(MappingError::Unsupported(text.clone())),
-            _ => Ok(outcome),
+        // Once, because a thousand rows with all fields of the search do not fit into the result.
+        match outcome.incidents.first_mut() {
+            Some(first) => first.keep_unread(&search, ""),
+            None => return Err(MappingError::Unsupported(outcome.problems.swap_remove(0))),
         }
+        Ok(outcome)
     }
 }
 
-/// Returns the rows in a list or in a text.
+/// Returns the rows in an object, a list or a text.
 fn rows_of(rows: &RawValue) -> Vec<&RawValue> {
+    if rows.get().starts_with('{') {
+        return vec![rows];
+    }
     if rows.get().starts_with('[') {
         return json(rows.get()).unwrap_or_default();
     }
@@ -120,43 +113,45 @@ fn rows_of(rows: &RawValue) -> Vec<&RawValue> {
     text.filter(|text| text.trim_start().starts_with(['{', '['])).map(json_list).unwrap_or_default()
 }
 
-fn map_row(body: &Fields) -> Result<Incident, MappingError> {
-    let raw = ["result._raw", "_raw"].into_iter().find_map(|name| body.iter().find(|(path, _)| *path == name));
-    let raw = raw.map(|(_, raw)| raw);
-    let in_raw = raw.and_then(read_json);
-    let has_result = body.iter().any(|(path, _)| path.starts_with("result."));
-    let pairs = raw.filter(|raw| is_notable_text(raw)).map(key_values).unwrap_or_default();
-    let alert = Alert { body, raw: pairs, json: in_raw.as_ref(), has_result };
-    let id = alert.id().ok_or_else(|| MappingError::Unsupported(format!("expected {EXPECTED}")))?;
-    let mut incident = alert.incident(id);
-    if in_raw.is_some() || (!alert.raw.is_empty() && !has_result) {
-        // Marked as read, because the text repeats other fields.
-        body.first(&["result._raw", "_raw"]);
+/// Maps a row of a search, or a notable event that is sent without one.
+fn map_row(row: &Fields, search: Option<&Fields>) -> Result<Incident, MappingError> {
+    let raw = row.first(&["_raw"]).unwrap_or_default();
+    // Any other line that begins with a bracket is a text.
+    let is_json = raw.starts_with('{') && raw.ends_with('}');
+    let in_json: Fields = if is_json { json(raw).unwrap_or_default() } else { Fields::default() };
+    let pairs = if is_notable_text(raw) { key_values(raw) } else { Vec::new() };
+    let in_pairs = Fields::from_pairs(pairs.iter().map(|(key, value)| (*key, value.as_str())));
+    // JSON that names its search is a notable event.
+    let notable = if in_json.has("search_name") { &in_json } else { &in_pairs };
+    let mut incident = Alert { row, notable, search }.incident()?;
+    observe_json(&mut incident, &in_json);
+    // JSON is kept by its fields. A notable event that is sent without a search repeats its fields in the text.
+    if !is_json && (search.is_some() || pairs.is_empty()) {
+        incident.detail_members(row, &["_raw"]);
     }
-    incident.keep_unread(body, "result.");
-    if let Some(fields) = &in_raw {
-        incident.keep_unread(fields, "");
-    }
+    incident.keep_unread(row, "");
+    incident.keep_unread(&in_json, "");
     Ok(incident)
 }
 
-impl Alert<'_> {
-    /// Returns the values of a field, the innermost first: an alert that forwards a notable event has fields with the
-    /// names of the event's. A notable event that is sent alone repeats its fields in `_raw`.
-    fn all(&self, name: &str) -> impl Iterator<Item = &str> {
-        let raw = self.raw.iter().filter(move |(key, value)| *key == name && !value.is_empty());
-        let (outer, last) = match self.has_result {
-            true => (None, Some(self.body.all(name))),
-            false => (Some(self.body.all(name)), None),
-        };
-        let inner = self.body.all(format!("result.{name}")).chain(outer.into_iter().flatten());
-        let json = self.json.filter(|json| is_notable_json(json)).map(|json| json.all(name));
-        let raw = raw.map(|(_, value)| &**value).chain(json.into_iter().flatten());
-        inner.chain(raw).chain(last.into_iter().flatten())
+/// The fields of an alert, the innermost first: an alert that forwards a notable event has fields with the names of the
+/// event's.
+struct Alert<'a> {
+    row: &'a Fields<'a>,
+    /// The notable event in `_raw` of the row.
+    notable: &'a Fields<'a>,
+    /// What the webhook says beside the row.
+    search: Option<&'a Fields<'a>>,
+}
+
+impl<'a> Alert<'a> {
+    fn layers(&self) -> impl Iterator<Item = &'a Fields<'a>> {
+        [self.row, self.notable].into_iter().chain(self.search)
     }
 
+    /// Returns the first value of a field, and marks the others as read.
     fn get(&self, name: &str) -> Option<&str> {
-        self.all(name).next()
+        self.layers().filter_map(|layer| layer.first(&[name])).reduce(|first, _| first)
     }
 
     fn first(&self, names: &[&str]) -> Option<&str> {
@@ -171,82 +166,97 @@ impl Alert<'_> {
         }
         // The place of an event in its index.
         let place = self.get("_bkt").zip(self.get("_cd")).map(|(bucket, code)| format!("{bucket}/{code}"));
-        if let Some(place) = place.as_ref().filter(|_| self.is_notable()) {
-            return Some(place.clone());
+        if place.is_some() && self.is_notable() {
+            return place;
         }
-        let mut result: Vec<(&str, &str)> = self.body.iter().filter(|(path, _)| path.starts_with("result.")).collect();
         // A digest does not depend on the order of the fields.
-        result.sort_unstable();
-        let is_webhook = !result.is_empty() || self.body.first(&["results_link"]).is_some();
-        let row = || fingerprint(result.iter().flat_map(|(path, value)| [*path, *value]));
+        let row = self.search.map(|_| self.row);
+        let mut cells: Vec<(String, &str)> =
+            row.into_iter().flat_map(Fields::iter).map(|(path, value)| (format!("result.{path}"), value)).collect();
+        cells.sort_unstable();
+        let cells_of = |parts: &[&str]| {
+            let cells = cells.iter().flat_map(|(path, value)| [path.as_str(), *value]);
+            fingerprint(parts.iter().copied().chain(cells))
+        };
+        let is_webhook = !cells.is_empty() || self.get("results_link").is_some();
         // A search that sends each row on its own sends all of them with its `sid`.
-        if let Some(sid) = self.body.first(&["sid"]).filter(|_| is_webhook) {
-            return Some(if result.is_empty() {
-                sid.to_owned()
-            } else {
-                format!("{sid}/{}", place.unwrap_or_else(row))
-            });
+        if let Some(sid) = self.sid().filter(|_| is_webhook) {
+            let row = (!cells.is_empty()).then(|| place.unwrap_or_else(|| cells_of(&[])));
+            return Some(row.map_or_else(|| sid.to_owned(), |row| format!("{sid}/{row}")));
         }
-        let search = self.get("search_name").filter(|_| is_webhook || self.is_notable())?;
+        let name = self.get("search_name").filter(|_| is_webhook || self.is_notable())?;
         let time = self.first(&["trigger_time", "orig_time", "_time", "orig_sid", "_raw"]);
-        let parts = [search, time.unwrap_or_default()].into_iter();
-        Some(fingerprint(parts.chain(result.iter().flat_map(|(path, value)| [*path, *value]))))
+        Some(cells_of(&[name, time.unwrap_or_default()]))
+    }
+
+    /// Returns the id of the search's run.
+    fn sid(&self) -> Option<&str> {
+        self.search.unwrap_or(self.row).first(&["sid"])
     }
 
     fn is_notable(&self) -> bool {
-        !self.raw.is_empty()
-            || self.json.is_some_and(is_notable_json)
-            || self.get("index") == Some("notable")
-            || self.get("rule_title").is_some()
+        self.notable.iter().next().is_some() || self.get("index") == Some("notable") || self.get("rule_title").is_some()
     }
 
-    fn incident(&self, id: String) -> Incident {
-        let mut incident = Incident::new(id);
-        let title = self.first(&["rule_title", "search_name", "rule_name"]).map(str::to_owned);
-        let number = self.body.first(&["sid"]).unwrap_or(&incident.source_ref);
-        let title = title.or_else(|| Some(format!("Splunk alert {number}")));
-        incident.set_title(title.as_deref());
+    fn incident(&self) -> Result<Incident, MappingError> {
+        let mut incident = Incident::new(self.id().ok_or_else(|| MappingError::expected(EXPECTED))?);
+        let number = format!("Splunk alert {}", self.sid().unwrap_or(&incident.source_ref));
+        incident.set_title(self.first(&["rule_title", "search_name", "rule_name"]).or(Some(&number)));
         incident.description = self.first(&["rule_description", "description"]).map(str::to_owned);
         incident.category = self.get("security_domain").map(str::to_owned);
         // `urgency` combines severity and priority. Names of no known severity, such as `unknown`, are ignored.
-        let severities = ["urgency", "severity", "priority"].map(|name| self.get(name));
-        let severity = severities.into_iter().flatten().find_map(|name| Some((name, Severity::parse(name)?)));
-        incident.vendor_severity =
-            severity.map(|(name, _)| name).or(severities[0].or(severities[1])).map(str::to_owned);
-        incident.severity = severity.map(|(_, severity)| severity);
-        incident.state = self.first(&["status_label", "status_group"]).and_then(State::parse);
+        let words = ["urgency", "severity", "priority"].map(|name| self.get(name));
+        let known = words.into_iter().flatten().find(|word| Severity::parse(word).is_some());
+        incident.set_severity(known.or(words[0]).or(words[1]));
+        incident.state = ["status_label", "status_group"].iter().find_map(|name| state(self.get(name)?));
         incident.occurred_at =
             ["orig_time", "_time", "trigger_time"].iter().find_map(|name| self.get(name).and_then(timestamp));
-        incident.external_link = self.body.first(&["results_link"]).map(str::to_owned);
-        self.observe(&mut incident);
-        for name in ["mitre_technique_id", "annotations.mitre_attack", "annotations.mitre_attack.mitre_technique_id"] {
-            self.all(name).for_each(|id| incident.attack(id, None));
+        incident.external_link = self.get("results_link").map(str::to_owned);
+        // In a notable event, `host` is the search head that wrote the event.
+        let host = if self.is_notable() { "orig_host" } else { "host" };
+        for layer in self.layers() {
+            incident.observe_fields(layer, &[("hostname", &[host])]);
+            incident.observe_fields(layer, &OBSERVABLES);
+            TECHNIQUES.iter().flat_map(|name| layer.all(name)).for_each(|id| incident.attack(id, None));
         }
+        self.observe_matches(&mut incident);
         DETAILS.iter().for_each(|name| incident.detail(name, self.get(name)));
         if incident.occurred_at.as_deref() != self.get("_time") {
             incident.detail("_time", self.get("_time"));
         }
-        incident
+        Ok(incident)
     }
 
-    fn observe(&self, incident: &mut Incident) {
-        // In a notable event, `host` is the search head that wrote the event.
-        let host = if self.is_notable() { "orig_host" } else { "host" };
-        for (data_type, names) in [("hostname", &[host][..])].into_iter().chain(OBSERVABLES) {
-            for (name, value) in names.iter().flat_map(|name| self.all(name).map(move |value| (name, value))) {
-                let is_address = data_type == "hostname" && value.parse::<IpAddr>().is_ok();
-                incident.observe(if is_address { "ip" } else { data_type }, Some(value), name);
-            }
-        }
-        for (path, value) in self.json.into_iter().flat_map(Fields::iter) {
-            let name = path.rsplit('.').next().unwrap_or(path);
-            let is_sign = |letter: &char| letter.is_ascii_alphanumeric();
-            let key: String = name.chars().filter(is_sign).map(|letter| letter.to_ascii_lowercase()).collect();
-            if let Some((data_type, _)) = OBSERVABLES_OF_JSON.iter().find(|(_, names)| names.contains(&&*key)) {
-                incident.observe(data_type, Some(value), name);
-            }
+    /// Adds the user or system whose risk is too high, and the value that threat intelligence knows.
+    fn observe_matches(&self, incident: &mut Incident) {
+        let object = self.get("risk_object");
+        match self.get("risk_object_type") {
+            Some("system") => incident.observe("hostname", object, "risk_object"),
+            kind => incident.observe_named(kind, object, "risk_object"),
+        };
+        let field = self.get("threat_match_field").unwrap_or_default();
+        if let Some((data_type, _)) = OBSERVABLES.iter().find(|(_, names)| names.contains(&field)) {
+            let value = self.get("threat_match_value");
+            incident.observe(data_type, value, "threat_match_value").map(Observable::ioc);
         }
     }
+}
+
+/// Adds the values of an event in JSON, whose names are written in many ways, by the last part of their paths.
+fn observe_json(incident: &mut Incident, event: &Fields) {
+    for (path, value) in event.iter() {
+        let name = path.rsplit('.').next().unwrap_or(path);
+        let is_one_of = |names: &[&str]| names.iter().any(|known| is_same_name(known, name));
+        let known = [("hostname", &["host"][..])].into_iter().chain(OBSERVABLES).find(|(_, names)| is_one_of(names));
+        if let Some((data_type, _)) = known {
+            incident.observe(data_type, Some(value), name);
+        }
+    }
+}
+
+fn state(status: &str) -> Option<State> {
+    let is_open = ["in progress", "pending", "unassigned"].iter().any(|open| open.eq_ignore_ascii_case(status));
+    State::parse(status).or(is_open.then_some(State::Open))
 }
 
 /// Returns whether `raw` is a notable event as written by its search: a time, then the search name. A log line that
@@ -256,56 +266,39 @@ fn is_notable_text(raw: &str) -> bool {
     is_timestamp(time) && pairs.trim_start().starts_with("search_name=\"")
 }
 
-/// Reads an event that is a JSON object. Any other line that begins with a bracket is a text.
-fn read_json(raw: &str) -> Option<Fields<'_>> {
-    if raw.starts_with('{') && raw.ends_with('}') { json(raw) } else { None }
-}
-
-/// Returns whether JSON is a notable event: it names its search.
-fn is_notable_json(fields: &Fields) -> bool {
-    fields.iter().any(|(path, _)| path == "search_name")
-}
-
-/// Reads `key="value"` and `key=value` pairs. A quoted value can contain any text, including `\"`.
-fn key_values(text: &str) -> Vec<(&str, Cow<'_, str>)> {
+/// Reads `key="value"` and `key=value` pairs.
+fn key_values(text: &str) -> Vec<(&str, String)> {
     let mut pairs = Vec::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('=') {
         let key = before.rsplit([' ', ',', '\n', '\t']).next().unwrap_or(before);
-        let (value, end) = match after.strip_prefix('"') {
-            Some(quoted) => {
-                let end = (0..quoted.len()).find(|&at| quoted.as_bytes()[at] == b'"' && !is_escaped(quoted, at));
-                let end = end.unwrap_or(quoted.len());
-                (unescaped(quoted[..end].trim()), end + 2)
-            }
+        let value;
+        (value, rest) = match after.strip_prefix('"') {
+            Some(quoted) => unquoted(quoted),
             None => {
-                let end = after.find([',', '\n']).unwrap_or(after.len());
-                (Cow::Borrowed(after[..end].trim()), end)
+                let (value, rest) = after.split_at(after.find([',', '\n']).unwrap_or(after.len()));
+                (value.to_owned(), rest)
             }
         };
         pairs.push((key, value));
-        rest = after.get(end..).unwrap_or_default();
     }
     pairs
 }
 
-/// Returns a value without the backslashes before quotes and backslashes. Other backslashes are of paths.
-fn unescaped(value: &str) -> Cow<'_, str> {
-    if !value.contains('\\') {
-        return Cow::Borrowed(value);
-    }
-    let mut text = String::with_capacity(value.len());
-    let mut letters = value.chars().peekable();
+/// Returns the text before the next quote, and what follows. A backslash escapes a quote and a backslash; others are of
+/// paths.
+fn unquoted(text: &str) -> (String, &str) {
+    let mut value = String::new();
+    let mut letters = text.chars();
     while let Some(letter) = letters.next() {
-        let is_escape = letter == '\\' && letters.peek().is_some_and(|next| matches!(next, '"' | '\\'));
-        text.extend(if is_escape { letters.next() } else { Some(letter) });
+        let is_escaped = letter == '\\' && letters.as_str().starts_with(['"', '\\']);
+        match letter {
+            '"' => break,
+            _ if is_escaped => value.extend(letters.next()),
+            letter => value.push(letter),
+        }
     }
-    Cow::Owned(text)
-}
-
-/// Returns whether an odd number of backslashes precedes the byte `at`.
-fn is_escaped(text: &str, at: usize) -> bool {
-    text.as_bytes()[..at].iter().rev().take_while(|&&byte| byte == b'\\').count() % 2 == 1
+    (value, letters.as_str())
 }
 
 hookmill_sdk::export!(Splunk);

@@ -2,7 +2,7 @@
 
 use hookmill_sdk::{
     Description, Event, Fields, Incident, List, Mapper, MappingError, Outcome, Severity, State, Text, has_objects,
-    is_list, json, map_list, timestamp,
+    is_list, json, lines, map_list, timestamp,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -71,7 +71,7 @@ impl Mapper for ThinkstCanary {
 }
 
 fn unsupported() -> MappingError {
-    MappingError::Unsupported(format!("expected {EXPECTED}"))
+    MappingError::expected(EXPECTED)
 }
 
 fn map_item(raw: &RawValue, outcome: &mut Outcome) -> Result<(), MappingError> {
@@ -112,8 +112,7 @@ fn webhook(item: &Fields, raw: &RawValue) -> Result<Incident, MappingError> {
     incident.set_title(item.first(&["Description", "Intro"]));
     // The reminder says where the token lies.
     let reminder = item.first(&["Reminder"]).map(|reminder| format!("Reminder: {reminder}"));
-    let description: Vec<&str> = item.first(&["Intro"]).into_iter().chain(reminder.as_deref()).collect();
-    incident.description = (!description.is_empty()).then(|| description.join("\n"));
+    incident.description = lines(item.first(&["Intro"]).into_iter().chain(reminder.as_deref()));
     judge(&mut incident, State::Open);
     incident.occurred_at = item.time(&["Timestamp"]).or_else(|| started_at(key));
     incident.changed_at.clone_from(&incident.occurred_at);
@@ -131,15 +130,15 @@ fn webhook(item: &Fields, raw: &RawValue) -> Result<Incident, MappingError> {
 
 /// Maps an incident of the API. Searches show the members of `description` without it.
 fn api_incident(item: &Fields) -> Result<Incident, MappingError> {
-    let id = item.first(&["id", "key", "hash_id"]);
-    let mut incident = Incident::new(id.ok_or_else(|| MappingError::Malformed("`id` is absent".into()))?);
+    let id = item.required(&["id", "key", "hash_id"])?;
+    let mut incident = Incident::new(id);
     let first = |name: &str| item.first(&[&format!("description.{name}"), name]);
     incident.set_title(first("description").or(item.first(&["summary"])));
     incident.description = first("memo").map(|memo| format!("Reminder: {memo}"));
     let is_acknowledged = first("acknowledged").map(|word| word.eq_ignore_ascii_case("true"));
     judge(&mut incident, if is_acknowledged == Some(true) { State::Resolved } else { State::Open });
     incident.detail("acknowledged", first("acknowledged"));
-    incident.occurred_at = first("created").and_then(timestamp).or_else(|| started_at(id.unwrap_or_default()));
+    incident.occurred_at = first("created").and_then(timestamp).or_else(|| started_at(id));
     incident.changed_at = item.time(&["updated_time", "updated_std", "updated"]);
     for (data_type, names) in EVENTS {
         for name in names {
@@ -148,7 +147,7 @@ fn api_incident(item: &Fields) -> Result<Incident, MappingError> {
         }
     }
     for name in TRIED {
-        item.all(format!("description.{name}")).chain(item.all(name)).for_each(drop);
+        item.mark_read(&[name, &format!("description.{name}")]);
     }
     Ok(incident)
 }

@@ -66,7 +66,7 @@ impl Mapper for Vectra {
         let fields: Fields = event.json(EXPECTED)?;
         match page.results.or(page.events).filter(|list| has_objects(list)) {
             Some(list) => map_list(list, EXPECTED, |item: &&RawValue, outcome| {
-                let unsupported = || MappingError::Unsupported(format!("expected {EXPECTED}"));
+                let unsupported = || MappingError::expected(EXPECTED);
                 outcome.incidents.push(incident(&json(item.get()).ok_or_else(unsupported)?)?);
                 Ok(())
             }),
@@ -83,7 +83,7 @@ fn incident(fields: &Fields) -> Result<Incident, MappingError> {
     } else if ENTITY_MARKS.into_iter().any(has) {
         entity(fields)?
     } else {
-        return Err(MappingError::Unsupported(format!("expected {EXPECTED}")));
+        return Err(MappingError::expected(EXPECTED));
     };
     // In a message of QUX, a list can be a text such as `[]`.
     fields.all("tags").filter(|tag| !tag.starts_with('[')).for_each(|tag| incident.tag(tag));

@@ -67,8 +67,7 @@ fn incident(fields: &Fields) -> Option<Result<Incident, MappingError>> {
 }
 
 fn alert(fields: &Fields) -> Result<Incident, MappingError> {
-    let id = fields.first(&["id", "workbenchId"]);
-    let mut incident = Incident::new(id.ok_or_else(|| MappingError::Malformed("`id` is absent".into()))?);
+    let mut incident = Incident::new(fields.required(&["id", "workbenchId"])?);
     incident.set_title(fields.first(&["model", "workbenchName"]));
     incident.description = fields.first(&["description", "detail.description"]).map(str::to_owned);
     incident.set_severity(fields.first(&["severity"]));
@@ -133,7 +132,8 @@ fn observe_indicator(incident: &mut Incident, indicator: &Fields) {
     let kind = indicator.first(&["type", "objectType"]).unwrap_or_default();
     for value in ["value", "objectValue", "value.name"].iter().flat_map(|name| indicator.all(name)) {
         let observable = match kind {
-            "filename" => incident.observe("filename", Some(value), &field),
+            // Also a path, in a sweep.
+            "filename" => incident.observe("filename", Some(file_name(value)), &field),
             // The path of the parent is that of a shell.
             "fullpath" if field.starts_with("parent") => None,
             "fullpath" => incident.observe("filename", Some(file_name(value)), &field),
@@ -157,8 +157,7 @@ fn attack_id(id: &str) -> &str {
 }
 
 fn technique(fields: &Fields) -> Result<Incident, MappingError> {
-    let id = fields.first(&["uuid", "detail.uuid"]);
-    let mut incident = Incident::new(id.ok_or_else(|| MappingError::Malformed("`uuid` is absent".into()))?);
+    let mut incident = Incident::new(fields.required(&["uuid", "detail.uuid"])?);
     let filters = fields.objects("filters");
     if let Some(filter) = filters.iter().rev().max_by_key(|filter| rank(filter)) {
         incident.set_title(filter.first(&["name"]));

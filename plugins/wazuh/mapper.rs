@@ -74,9 +74,9 @@ impl Mapper for Wazuh {
         let is_alert = alert.first(&["rule.level"]).is_some()
             && alert.first(&["agent.id", "agent.name", "manager.name", "decoder.name"]).is_some();
         if !is_alert {
-            return Err(MappingError::Unsupported(format!("expected {EXPECTED}")));
+            return Err(MappingError::expected(EXPECTED));
         }
-        let id = alert.first(&["id"]).ok_or_else(|| MappingError::Malformed("`id` is absent".into()))?;
+        let id = alert.required(&["id"])?;
         // The id of an alert repeats on other managers.
         let parts = [alert.first(&["manager.name"]), alert.first(&["agent.id"]), Some(id)];
         let source_ref: Vec<&str> = parts.into_iter().flatten().collect();

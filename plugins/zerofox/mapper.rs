@@ -43,7 +43,7 @@ impl Mapper for ZeroFox {
 }
 
 fn unsupported() -> MappingError {
-    MappingError::Unsupported(format!("expected {EXPECTED}"))
+    MappingError::expected(EXPECTED)
 }
 
 fn incident(alert: &Fields) -> Result<Incident, MappingError> {

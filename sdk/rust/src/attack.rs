@@ -1,6 +1,6 @@
 //! MITRE ATT&CK: the ids of tactics and techniques, and their names.
 
-use crate::{Incident, Technique};
+use crate::{Incident, Technique, is_same_name};
 use std::cmp::Ordering;
 
 /// Sorted lines of a technique's name, as letters and digits, and its id, after comments that begin with `#`.
@@ -27,8 +27,7 @@ const TACTICS: [(&str, &str); 14] = [
 /// Returns the id of a tactic by name, ignoring case and separators: `initial-access`, `InitialAccess` and `Initial
 /// Access` are `TA0001`. Returns none for other text.
 pub fn tactic_id(name: &str) -> Option<&'static str> {
-    let is = |known: &str| letters(known).eq(letters(name));
-    TACTICS.iter().find(|(known, _)| is(known)).map(|(_, id)| *id)
+    TACTICS.iter().find(|(known, _)| is_same_name(known, name)).map(|(_, id)| *id)
 }
 
 /// Returns the id of a technique by name, ignoring case and separators: `PowerShell`, `Command and Scripting Interpreter:
@@ -51,10 +50,6 @@ pub fn technique_id(name: &str) -> Option<&'static str> {
         }
     }
     None
-}
-
-fn letters(name: &str) -> impl Iterator<Item = char> {
-    name.chars().filter(|letter| !"-_ ".contains(*letter)).map(|letter| letter.to_ascii_lowercase())
 }
 
 impl Incident {

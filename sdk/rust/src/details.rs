@@ -65,6 +65,16 @@ impl Incident {
         }
     }
 
+    /// Adds members of an object with their types, like [`keep_members`](Self::keep_members), also those that were read.
+    pub fn detail_members(&mut self, fields: &Fields, names: &[&str]) {
+        let mut kept = Kept::new(self);
+        fields
+            .members()
+            .filter(|(name, _, _)| names.contains(name))
+            .for_each(|(name, json, _)| kept.add_member(name, json));
+        kept.finish();
+    }
+
     /// Adds the fields that the mapper did not read, so that nothing of a vendor's payload is lost without notice. Call
     /// it last. Several values of one path become a list; `prefix` is removed from the paths.
     ///
@@ -82,6 +92,11 @@ impl Incident {
         }
         let mut kept = Kept::new(self);
         for (path, values) in lists {
+            // The memory of an instance is never freed, so that no value is made in vain.
+            if kept.is_full() {
+                kept.not_kept += 1;
+                continue;
+            }
             let value = match values.as_slice() {
                 [value] => serde_json::to_string(truncated(value)),
                 values => serde_json::to_string(values),
@@ -181,12 +196,14 @@ impl<'i> Kept<'i> {
         }
     }
 
+    fn is_full(&self) -> bool {
+        self.fields == UNREAD_MAX
+    }
+
     fn add(&mut self, name: &str, value: String) {
         let bytes = self.bytes + name.len() + value.len();
-        let is_kept = self.fields < UNREAD_MAX
-            && bytes <= self.bytes_max
-            && value.len() <= UNREAD_VALUE_BYTES_MAX
-            && !is_secret(name);
+        let is_kept =
+            !self.is_full() && bytes <= self.bytes_max && value.len() <= UNREAD_VALUE_BYTES_MAX && !is_secret(name);
         if !is_kept {
             self.not_kept += 1;
             return;
@@ -274,6 +291,17 @@ mod tests {
         let mut incident = Incident::new("x");
         incident.detail_fields(&fields, &["a.b", "c", "d"]);
         assert_eq!(values(&incident), [("a.b", json!("1")), ("c", json!("x"))]);
+    }
+
+    #[test]
+    fn named_fields_are_text_and_named_members_keep_their_types() {
+        let fields: Fields =
+            serde_json::from_str(r#"{"score": 0.5, "host": {"port": 22}, "list": [{"x": 1}], "none": "N/A"}"#).unwrap();
+        let mut incident = Incident::new("x");
+        incident.detail_fields(&fields, &["host.port", "absent", "none"]);
+        incident.detail_members(&fields, &["list", "score", "none"]);
+        incident.keep_members(&fields, |_| false);
+        assert_eq!(values(&incident), [("host.port", json!("22")), ("score", json!(0.5)), ("list", json!([{"x": 1}]))]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A payload as a list of dotted paths.
 
+use crate::MappingError;
 use crate::document::wrong_part;
 use crate::fault::fault;
 use crate::flat::Flat;
@@ -72,6 +73,20 @@ impl<'a> Fields<'a> {
         })
     }
 
+    /// Returns the first present value at the first of `paths` that has one, such as the id of an item.
+    ///
+    /// # Errors
+    /// Returns [`MappingError::Malformed`], which names the first of `paths`, if none has a value.
+    pub fn required(&self, paths: &[&str]) -> Result<&str, MappingError> {
+        let name = paths.first().copied().unwrap_or_default();
+        self.first(paths).ok_or_else(|| MappingError::Malformed(format!("`{name}` is absent")))
+    }
+
+    /// Marks everything at `paths` and below them as read, because it says nothing or must not be kept.
+    pub fn mark_read(&self, paths: &[&str]) {
+        paths.iter().for_each(|path| self.flat().mark_read(path));
+    }
+
     /// Returns whether there is a value at `path` or below it, also one that stands for an absent value. Does not mark it as
     /// read.
     pub fn has(&self, path: &str) -> bool {
@@ -117,6 +132,11 @@ impl<'a> Fields<'a> {
     /// parts of the others.
     pub fn unread_members(&self) -> impl Iterator<Item = (&str, &str)> {
         self.flat().unread_members(self.json)
+    }
+
+    /// Returns the names and the JSON of the members, and whether something of them was read.
+    pub(crate) fn members(&self) -> impl Iterator<Item = (&str, &str, bool)> {
+        self.flat().members(self.json)
     }
 
     /// Reports the objects that stand where a text was looked for, if nothing in them was read: the vendor changed the

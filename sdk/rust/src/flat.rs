@@ -148,13 +148,24 @@ impl Flat {
 
     /// Returns whether there is a value at a path or below it.
     pub fn has(&self, path: &str) -> bool {
-        let is_of = |known: &str| known.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-        self.scalars.iter().any(|scalar| is_of(self.path_of(scalar)))
-            || self.containers.iter().any(|container| is_of(self.text(&container.path)))
+        self.below(path).next().is_some()
     }
 
-    /// Returns the values at a path as JSON. For [`unread_members`](Self::unread_members),
-    /// lists and objects are read then.
+    /// Marks the values at a path and below it as read.
+    pub fn mark_read(&self, path: &str) {
+        self.below(path).for_each(|is_read| is_read.set(true));
+    }
+
+    /// Returns the marks of the values at a path and below it.
+    fn below(&self, path: &str) -> impl Iterator<Item = &Cell<bool>> {
+        let is_of =
+            move |known: &str| known.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        let scalars = self.scalars.iter().filter(move |scalar| is_of(self.path_of(scalar)));
+        let containers = self.containers.iter().filter(move |container| is_of(self.text(&container.path)));
+        scalars.map(|scalar| &scalar.is_read).chain(containers.map(|container| &container.is_read))
+    }
+
+    /// Returns the values at a path as JSON. For [`members`](Self::members), lists and objects are read then.
     pub fn json_of<'a>(&self, path: &str, json: &'a str) -> impl Iterator<Item = &'a str> {
         let json = self.repaired.unwrap_or(json);
         let containers = self.containers.iter().filter(move |container| self.text(&container.path) == path);
@@ -170,6 +181,29 @@ impl Flat {
             Some(&container.json)
         })
         .map(move |place| part(json, place))
+    }
+
+    /// Returns the names and the JSON of the members, in the payload's order, and whether something of them was read.
+    pub fn members<'f>(&'f self, json: &'f str) -> impl Iterator<Item = (&'f str, &'f str, bool)> {
+        let json = self.repaired.unwrap_or(json);
+        let mut scalars = self.scalars.iter().peekable();
+        let mut containers = self.containers.iter().peekable();
+        std::iter::from_fn(move || {
+            let scalar = scalars.peek().map_or(END, |scalar| scalar.json.start);
+            let Some(container) = containers.next_if(|container| container.json.start < scalar) else {
+                let scalar = scalars.next()?;
+                return Some((self.text(&scalar.path), part(json, &scalar.json), scalar.is_read.get()));
+            };
+            // What is in a list or an object is a part of the member.
+            let mut is_read = container.is_read.get();
+            while let Some(scalar) = scalars.next_if(|scalar| scalar.json.start < container.json.end) {
+                is_read |= scalar.is_read.get();
+            }
+            while let Some(inner) = containers.next_if(|inner| inner.json.start < container.json.end) {
+                is_read |= inner.is_read.get();
+            }
+            Some((self.text(&container.path), part(json, &container.json), is_read))
+        })
     }
 
     fn text(&self, path: &Range<u32>) -> &str {

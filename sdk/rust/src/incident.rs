@@ -3,8 +3,9 @@
 use crate::path::excerpt;
 use crate::present::present;
 use crate::problems::problem;
-use crate::{Fields, Incident, Observable, Outcome, Scale, Severity, fingerprint};
+use crate::{Fields, Incident, MappingError, Observable, Outcome, Scale, Severity, fingerprint};
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// The host's limits, see `wit/plugin.wit`.
@@ -13,6 +14,19 @@ const TITLE_BYTES_MAX: usize = 512;
 const TAG_BYTES_MAX: usize = 128;
 /// The host keeps no more observables than these. Comparing with more of them could exceed the mapper's deadline.
 const OBSERVABLES_COMPARED_MAX: usize = 1000;
+
+/// The most observables of all incidents of one payload. More of them would not fit into the result, which would cost all
+/// incidents.
+const OBSERVABLES_MAX: usize = 16_000;
+
+thread_local! {
+    static OBSERVABLES_LEFT: Cell<usize> = const { Cell::new(OBSERVABLES_MAX) };
+}
+
+/// Forgets the observables of earlier events.
+pub(crate) fn reset() {
+    OBSERVABLES_LEFT.set(OBSERVABLES_MAX);
+}
 
 /// The types of observables with the words that vendors use for them.
 const VENDOR_TYPES: [(&str, &[&str]); 8] = [
@@ -76,6 +90,14 @@ impl Incident {
         self.severity = self.severity.or_else(|| Severity::on_scale(scale, number?));
     }
 
+    /// Sets the severity like [`set_severity`](Self::set_severity) from a word that can be one of the vendor's own `words`,
+    /// ignoring case.
+    pub fn set_severity_word(&mut self, word: Option<&str>, words: &[(&str, Severity)]) {
+        self.set_severity(word);
+        let own = words.iter().find(|(own, _)| word.is_some_and(|word| own.eq_ignore_ascii_case(word)));
+        self.severity = own.map(|(_, severity)| *severity).or(self.severity);
+    }
+
     /// Adds an observable unless the incident has it. Returns the new or existing observable, for further changes such
     /// as [`Observable::ioc`].
     ///
@@ -83,7 +105,8 @@ impl Incident {
     /// unspecified, loopback, link-local, multicast or broadcast; a `hash` that is not a hexadecimal digest or has only
     /// zeros; a `mac` of zeros; a `user-account` that is built into Windows, such as `NT AUTHORITY\SYSTEM`. Hashes are
     /// stored in lower case. An address given as `domain`, `fqdn` or `hostname` is an `ip`, and the port of an `ip` such as
-    /// `192.0.2.7:443` is removed.
+    /// `192.0.2.7:443` is removed. After 16,000 observables of one payload, further ones are left out and reported as a
+    /// problem.
     pub fn observe(&mut self, data_type: &str, value: Option<&str>, message: &str) -> Option<&mut Observable> {
         let value = present(value?)?;
         let is_name = matches!(data_type, "domain" | "fqdn" | "hostname");
@@ -103,6 +126,11 @@ impl Incident {
         if let Some(known) = known {
             return self.observables.get_mut(known);
         }
+        let Some(left) = OBSERVABLES_LEFT.get().checked_sub(1) else {
+            problem(format!("there are more than {OBSERVABLES_MAX} observables; the others are left out"));
+            return None;
+        };
+        OBSERVABLES_LEFT.set(left);
         self.observables.push(Observable {
             data_type: data_type.to_owned(),
             value: value.into_owned(),
@@ -254,6 +282,13 @@ impl From<Incident> for Outcome {
     }
 }
 
+impl MappingError {
+    /// Returns the error of a payload of another kind. `expected` names the payloads that the mapper knows.
+    pub fn expected(expected: &str) -> Self {
+        Self::Unsupported(format!("expected {expected}"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -285,6 +320,18 @@ mod tests {
         let ips = ["192.0.2.1", "169.254.169.254", "2001:db8::1", "192.0.2.2", "2001:db8::2"];
         assert_eq!(values, [&ips[..], &[&md5, "CORP\\ann", "198.51.100.4"]].concat());
         assert_eq!(incident.observables[7].data_type, "ip");
+    }
+
+    #[test]
+    fn observables_of_all_incidents_are_bounded() {
+        reset();
+        for number in 0..=OBSERVABLES_MAX / 100 {
+            let mut incident = Incident::new("x");
+            (0..100).for_each(|port| _ = incident.observe("other", Some(&format!("{number}:{port}")), ""));
+            assert_eq!(incident.observables.len(), if number < OBSERVABLES_MAX / 100 { 100 } else { 0 });
+        }
+        reset();
+        assert!(Incident::new("x").observe("other", Some("y"), "").is_some());
     }
 
     #[test]
@@ -351,6 +398,22 @@ mod tests {
         incident.observe("url", Some("http://a.example"), "verdict").map(Observable::ioc);
         let known = &incident.observables[0];
         assert_eq!((incident.observables.len(), known.ioc, known.message.as_deref()), (1, true, Some("contacted")));
+    }
+
+    #[test]
+    fn own_words_of_a_vendor_come_before_common_ones() {
+        let mut incident = Incident::new("x");
+        let own = [("page", Severity::Critical), ("notice", Severity::Low)];
+        for (word, severity) in [
+            (Some("Page"), Some(Severity::Critical)),
+            (Some("notice"), Some(Severity::Low)),
+            (Some("high"), Some(Severity::High)),
+            (Some("other"), None),
+            (None, None),
+        ] {
+            incident.set_severity_word(word, &own);
+            assert_eq!((incident.vendor_severity.as_deref(), incident.severity), (word, severity));
+        }
     }
 
     #[test]

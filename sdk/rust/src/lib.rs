@@ -134,13 +134,13 @@ pub use fields::Fields;
 pub use items::{Envelopes, has_objects, is_list, map_list};
 pub use list::List;
 pub use mapper::Mapper;
-pub use names::Scale;
+pub use names::{Scale, is_same_name};
 pub use part::Part;
 pub use present::present;
 pub use problems::problem;
 pub use reading::{json, json_list, map};
 pub use rest::WithRest;
-pub use text::{Text, file_name, sentence};
+pub use text::{Text, file_name, lines, sentence};
 pub use time::{is_timestamp, timestamp};
 
 #[doc(hidden)]

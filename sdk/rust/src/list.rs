@@ -81,9 +81,10 @@ fn lenient<'de, T: Deserialize<'de>>(raw: &'de RawValue) -> Vec<T> {
 }
 
 impl<'a> Fields<'a> {
-    /// Returns the objects at `path`, alone or in lists, each with fields and marks of its own.
+    /// Returns the objects at `path`, alone, in lists or in lists of lists, each with fields and marks of its own.
     pub fn objects(&self, path: &str) -> Vec<Fields<'a>> {
-        self.json_of(path).filter_map(reading::json::<List<Fields>>).flat_map(|list| list.0).collect()
+        let lists = self.json_of(path).filter_map(reading::json::<List<List<Fields>>>);
+        lists.flat_map(|list| list.0).flat_map(|list| list.0).collect()
     }
 
     /// Returns the object at `path`, with fields and marks of its own. A list of several is left out and reported as a
@@ -129,7 +130,7 @@ mod tests {
     #[test]
     fn objects_have_fields_of_their_own() {
         let fields: Fields = serde_json::from_str(
-            r#"{"a": [{"b": 1, "c": {"d": [2]}}, {"b": 3}], "e": {"b": 4}, "f": [], "g": "[{\"b\": 5}]", "h": 7}"#,
+            r#"{"a": [{"b": 1, "c": {"d": [2]}}, [{"b": 3}]], "e": {"b": 4}, "f": [], "g": "[{\"b\": 5}]", "h": 7}"#,
         )
         .unwrap();
         let of = |path: &str| -> Vec<String> {
@@ -142,7 +143,11 @@ mod tests {
         let one = |path: &str| fields.object(path).and_then(|object| object.first(&["b"]).map(str::to_owned));
         assert_eq!((one("e"), one("none"), one("a")), (Some("4".into()), None, None));
         assert_eq!(fields.unread().count(), 6);
-        let members: Vec<(&str, &str)> = fields.unread_members().collect();
-        assert_eq!(members, [("g", r#""[{\"b\": 5}]""#), ("h", "7")]);
+        let unread = |fields: &Fields| -> Vec<String> {
+            fields.members().filter(|(_, _, is_read)| !is_read).map(|(name, _, _)| name.to_owned()).collect()
+        };
+        assert_eq!(unread(&fields), ["g", "h"]);
+        fields.mark_read(&["h"]);
+        assert_eq!(unread(&fields), ["g"]);
     }
 }

@@ -20,6 +20,7 @@ impl Severity {
     /// Converts a number on a vendor's scale. Returns none if it is outside the scale.
     pub fn on_scale(scale: Scale, number: f64) -> Option<Self> {
         let (least, [low, medium, high, critical, greatest]) = match scale {
+            Scale::One => (0.0, [0.2, 0.4, 0.6, 0.8, 1.0]),
             Scale::Five => (1.0, [2.0, 3.0, 4.0, 5.0, 5.0]),
             Scale::Ten => (0.0, [1.0, 4.0, 7.0, 9.0, 10.0]),
             Scale::Sixteen => (0.0, [4.0, 7.0, 12.0, 15.0, 16.0]),
@@ -47,6 +48,8 @@ impl Severity {
 /// A vendor's scale of severities.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Scale {
+    /// 0 to 1: from 0.2 low, from 0.4 medium, from 0.6 high, from 0.8 critical.
+    One,
     /// 1 to 5: informational to critical.
     Five,
     /// 0 to 10, like CVSS and GuardDuty: from 1 low, from 4 medium, from 7 high, from 9 critical.
@@ -108,6 +111,15 @@ impl Tlp {
     }
 }
 
+/// Returns whether two names differ only in case and separators, as `Source IP`, `source_ip` and `sourceIp` do.
+pub fn is_same_name(one: &str, other: &str) -> bool {
+    letters(one).eq(letters(other))
+}
+
+fn letters(name: &str) -> impl Iterator<Item = char> {
+    name.chars().filter(|sign| !sign.is_ascii_punctuation() && *sign != ' ').map(|sign| sign.to_ascii_lowercase())
+}
+
 fn is_one_of(name: &str, names: &[&str]) -> bool {
     names.iter().any(|known| known.eq_ignore_ascii_case(name.trim()))
 }
@@ -129,6 +141,7 @@ mod tests {
     #[test]
     fn numbers_are_converted_by_their_scale() {
         let cases = [
+            (Scale::One, [0.19, 0.2, 0.4, 0.6, 1.0]),
             (Scale::Five, [1.0, 2.0, 3.0, 4.0, 5.0]),
             (Scale::Ten, [0.0, 3.9, 4.0, 8.9, 9.0]),
             (Scale::Sixteen, [3.0, 6.0, 11.0, 14.0, 16.0]),
@@ -149,6 +162,14 @@ mod tests {
     fn levels_of_the_traffic_light_protocol_are_parsed() {
         let levels = ["WHITE", "tlp:green", "TLP:AMBER+STRICT", "amber strict", "tlp:"].map(Tlp::parse);
         assert_eq!(levels, [Some(Tlp::Clear), Some(Tlp::Green), Some(Tlp::AmberStrict), None, None]);
+    }
+
+    #[test]
+    fn names_are_the_same_in_any_spelling() {
+        for name in ["Source IP", "source_ip", "sourceIp", "source-ip"] {
+            assert!(is_same_name(name, "sourceip"), "{name}");
+        }
+        assert!(!is_same_name("source_ip", "source_ips"));
     }
 
     #[test]

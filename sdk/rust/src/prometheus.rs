@@ -108,12 +108,8 @@ impl Incident {
     /// Sets the severity from the label `severity`, of which `page` and `none` are customary values. Other words than
     /// those of [`Severity::parse`] are kept without a severity.
     pub fn set_label_severity(&mut self, word: Option<&str>) {
-        self.set_severity(word.map(str::trim).filter(|word| !word.is_empty()));
-        match self.vendor_severity.as_deref() {
-            Some("page") => self.severity = Some(Severity::Critical),
-            Some("none") => self.severity = Some(Severity::Informational),
-            _ => {}
-        }
+        let word = word.map(str::trim).filter(|word| !word.is_empty());
+        self.set_severity_word(word, &[("page", Severity::Critical), ("none", Severity::Informational)]);
     }
 
     /// Adds the host of a label such as `instance`: `api-1:8080` and `api-1` are the host `api-1`. A URL, which a probe

@@ -8,7 +8,7 @@ use crate::fault::{fault, forget_faults, has_fault};
 use crate::object::ByName;
 use crate::path::excerpt;
 use crate::problems::{add_problem, are_too_many, bound, problem, take_problems};
-use crate::{Event, Mapper, MappingError, Outcome, details, document, repair};
+use crate::{Event, Mapper, MappingError, Outcome, details, document, incident, repair};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::cell::Cell;
@@ -31,6 +31,7 @@ pub fn map<M: Mapper>(event: &Event) -> Result<Outcome, MappingError> {
     forget_faults();
     take_problems();
     details::reset();
+    incident::reset();
     let strict = M::map(event);
     if !has_fault() {
         return strict.map(with_problems);
@@ -41,6 +42,7 @@ pub fn map<M: Mapper>(event: &Event) -> Result<Outcome, MappingError> {
     }
     IS_LENIENT.set(true);
     details::reset();
+    incident::reset();
     let lenient = map_documents::<M>(event, documents);
     IS_LENIENT.set(false);
     lenient

@@ -25,10 +25,10 @@ impl<'a, T> WithRest<'a, T> {
 }
 
 impl<T> WithRest<'_, T> {
-    /// Returns an object of the members that `T` does not declare and one more, as JSON: the payload that a sender would
-    /// have sent without an envelope around this value.
-    pub fn rest_with(&self, name: &str, value: &RawValue) -> String {
-        let members = self.rest().chain([(name, value)]);
+    /// Returns an object of the members that `T` does not declare and `more` of them, as JSON: the payload that a sender
+    /// would have sent without an envelope around these values.
+    pub fn rest_json(&self, more: &[(&str, &RawValue)]) -> String {
+        let members = self.rest().chain(more.iter().copied());
         let members: Vec<String> = members.map(|(name, value)| format!("{}:{value}", Value::from(name))).collect();
         format!("{{{}}}", members.join(","))
     }
@@ -196,7 +196,8 @@ mod tests {
         assert_eq!(alert.id.get(), Some("7"));
         let rest: Vec<_> = alert.rest().map(|(name, value)| (name, value.get())).collect();
         assert_eq!(rest, [("ab", "[1]"), ("c", r#"{"d": null}"#)]);
-        assert_eq!(alert.rest_with("e", alert.rest[0].1), r#"{"ab":[1],"c":{"d": null},"e":[1]}"#);
+        assert_eq!(alert.rest_json(&[]), r#"{"ab":[1],"c":{"d": null}}"#);
+        assert_eq!(alert.rest_json(&[("e", alert.rest[0].1)]), r#"{"ab":[1],"c":{"d": null},"e":[1]}"#);
         assert!(serde_json::from_str::<Payload>(r#"{"alert": [1]}"#).is_err());
     }
 }

@@ -67,6 +67,17 @@ pub fn sentence(name: &str) -> String {
     sentence
 }
 
+/// Returns texts as lines, each of them once, or none if there are no texts.
+pub fn lines(texts: impl IntoIterator<Item = impl Into<String>>) -> Option<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for text in texts.into_iter().map(Into::into) {
+        if !lines.contains(&text) {
+            lines.push(text);
+        }
+    }
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
 /// Returns the last component of a path of Windows or Unix: `C:\\Users\\a\\b.exe` and `/tmp/b.exe` give `b.exe`.
 pub fn file_name(path: &str) -> &str {
     let path = path.trim_end_matches(['/', '\\']);
@@ -161,7 +172,7 @@ impl<'de> Visitor<'de> for TextVisitor {
 
 #[cfg(test)]
 mod tests {
-    use super::{Text, file_name, sentence};
+    use super::{Text, file_name, lines, sentence};
     use std::collections::BTreeMap;
 
     #[test]
@@ -194,6 +205,12 @@ mod tests {
         for path in [r"C:\Users\a\b.exe", "/tmp/b.exe", "b.exe", r"C:\tmp/b.exe", "/tmp/b.exe/"] {
             assert_eq!(file_name(path), "b.exe", "{path}");
         }
+    }
+
+    #[test]
+    fn lines_are_not_repeated() {
+        assert_eq!(lines(["a", "b", "a"]).as_deref(), Some("a\nb"));
+        assert_eq!(lines([""; 0]), None);
     }
 
     #[test]
