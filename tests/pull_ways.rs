@@ -170,8 +170,9 @@ async fn an_outage_is_read_in_windows() {
     );
     let folder = folder(&poll_of("siem", &server, "/siem?interval=LAST_POLL_TIME/THIS_POLL_TIME", &keys));
     let host = folder.start().await;
-    source_when(&host, "siem", |source| source["position"].as_str().unwrap().parse::<u64>().unwrap() / 1000 >= now)
-        .await;
+    // There is no position until the source is read for the first time.
+    let reached = |source: &Value| source["position"].as_str().map(|position| position.parse::<u64>().unwrap() / 1000);
+    source_when(&host, "siem", |source| reached(source).is_some_and(|reached| reached >= now)).await;
     let asked: Vec<(u64, u64)> = lines(&server.asked(5).await)
         .iter()
         .map(|line| {

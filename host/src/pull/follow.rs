@@ -4,8 +4,9 @@ use super::detail::Detail;
 use super::files::{FileLine, FileLines};
 use super::intake::Intake;
 use super::item::{BATCH_BYTES, BATCH_ITEMS};
+use super::join::store_items;
 use super::poll_run::PollRun;
-use super::polled_page::{Missing, PollRequest, PolledPage};
+use super::polled_page::{Missing, PollRequest, PolledPage, Purpose};
 use super::read_error::ReadError;
 use super::read_page::{CONCURRENCY, read_page, refuse_oversized};
 use crate::source::Source;
@@ -28,9 +29,14 @@ pub(super) struct Followed {
 }
 
 impl Followed {
-    /// Counts items that name nothing which may be requested.
-    pub fn add_missing(&mut self, count: usize) {
+    /// Counts details or files that are requested, and items that name nothing which may be requested.
+    pub fn add_requested(&mut self, count: usize) {
         self.requested += count;
+    }
+
+    /// Counts what the server sent.
+    pub fn add_found(&mut self, count: usize) {
+        self.found += count;
     }
 
     /// Checks that the server sent something. If it did not, the request is probably wrong, and nothing counts as read.
@@ -47,8 +53,8 @@ impl Followed {
                 format!("the server refuses all {count} requests for details; the last answer: {}", refused.text)
             }
             None => format!(
-                "the server has none of the {count} details or files that its list names; check `detail` or `files`, the \
-                 same time is read again"
+                "the server has none of the {count} details or files that its list names; check `detail`, `details` or \
+                 `files`, the same time is read again"
             ),
         };
         Err(Failure::new(Code::Answer, text).into())
@@ -65,11 +71,11 @@ pub(super) async fn read_details(
     intake: &Intake,
     source: &Arc<Source>,
 ) -> Result<(), ReadError> {
-    followed.requested += ids.len();
+    followed.add_requested(ids.len());
     // The next ids are at the end.
     let mut batches: Vec<&[Value]> = ids.chunks(detail.batch).rev().collect();
     while let Some(batch) = batches.pop() {
-        let request = run.detail_request(detail, batch)?;
+        let request = run.detail_request(detail, batch, Purpose::Detail)?;
         let (mut page, span) = read_page(run, request.clone(), intake, source).await?;
         if !page.document.is_empty() {
             let document = std::mem::take(&mut page.document);
@@ -78,8 +84,8 @@ pub(super) async fn read_details(
         }
         refuse_oversized(&page, intake, source);
         let found = page.items.len() + page.oversized;
-        followed.found += found;
-        intake.accept(source, page.items, CONCURRENCY, None, &span.trace()).await?;
+        followed.add_found(found);
+        store_items(run, page.items, followed, &span.trace(), intake, source).await?;
         match (page.missing, batch) {
             // One of them is the reason: the others are requested without it.
             (Some(_), [_, _, ..]) => {
@@ -98,7 +104,7 @@ pub(super) async fn read_details(
 }
 
 /// Returns the details of one item with the elements of its further pages, as far as an item may be large.
-async fn with_further_pages(
+pub(super) async fn with_further_pages(
     detail: &Detail,
     run: &mut PollRun<'_>,
     mut request: PollRequest,
@@ -130,7 +136,7 @@ pub(super) async fn read_files(
     intake: &Intake,
     source: &Arc<Source>,
 ) -> Result<(), ReadError> {
-    followed.requested += files.len();
+    followed.add_requested(files.len());
     for url in files {
         let shown = format!("{}{}", url.host_str().unwrap_or_default(), url.path());
         let (page, span) = read_page(run, run.file_request(url), intake, source).await?;
@@ -140,7 +146,7 @@ pub(super) async fn read_files(
                 intake.record_missing_file(source, &shown, &format!("is left out: {}", failure.text))
             }
             None => {
-                followed.found += 1;
+                followed.add_found(1);
                 let mut lines = run.lines(page.document);
                 store_lines(run, &mut lines, &shown, &span.trace(), intake, source).await?;
             }
