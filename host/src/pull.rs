@@ -8,6 +8,7 @@ mod dry_run;
 mod endpoint;
 mod files;
 mod follow;
+mod followed;
 mod intake;
 mod item;
 mod join;

@@ -1,7 +1,8 @@
 //! Reads sources once: one poll, or one connection to a stream.
 
 use super::backoff::Backoff;
-use super::follow::{Followed, read_details, read_files};
+use super::follow::{read_details, read_files};
+use super::followed::Followed;
 use super::intake::Intake;
 use super::join::store_items;
 use super::opencti::OpenctiStream;
