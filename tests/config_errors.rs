@@ -364,6 +364,19 @@ fn unusable_pull_sources_are_refused_at_start() {
             "kind: graphql-poll, url: \"https://soc.example/\", query: a, items: /a, detail: { url: /a }",
             "no key `detail`",
         ),
+        (&format!("{poll}, detail: {{ url: /ITEM_ID, into: /a }}"), "`into` is a key of `details`"),
+        (&format!("{poll}, details: [{{ url: /ITEM_ID }}]"), "`details`: `into` is missing"),
+        (&format!("{poll}, details: [{{ url: /ITEM_ID, into: \"\" }}]"), "`details`: `into` is missing"),
+        (&format!("{poll}, details: [{{ url: /a, into: /a }}]"), "`details`: neither `url` nor `body` has ITEM_ID"),
+        (&format!("{poll}, details: [{{ url: /a, body: '[ITEM_IDS]', into: /a }}]"), "use ITEM_ID"),
+        (
+            &format!("{poll}, details: [{{ url: /ITEM_ID, into: /a }}], files: {{}}"),
+            "`details` and `files` are both set",
+        ),
+        (&format!("{poll}, headers: {{ range: ITEM_ID }}"), "`headers`: range: `ITEM_ID` has no value here"),
+        (&format!("{poll}, headers: {{ range: NEXT_PAGE }}, next: /a"), "different ways to the next page"),
+        (&format!("{poll}, headers: {{ host: NEXT_PAGE }}"), "the header `host` is the host's own"),
+        (&format!("{poll}, headers: {{ range: \"NEXT_PAGE\\n\" }}"), "characters that a header cannot carry"),
     ] {
         let refusal = Folder::new(&format!("sources:\n  pulled: {{ {keys} }}\n")).refusal();
         assert!(refusal.contains(text), "{keys}: {refusal}");

@@ -56,6 +56,7 @@ mod plugin_files;
 mod pressure;
 mod pull;
 mod pull_auth;
+mod pull_details;
 mod pull_requests;
 mod pull_ways;
 mod refusals;

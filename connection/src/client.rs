@@ -5,7 +5,7 @@ use crate::failure::RequestContext;
 use crate::{AddressGuard, CertificateFile, ClientCertificate, Failure, read_authorities};
 use anyhow::{Context, Result, ensure};
 use ipnet::IpNet;
-use reqwest::header::{HeaderMap, HeaderValue, USER_AGENT};
+use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, USER_AGENT};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder, Method, Proxy, Response, StatusCode, Url, tls};
 use std::fmt;
@@ -138,6 +138,10 @@ impl Connection {
         self.guard.check_literal(&url)?;
         let is_tls = url.scheme() == "https";
         headers.entry(USER_AGENT).or_insert(USER_AGENT_VALUE);
+        // The client leaves this out, and some servers refuse such a request with 411.
+        if method == Method::POST && body.is_empty() {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         let request = self.client.request(method, url).headers(headers).body(body);
         let left = end.saturating_duration_since(Instant::now());
         let request = if self.is_stream { request } else { request.timeout(left) };

@@ -295,7 +295,7 @@ mod tests {
             .collect();
         let folder = folder_with_certificates();
         let config = Config::parse(&in_force, folder.path()).unwrap();
-        assert_eq!((config.sources.len(), config.outbound.destinations.len()), (22, 13));
+        assert_eq!((config.sources.len(), config.outbound.destinations.len()), (23, 13));
         assert_eq!((config.outbound.rules.len(), config.outbound.notifications.len()), (5, 5));
         assert_eq!(config.files(Path::new("hookmill.yaml")).len(), 15);
         assert!(config.settings.admin_listen.is_some());

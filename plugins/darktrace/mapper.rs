@@ -79,8 +79,8 @@ fn incident(item: &Fields) -> Option<Result<Incident, MappingError>> {
         incident.external_link = item.first(&["breachUrl", "incidentEventUrl"]).map(str::to_owned);
         incident.detail_fields(item, &["acknowledged.username"]);
         incident.detail_members(item, &KEPT);
-        // Only for the display.
-        item.mark_read(&["explanations", "figures"]);
+        // The configuration of the model, and what is only for the display.
+        item.mark_read(&["explanations", "figures", "mitreTechniques", "model"]);
         incident.keep_members(item, |_| false);
         incident
     }))

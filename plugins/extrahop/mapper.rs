@@ -11,7 +11,7 @@ const PARTICIPANTS: [&str; 4] = ["participants", "dst", "additional_participants
 /// Further members that are kept although they were read.
 const KEPT: [&str; 2] = ["type", "status"];
 /// Members that repeat others.
-const REPEATED: [&str; 3] = ["time", "update_time", "recommended_factors"];
+const REPEATED: [&str; 4] = ["mitre_techniques", "time", "update_time", "recommended_factors"];
 
 struct ExtraHop;
 

@@ -31,19 +31,21 @@ const USERS: [&str; 8] = [
     "destination_user",
     "target_account",
 ];
+/// The lists of what an alert was about.
+const KEY_LISTS: [&str; 2] = ["rule_keys_of_interest", "rule_matching_keys"];
 const FILES: [&str; 4] = ["exe_path", "file_name", "file_path", "image_path"];
+
+/// The fields of an investigation's alert that an analyst reads.
+const ALERT: [&str; 6] =
+    ["title", "alert_type", "alert_source", "detection_rule_rrn.rule_name", "first_event_time", "id"];
 
 struct InsightIdr;
 
-/// An answer of the API or one item.
+/// The alerts of an investigation.
 #[derive(Deserialize)]
-struct Answer<'a> {
+struct Alerts<'a> {
     #[serde(borrow)]
-    data: Option<&'a RawValue>,
-    alerts: Option<&'a RawValue>,
-    /// Only an item has an id. Its `alerts` belong to it.
-    rrn: Option<&'a RawValue>,
-    id: Option<&'a RawValue>,
+    alerts: List<Keys<'a>>,
 }
 
 /// What an alert was about: keys with their values.
@@ -60,6 +62,17 @@ struct Key<'a> {
     #[serde(borrow)]
     key: Text<'a>,
     values: List<Text<'a>>,
+}
+
+/// An answer of the API or one item.
+#[derive(Deserialize)]
+struct Answer<'a> {
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+    alerts: Option<&'a RawValue>,
+    /// Only an item has an id. Its `alerts` belong to it.
+    rrn: Option<&'a RawValue>,
+    id: Option<&'a RawValue>,
 }
 
 impl Mapper for InsightIdr {
@@ -98,7 +111,7 @@ fn incident(raw: &RawValue) -> Result<Incident, MappingError> {
         || (has(&["created_time"]) && has(&["source", "alerts.type"]) && has(&["assignee.email", "alerts.type"]));
     let mut incident = match (is_alert, is_investigation) {
         (true, _) => alert(&item, raw)?,
-        (_, true) => investigation(&item)?,
+        (_, true) => investigation(&item, raw)?,
         _ => return Err(unsupported()),
     };
     incident.set_title(item.first(&["title", "alert_type"]));
@@ -117,7 +130,7 @@ fn incident(raw: &RawValue) -> Result<Incident, MappingError> {
     Ok(incident)
 }
 
-fn investigation(item: &Fields) -> Result<Incident, MappingError> {
+fn investigation(item: &Fields, raw: &RawValue) -> Result<Incident, MappingError> {
     let mut incident = Incident::new(id(item)?);
     let types = item.first(&["alerts.type_description", "alerts.alert_type_description"]);
     incident.description = types.map(str::to_owned);
@@ -125,10 +138,34 @@ fn investigation(item: &Fields) -> Result<Incident, MappingError> {
     let first_event = item.all("alerts.first_event_time").min().and_then(hookmill_sdk::timestamp);
     incident.occurred_at = item.time(&["first_alert_time"]).or(first_event).or_else(|| item.time(&["created_time"]));
     incident.changed_at = item.time(&["latest_alert_time"]);
-    // The asset is only in the title: `Process reported as malicious ran on asset srv-1.example.com`.
-    let asset = item.first(&["title"]).and_then(|title| title.split_once("on asset ")).map(|(_, asset)| asset);
-    incident.observe_host(asset, "title");
+    observe_asset(&mut incident, item);
+    add_alerts(&mut incident, item, raw);
     Ok(incident)
+}
+
+/// Adds the asset of a title: `Process reported as malicious ran on asset srv-1.example.com`. No other field has it.
+fn observe_asset(incident: &mut Incident, item: &Fields) {
+    let asset = item.all("title").next().and_then(|title| title.split_once("on asset ")).map(|(_, asset)| asset);
+    incident.observe_host(asset, "title");
+}
+
+/// Adds the alerts of an investigation, as the host requests them: what each one says in one detail, their techniques and
+/// what they were about.
+fn add_alerts(incident: &mut Incident, item: &Fields, raw: &RawValue) {
+    let alerts = item.objects("alerts");
+    for alert in &alerts {
+        observe_asset(incident, alert);
+        add_attack(incident, alert);
+    }
+    if let Some(of_alerts) = json::<Alerts>(raw.get()).filter(|_| !alerts.is_empty()) {
+        of_alerts.alerts.iter().for_each(|keys| observe_keys(incident, keys));
+    }
+    // Alerts of version 1 have a type only.
+    if item.has("alerts.id") {
+        incident.detail_objects(item, "alerts", &ALERT);
+        item.all("alerts.rule.mitre_tcodes").for_each(drop);
+        drop_keys(item, "alerts.");
+    }
 }
 
 /// Maps an alert, which has an id of its own beside that of its investigation.
@@ -138,8 +175,17 @@ fn alert(item: &Fields, raw: &RawValue) -> Result<Incident, MappingError> {
     incident.category = item.first(&["type", "alert_type"]).map(str::to_owned);
     incident.occurred_at = item.time(&["alerted_at", "first_event_time", "created_at", "created_time"]);
     incident.changed_at = item.time(&["updated_at", "latest_event_time"]);
+    add_attack(&mut incident, item);
+    if let Some(keys) = json(raw.get()) {
+        observe_keys(&mut incident, &keys);
+    }
+    drop_keys(item, "");
+    Ok(incident)
+}
+
+fn add_attack(incident: &mut Incident, alert: &Fields) {
     // Names of tactics and ids of techniques are in one list.
-    let codes: Vec<&str> = item.all("rule.mitre_tcodes").collect();
+    let codes: Vec<&str> = alert.all("rule.mitre_tcodes").collect();
     let tactic = codes.iter().copied().find(|code| tactic_id(code).is_some());
     for code in codes.iter().filter(|code| tactic_id(code).is_none()) {
         incident.attack_named(Some(code), Some(code), tactic);
@@ -147,18 +193,25 @@ fn alert(item: &Fields, raw: &RawValue) -> Result<Incident, MappingError> {
     if incident.techniques.is_empty() {
         incident.attack(tactic.and_then(tactic_id).unwrap_or_default(), None);
     }
-    let keys: Option<Keys> = json(raw.get());
-    let lists = keys.iter().flat_map(|keys| keys.interesting.iter().chain(&*keys.matching));
+}
+
+/// Adds what an alert was about: keys with their values.
+fn observe_keys(incident: &mut Incident, keys: &Keys) {
+    let lists = keys.interesting.iter().chain(&*keys.matching);
     let values =
         Fields::from_pairs(lists.flat_map(|key| key.values.iter().filter_map(|value| key.key.get().zip(value.get()))));
     for (name, value) in values.iter() {
-        observe(&mut incident, name, value);
-    }
-    for list in ["rule_keys_of_interest", "rule_matching_keys"] {
-        item.all(format!("{list}.key")).chain(item.all(format!("{list}.values"))).for_each(drop);
+        observe(incident, name, value);
     }
     incident.keep_unread(&values, "");
-    Ok(incident)
+}
+
+/// Marks the keys of alerts as read, which are kept with their values.
+fn drop_keys(item: &Fields, prefix: &str) {
+    for list in KEY_LISTS {
+        let (keys, values) = (format!("{prefix}{list}.key"), format!("{prefix}{list}.values"));
+        item.all(keys).chain(item.all(values)).for_each(drop);
+    }
 }
 
 fn observe(incident: &mut Incident, name: &str, value: &str) {

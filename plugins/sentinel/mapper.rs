@@ -32,6 +32,20 @@ const TECHNIQUES: [&str; 6] = [
     "Techniques",
     "SubTechniques",
 ];
+/// The fields of an incident's alert that an analyst reads. The incident itself has no product of each alert.
+const ALERT: [&str; 11] = [
+    "properties.alertDisplayName",
+    "properties.severity",
+    "properties.status",
+    "properties.vendorName",
+    "properties.productName",
+    "properties.productComponentName",
+    "properties.compromisedEntity",
+    "properties.startTimeUtc",
+    "properties.endTimeUtc",
+    "properties.alertLink",
+    "properties.systemAlertId",
+];
 /// A rule that lists more tactics than these says nothing with them.
 const TACTICS_MAX: usize = 6;
 
@@ -122,6 +136,7 @@ fn map_item(item: &RawValue, outcome: &mut Outcome) -> Result<(), MappingError> 
         return Ok(());
     };
     let mut incident = incident(id.ok_or_else(|| MappingError::Malformed("`name` is absent".into()))?, properties);
+    add_alerts(&mut incident, properties);
     for (data_type, name, value) in properties.typed("relatedEntities.properties.", &ENTITY) {
         incident.observe(data_type, Some(value), name);
     }
@@ -129,6 +144,23 @@ fn map_item(item: &RawValue, outcome: &mut Outcome) -> Result<(), MappingError> 
     incident.keep_rest(&resource, |name| name == "etag");
     outcome.incidents.push(incident);
     Ok(())
+}
+
+/// Adds the alerts of an incident, in the body of a Logic App or as the host requests them: what each one says in one detail,
+/// and their tactics and techniques.
+fn add_alerts(incident: &mut Incident, properties: &Fields) {
+    for alert in properties.objects("alerts") {
+        let tactics: Vec<&str> = alert.all("properties.tactics").collect();
+        let tactics = if tactics.len() > TACTICS_MAX { Vec::new() } else { tactics };
+        let techniques = ["properties.techniques", "properties.subTechniques"];
+        add_attack(incident, tactics, techniques.iter().flat_map(|path| alert.all(path)));
+    }
+    incident.detail_objects(properties, "alerts", &ALERT);
+    for name in
+        ["id", "name", "type", "kind", "properties.tactics", "properties.techniques", "properties.subTechniques"]
+    {
+        properties.all(format!("alerts.{name}")).for_each(drop);
+    }
 }
 
 /// Maps a row of SecurityIncident or SecurityAlert, or the alert of a Logic App with an alert trigger. Lists and objects may

@@ -190,8 +190,12 @@ fn visibility(path: &[&str]) -> Visibility {
     match keys {
         [key] if URLS.contains(key) => Visibility::Url,
         [key, ..] if SHOWN.contains(key) => Visibility::Shown,
-        ["auth", "token_url" | "url"] | ["detail", "url"] => Visibility::Url,
-        ["detail", "batch" | "id" | "item" | "list" | "method" | "next" | "next_parameter"] => Visibility::Shown,
+        ["auth", "token_url" | "url"] => Visibility::Url,
+        ["detail", key] | ["details", _, key] => match *key {
+            "url" => Visibility::Url,
+            "batch" | "id" | "into" | "item" | "list" | "method" | "next" | "next_parameter" => Visibility::Shown,
+            _ => Visibility::Hidden,
+        },
         ["auth", "type"] | ["secrets", _, "not_after"] | ["notify", _, "to"] => Visibility::Shown,
         _ => Visibility::Hidden,
     }
@@ -218,7 +222,7 @@ limits: { deadline_ms: 20 }
 sources:
   edr: { secret: "${EDR_SECRET:-hunter2-hunter2}", scheme: { type: hmac, signature_header: X-Sig }, settings: { team: soc } }
   octi: { kind: http-poll, url: "https://user:hunter2@octi.example:8443/hunter2", auth: { type: bearer, token: hunter2 } }
-  poll: { kind: http-poll, url: "https://api.example", body: '{"key": "hunter2"}', detail: { url: /hunter2, body: '{"key": "${DETAIL_KEY:-hunter2}"}', batch: 7 } }
+  poll: { kind: http-poll, url: "https://api.example", body: '{"key": "hunter2"}', detail: { url: /hunter2, body: '{"key": "${DETAIL_KEY:-hunter2}"}', batch: 7 }, details: [{ url: /hunter2/ITEM_ID, body: hunter2, into: /alerts }] }
   path: { secret: "hunter2-hunter2", headers: { format: hunter2 } }
   a.path: { secret: "$${hunter2}-hunter2" }
   secret: { secrets: [{ secret: hunter2-hunter2, not_after: 2030-01-31T00:00:00Z }] }
@@ -245,6 +249,8 @@ notifications: [{ name: all, trigger: any, notify: [{ to: chat, template: hunter
             ("sources.poll.body", None, SettingOrigin::File),
             ("sources.poll.detail.body", Some("${DETAIL_KEY}"), SettingOrigin::Environment),
             ("sources.poll.detail.batch", Some("7"), SettingOrigin::File),
+            ("sources.poll.details.1.into", Some("/alerts"), SettingOrigin::File),
+            ("sources.poll.details.1.body", None, SettingOrigin::File),
             ("sources.secret.secrets.1.secret", None, SettingOrigin::File),
             ("sources.secret.secrets.1.not_after", Some("2030-01-31T00:00:00Z"), SettingOrigin::File),
             ("sources.path.headers.format", None, SettingOrigin::File),

@@ -4,14 +4,16 @@ use super::source::{DetailDeclaration, FilesDeclaration, OperationsDeclaration, 
 use super::typed::TypedDeclaration;
 use super::value::{Interpolated, SECRET_BYTES_MIN};
 use crate::pull::{
-    Detail, DetailPages, Endpoint, Files, Follow, OpenctiStream, Operations, Paging, Placeholder, Pointer, Poll,
-    PollMethod, PollQuery, PollWindow, Pull, PullReader, RequestBody, RequestText, RestRequest, Start, TimeFormat,
+    Detail, DetailPages, Endpoint, Files, Follow, JoinedDetail, OpenctiStream, Operations, Paging, Placeholder,
+    Pointer, Poll, PollMethod, PollQuery, PollWindow, Pull, PullReader, RequestBody, RequestText, RestRequest, Start,
+    TimeFormat,
 };
 use crate::source::SourceKind;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use hookmill_connection::{Authentication, Connection, ConnectionOptions, header_name};
 use reqwest::Url;
-use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::time::Duration;
@@ -60,12 +62,13 @@ impl SourceDeclaration {
         let reader = match kind {
             SourceKind::OpenctiStream => PullReader::Opencti(self.take_stream()?),
             _ => {
+                let details = self.take_details(&url, format)?;
                 let follow = self.take_follow(&url, format)?;
                 let query = match rest {
                     Some(address) => self.take_rest(address, format)?,
                     None => self.take_graphql(format)?,
                 };
-                PullReader::Poll(Box::new(Poll { follow, ..self.take_poll(query)? }))
+                PullReader::Poll(Box::new(Poll { follow, details, ..self.take_poll(query)? }))
             }
         };
         let start = self.take_start(&reader)?;
@@ -104,6 +107,7 @@ impl SourceDeclaration {
     fn take_rest(&mut self, url: RequestText, format: TimeFormat) -> Result<PollQuery> {
         let (method, body) = (self.method.take().map(|method| method.0), self.body.take().map(|body| body.0));
         let request = rest_request(url, method, body.as_deref(), format, Placeholder::OF_BODY)?;
+        let request = RestRequest { headers: self.take_headers_of_list(format)?, ..request };
         let next_parameter = self.next_parameter.take().map(|name| name.0);
         ensure!(
             next_parameter.is_none() || self.next.is_some(),
@@ -208,6 +212,7 @@ impl SourceDeclaration {
             retries: self.retries.take().map_or(RETRIES, |count| count.0),
             ignore_duplicates,
             follow: None,
+            details: Vec::new(),
         })
     }
 
@@ -243,12 +248,34 @@ impl SourceDeclaration {
         }
     }
 
+    fn take_details(&mut self, url: &Url, format: TimeFormat) -> Result<Vec<JoinedDetail>> {
+        let details = std::mem::take(&mut self.details);
+        ensure!(
+            details.is_empty() || self.files.is_none(),
+            "`details` and `files` are both set; the lines of files have no details, remove one of the two"
+        );
+        let joined = details.into_iter().map(|declared| declared.into_joined(url, format));
+        joined.collect::<Result<_>>().context("`details`")
+    }
+
+    /// Takes the headers with placeholders, which only requests for the list have.
+    fn take_headers_of_list(&mut self, format: TimeFormat) -> Result<Vec<(HeaderName, RequestText)>> {
+        let (of_list, others) =
+            std::mem::take(&mut self.headers).into_iter().partition::<BTreeMap<_, _>, _>(|(_, value)| {
+                Placeholder::ALL.iter().any(|name| value.0.contains(name.as_str()))
+            });
+        self.headers = others;
+        let headers = of_list.into_iter().map(|(name, value)| {
+            let text = RequestText::parse(&value.0, format, Placeholder::OF_URL).context(name.clone())?;
+            header_value(&name, &text.example())?;
+            Ok((header_name(&name, &name)?, text))
+        });
+        headers.collect::<Result<_>>().context("`headers`")
+    }
+
     fn take_headers(&mut self) -> Result<HeaderMap> {
         let headers = std::mem::take(&mut self.headers).into_iter().map(|(name, value)| {
-            let parsed = header_name(&name, &name)?;
-            let mut value = HeaderValue::from_str(&value.0)
-                .ok()
-                .with_context(|| format!("`{name}` has characters that a header cannot carry"))?;
+            let (parsed, mut value) = (header_name(&name, &name)?, header_value(&name, &value.0)?);
             value.set_sensitive(true);
             Ok((parsed, value))
         });
@@ -273,11 +300,29 @@ impl SourceDeclaration {
 }
 
 impl DetailDeclaration {
+    /// Returns the request for details that are put into the items of a list at `url`.
+    ///
+    /// # Errors
+    /// Returns an error if a key is wrong.
+    fn into_joined(mut self, url: &Url, format: TimeFormat) -> Result<JoinedDetail> {
+        let into = self.into.take().map(|into| into.0).filter(|into| !into.is_whole());
+        let into = into.context("`into` is missing; set the position in the item for the details, such as /alerts")?;
+        let detail = self.into_detail(url, format)?;
+        let has_ids = detail.request.has(Placeholder::Ids);
+        ensure!(!has_ids, "ITEM_IDS are several items, and details are put into one item; use ITEM_ID");
+        Ok(JoinedDetail { detail, into })
+    }
+
     /// Returns the request for details of a list at `url`.
     ///
     /// # Errors
     /// Returns an error if a key is wrong.
     fn into_detail(self, url: &Url, format: TimeFormat) -> Result<Detail> {
+        ensure!(
+            self.into.is_none(),
+            "the answers to `detail` become events in place of the items; `into` is a key of `details`, whose answers are put \
+             into the items"
+        );
         let address = RequestText::parse(&self.url.0, format, Placeholder::OF_DETAIL_URL).context("`url`")?;
         let (method, body) = (self.method.map(|method| method.0), self.body.map(|body| body.0));
         let request = rest_request(address, method, body.as_deref(), format, Placeholder::OF_DETAIL_BODY)?;
@@ -346,7 +391,9 @@ fn bodies(reader: &PullReader) -> impl Iterator<Item = &RequestBody> {
         Some(Follow::Detail(detail)) => detail.request.body.as_ref(),
         Some(Follow::Files(_)) | None => None,
     });
-    of_list.into_iter().chain(of_detail)
+    let of_details = poll.into_iter().flat_map(|poll| &poll.details);
+    let of_details = of_details.filter_map(|joined| joined.detail.request.body.as_ref());
+    of_list.into_iter().chain(of_detail).chain(of_details)
 }
 
 fn rest_request(
@@ -359,5 +406,9 @@ fn rest_request(
     let body = body.map(|text| RequestBody::parse(text, format, allowed)).transpose().context("`body`")?;
     let method = method.unwrap_or(if body.is_some() { PollMethod::Post } else { PollMethod::Get });
     ensure!(body.is_none() || method == PollMethod::Post, "`body` needs `method: POST`; a GET request has none");
-    Ok(RestRequest { method, url, body })
+    Ok(RestRequest { method, url, headers: Vec::new(), body })
+}
+
+fn header_value(name: &str, value: &str) -> Result<HeaderValue> {
+    HeaderValue::from_str(value).ok().with_context(|| format!("`{name}` has characters that a header cannot carry"))
 }

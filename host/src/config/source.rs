@@ -66,6 +66,7 @@ with_connection_keys! {
         pub(super) body: Option<Interpolated<String>>,
         pub(super) operations: Option<OperationsDeclaration>,
         pub(super) detail: Option<DetailDeclaration>,
+        pub(super) details: Vec<DetailDeclaration>,
         pub(super) files: Option<FilesDeclaration>,
         pub(super) retries: Option<Interpolated<u32>>,
         pub(super) time_format: Option<Interpolated<TimeFormat>>,
@@ -87,7 +88,8 @@ pub(super) struct SecretDeclaration {
     not_after: Option<Interpolated<Timestamp>>,
 }
 
-/// `detail`: a second request for each item of a list, or for several.
+/// `detail`: a second request for each item of a list, or for several. An element of `details`: one whose answer is put
+/// into the item.
 #[derive(Hash, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DetailDeclaration {
@@ -100,6 +102,7 @@ pub(super) struct DetailDeclaration {
     pub next: Option<Interpolated<Pointer>>,
     pub next_parameter: Option<Interpolated<String>>,
     pub list: Option<Interpolated<Pointer>>,
+    pub into: Option<Interpolated<Pointer>>,
 }
 
 /// `files`: the files that the items of a list name.
@@ -168,6 +171,7 @@ const KEYS: &[Key<SourceDeclaration, SourceKind>] = {
         ("operations", |declared| declared.operations.is_some(), &[HttpPoll]),
         ("files", |declared| declared.files.is_some(), &[HttpPoll]),
         ("detail", |declared| declared.detail.is_some(), &[HttpPoll]),
+        ("details", |declared| !declared.details.is_empty(), &[HttpPoll]),
         ("stream", |declared| declared.stream.is_some(), STREAMED),
         ("listen_delete", |declared| declared.listen_delete.is_some(), STREAMED),
         ("no_dependencies", |declared| declared.no_dependencies.is_some(), STREAMED),

@@ -35,6 +35,15 @@ pub struct DetailPages {
     pub list: Pointer,
 }
 
+/// A request for details that are put into their item.
+#[derive(Debug)]
+pub struct JoinedDetail {
+    /// The request, for one item each.
+    pub detail: Detail,
+    /// The position in the item to which the details are put.
+    pub into: Pointer,
+}
+
 impl Detail {
     /// Returns the ids in the items of a list, and the items without one, which are events as they are.
     ///
@@ -43,7 +52,7 @@ impl Detail {
     pub(super) fn ids_of<'i>(&self, items: &[&'i RawValue]) -> Result<(Vec<Value>, Vec<&'i RawValue>), Failure> {
         let (mut ids, mut without) = (Vec::new(), Vec::new());
         for item in items {
-            match self.id_of(item) {
+            match self.id_of(item.get().as_bytes()) {
                 Some(id) => ids.push(id),
                 None => without.push(*item),
             }
@@ -55,8 +64,9 @@ impl Detail {
         Ok((ids, without))
     }
 
-    fn id_of(&self, item: &RawValue) -> Option<Value> {
-        let id = self.id.find(item.get().as_bytes()).ok()??;
+    /// Returns the id of an item, if it can be written into a request.
+    pub(super) fn id_of(&self, item: &[u8]) -> Option<Value> {
+        let id = self.id.find(item).ok()??;
         let id = serde_json::from_str(id.get()).ok().filter(|id: &Value| id.is_string() || id.is_number())?;
         // In a URL, an empty id would request the list, and dots another path.
         let is_usable = |text: &str| !["", ".", ".."].contains(&text) && text.len() <= ID_BYTES_MAX;
@@ -72,7 +82,7 @@ mod tests {
     #[test]
     fn only_ids_that_stay_where_they_are_written_are_used() {
         let url = RequestText::parse("/items/ITEM_ID", TimeFormat::UnixMs, Placeholder::OF_DETAIL_URL).unwrap();
-        let request = RestRequest { method: PollMethod::Get, url, body: None };
+        let request = RestRequest { method: PollMethod::Get, url, headers: Vec::new(), body: None };
         let detail = Detail { request, id: "/id".parse().unwrap(), item: Pointer::default(), batch: 1, pages: None };
         let (longest, too_long) = ("x".repeat(ID_BYTES_MAX), "x".repeat(ID_BYTES_MAX + 1));
         for (id, is_usable) in [
@@ -87,8 +97,8 @@ mod tests {
             (Value::Null, false),
             (true.into(), false),
         ] {
-            let item: Box<RawValue> = serde_json::from_str(&serde_json::json!({"id": id}).to_string()).unwrap();
-            assert_eq!(detail.id_of(&item), Some(id.clone()).filter(|_| is_usable), "{id}");
+            let item = serde_json::json!({"id": id}).to_string();
+            assert_eq!(detail.id_of(item.as_bytes()), Some(id.clone()).filter(|_| is_usable), "{id}");
         }
     }
 }

@@ -1,10 +1,13 @@
 //! Dry runs of reading a source: the server is read, and nothing is stored.
 
+use super::detail::JoinedDetail;
 use super::files::FileLine;
 use super::intake::event_of;
 use super::item::Item;
 use super::opencti::OpenctiStream;
 use super::poll::{Follow, Poll};
+use super::poll_run::PollRun;
+use super::polled_page::Purpose;
 use super::puller::Puller;
 use super::read_error::ReadError;
 use super::settings::{Pull, PullReader};
@@ -12,6 +15,7 @@ use crate::pipeline::DryRun;
 use crate::source::Source;
 use crate::traces::Trace;
 use crate::verify::Verified;
+use bytes::Bytes;
 use hookmill_incident::Clock;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -95,7 +99,7 @@ impl Poll {
             Some(Follow::Detail(detail)) if !page.ids.is_empty() => {
                 let batch = &page.ids[..page.ids.len().min(detail.batch).min(MAPPED_MAX)];
                 listed = format!("{} ids, of which the first {} were requested, and", page.ids.len(), batch.len());
-                page = run.page(run.detail_request(detail, batch)?, &Trace::default()).await?;
+                page = run.page(run.detail_request(detail, batch, Purpose::Detail)?, &Trace::default()).await?;
                 listed = format!("{listed} {}", page.items.len());
             }
             Some(Follow::Files(_)) if !page.files.is_empty() => {
@@ -113,11 +117,42 @@ impl Poll {
             }
             _ => {}
         }
+        let mut without = Vec::new();
+        if !self.details.is_empty() && page.items.len() > MAPPED_MAX {
+            listed = format!("{listed} items, of which the first {MAPPED_MAX} were completed, and {MAPPED_MAX}");
+            page.items.truncate(MAPPED_MAX);
+        }
+        for item in &mut page.items {
+            for joined in &self.details {
+                match run.sample_details(&item.body, joined).await? {
+                    Ok(body) => *item = run.item(body),
+                    Err(reason) => without.push(reason),
+                }
+            }
+        }
+        let without = match without.first() {
+            Some(reason) => format!(", {} times without details: {reason}", without.len()),
+            None => String::new(),
+        };
         let oversized = match page.oversized {
             0 => String::new(),
             count => format!(", {count} left out because they are larger than `payload_mib`"),
         };
-        Ok(ReadSample { summary: format!("{listed} items since {since}{oversized}{next}"), items: page.items })
+        Ok(ReadSample { summary: format!("{listed} items since {since}{oversized}{without}{next}"), items: page.items })
+    }
+}
+
+impl PollRun<'_> {
+    /// Returns an item with the first page of its details, or the reason why it stays without them.
+    async fn sample_details(&mut self, item: &[u8], joined: &JoinedDetail) -> Result<Result<Bytes, String>, ReadError> {
+        let request = match self.joined_request(item, joined)? {
+            Ok(request) => request,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let page = self.page(request, &Trace::default()).await?;
+        Ok(page
+            .missing
+            .map_or_else(|| self.item_with(item, joined, &page.document), |missing| Err(missing.to_string())))
     }
 }
 

@@ -2,58 +2,19 @@
 
 use super::detail::Detail;
 use super::files::{FileLine, FileLines};
+use super::followed::Followed;
 use super::intake::Intake;
 use super::item::{BATCH_BYTES, BATCH_ITEMS};
+use super::join::{store_items, with_further_pages};
 use super::poll_run::PollRun;
-use super::polled_page::{Missing, PollRequest, PolledPage};
+use super::polled_page::{Missing, Purpose};
 use super::read_error::ReadError;
 use super::read_page::{CONCURRENCY, read_page, refuse_oversized};
 use crate::source::Source;
 use crate::traces::Trace;
-use hookmill_connection::{Code, Failure};
 use reqwest::Url;
 use serde_json::Value;
 use std::sync::Arc;
-
-/// The number of pages of one item's details.
-const DETAIL_PAGES_MAX: usize = 100;
-
-/// The number of details or files that were requested, and of those that the server sent.
-#[derive(Debug, Default)]
-pub(super) struct Followed {
-    requested: usize,
-    found: usize,
-    /// The reason why the last one was refused.
-    refused: Option<Failure>,
-}
-
-impl Followed {
-    /// Counts items that name nothing which may be requested.
-    pub fn add_missing(&mut self, count: usize) {
-        self.requested += count;
-    }
-
-    /// Checks that the server sent something. If it did not, the request is probably wrong, and nothing counts as read.
-    ///
-    /// # Errors
-    /// Returns an error if the server sent nothing of what was requested.
-    pub fn check(self) -> Result<(), ReadError> {
-        if self.found > 0 || self.requested == 0 {
-            return Ok(());
-        }
-        let count = self.requested;
-        let text = match self.refused {
-            Some(refused) => {
-                format!("the server refuses all {count} requests for details; the last answer: {}", refused.text)
-            }
-            None => format!(
-                "the server has none of the {count} details or files that its list names; check `detail` or `files`, the \
-                 same time is read again"
-            ),
-        };
-        Err(Failure::new(Code::Answer, text).into())
-    }
-}
 
 /// Requests and stores the details of these items. Details that the server does not have any more, or refuses, are passed
 /// over, which is recorded.
@@ -65,11 +26,11 @@ pub(super) async fn read_details(
     intake: &Intake,
     source: &Arc<Source>,
 ) -> Result<(), ReadError> {
-    followed.requested += ids.len();
+    followed.add_requested(ids.len());
     // The next ids are at the end.
     let mut batches: Vec<&[Value]> = ids.chunks(detail.batch).rev().collect();
     while let Some(batch) = batches.pop() {
-        let request = run.detail_request(detail, batch)?;
+        let request = run.detail_request(detail, batch, Purpose::Detail)?;
         let (mut page, span) = read_page(run, request.clone(), intake, source).await?;
         if !page.document.is_empty() {
             let document = std::mem::take(&mut page.document);
@@ -78,8 +39,8 @@ pub(super) async fn read_details(
         }
         refuse_oversized(&page, intake, source);
         let found = page.items.len() + page.oversized;
-        followed.found += found;
-        intake.accept(source, page.items, CONCURRENCY, None, &span.trace()).await?;
+        followed.add_found(found);
+        store_items(run, page.items, followed, &span.trace(), intake, source).await?;
         match (page.missing, batch) {
             // One of them is the reason: the others are requested without it.
             (Some(_), [_, _, ..]) => {
@@ -88,37 +49,13 @@ pub(super) async fn read_details(
             }
             (Some(Missing::Refused(failure)), [id]) => {
                 intake.refuse_detail(source, id, &failure);
-                followed.refused = Some(failure);
+                followed.set_refused(failure);
             }
             _ if found < batch.len() => intake.record_missing(source, batch, found),
             _ => {}
         }
     }
     Ok(())
-}
-
-/// Returns the details of one item with the elements of its further pages, as far as an item may be large.
-async fn with_further_pages(
-    detail: &Detail,
-    run: &mut PollRun<'_>,
-    mut request: PollRequest,
-    mut whole: Vec<u8>,
-    intake: &Intake,
-    source: &Arc<Source>,
-) -> Result<Vec<u8>, ReadError> {
-    let mut last = whole.clone();
-    for _ in 1..DETAIL_PAGES_MAX {
-        let Some(next) = run.further_details(detail, &request, &last)? else { return Ok(whole) };
-        let (PolledPage { document, missing, .. }, _) = read_page(run, next.clone(), intake, source).await?;
-        let joined = if missing.is_none() { run.joined_details(detail, &whole, &document)? } else { whole.clone() };
-        if missing.is_some() || joined.len() > source.settings.payload_bytes_max {
-            intake.record_cut(source);
-            return Ok(whole);
-        }
-        (request, last, whole) = (next, document, joined);
-    }
-    intake.record_cut(source);
-    Ok(whole)
 }
 
 /// Fetches these files and stores their lines. Files that the server does not have any more are passed over, which is
@@ -130,7 +67,7 @@ pub(super) async fn read_files(
     intake: &Intake,
     source: &Arc<Source>,
 ) -> Result<(), ReadError> {
-    followed.requested += files.len();
+    followed.add_requested(files.len());
     for url in files {
         let shown = format!("{}{}", url.host_str().unwrap_or_default(), url.path());
         let (page, span) = read_page(run, run.file_request(url), intake, source).await?;
@@ -140,7 +77,7 @@ pub(super) async fn read_files(
                 intake.record_missing_file(source, &shown, &format!("is left out: {}", failure.text))
             }
             None => {
-                followed.found += 1;
+                followed.add_found(1);
                 let mut lines = run.lines(page.document);
                 store_lines(run, &mut lines, &shown, &span.trace(), intake, source).await?;
             }

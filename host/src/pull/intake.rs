@@ -1,5 +1,6 @@
 //! Passes items to the pipeline.
 
+use super::detail::JoinedDetail;
 use super::item::{BATCH_BYTES, BATCH_ITEMS, Item};
 use super::read_error::ReadError;
 use crate::pipeline::Pipeline;
@@ -117,6 +118,13 @@ impl Intake {
         warn!(source = %source.name, code, "{text}");
         self.pipeline.received(Some(source));
         self.pipeline.refused(Some(source), code, &text);
+    }
+
+    /// Records that an item is stored without the details that belong into it.
+    pub fn record_without_details(&self, source: &Source, joined: &JoinedDetail, item: &[u8], reason: &str) {
+        let id = joined.detail.id_of(item).map_or_else(String::new, |id| format!(" {}", sanitize(&id.to_string())));
+        let text = format!("the item{id} is stored without its details at {}: {reason}", joined.into);
+        self.record_answer(source, &text);
     }
 
     /// Records that the details of an item are used without their last pages.

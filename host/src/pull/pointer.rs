@@ -23,6 +23,14 @@ impl Pointer {
     /// # Errors
     /// Returns an error if the document is not JSON.
     pub fn find<'j>(&self, document: &'j [u8]) -> Result<Option<&'j RawValue>> {
+        Ok(self.value(document)?.filter(|value| value.get() != "null"))
+    }
+
+    /// Returns the value at this position, which may be `null`.
+    ///
+    /// # Errors
+    /// Returns an error if the document is not JSON.
+    pub(super) fn value<'j>(&self, document: &'j [u8]) -> Result<Option<&'j RawValue>> {
         let document = document.strip_prefix(BOM).unwrap_or(document);
         let mut value: &RawValue = serde_json::from_slice(document).context("not JSON")?;
         for name in &self.0 {
@@ -32,7 +40,18 @@ impl Pointer {
             let Some(member) = member else { return Ok(None) };
             value = member;
         }
-        Ok(Some(value).filter(|value| value.get() != "null"))
+        Ok(Some(value))
+    }
+
+    /// Returns the position of the object or list, and the name of the member in it; `None` for the whole document.
+    pub(super) fn split_last(&self) -> Option<(Self, &str)> {
+        let (name, outer) = self.0.split_last()?;
+        Some((Self(outer.to_vec()), name))
+    }
+
+    /// Returns whether this is the position of the whole document.
+    pub fn is_whole(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Returns the items at this position: the elements of a list, or one object.

@@ -1,7 +1,7 @@
 //! `graphql-poll` and `http-poll`: the declaration of what is requested at an interval.
 
 use super::condition::Condition;
-use super::detail::Detail;
+use super::detail::{Detail, JoinedDetail};
 use super::files::Files;
 use super::operations::Operations;
 use super::pointer::Pointer;
@@ -35,6 +35,8 @@ pub struct Poll {
     pub ignore_duplicates: bool,
     /// The requests for what the items of the list name.
     pub follow: Option<Follow>,
+    /// The requests for details that are put into each item.
+    pub details: Vec<JoinedDetail>,
 }
 
 /// The query of a poll.

@@ -5,15 +5,16 @@
 
 mod next_page;
 
-use super::detail::Detail;
+use super::detail::{Detail, JoinedDetail};
 use super::endpoint::Endpoint;
 use super::files::FileLines;
 use super::item::Item;
 use super::links::next_link;
 use super::list_splice::joined;
+use super::member_splice::with_member;
 use super::operations::Operation;
 use super::pointer::Pointer;
-use super::poll::{Follow, Poll, PollQuery};
+use super::poll::{Follow, Paging, Poll, PollQuery};
 use super::poll_window::PollTimes;
 use super::polled_page::{Missing, PollRequest, PolledPage, Purpose};
 use super::position::PollPosition;
@@ -108,10 +109,10 @@ impl PollRun<'_> {
     }
 
     /// Returns the request for the details of these items.
-    pub fn detail_request(&self, detail: &Detail, ids: &[Value]) -> Result<PollRequest, Failure> {
+    pub fn detail_request(&self, detail: &Detail, ids: &[Value], purpose: Purpose) -> Result<PollRequest, Failure> {
         let values = RequestValues { ids, ..self.values(None) };
         let url = detail.request.url(self.endpoint.url(), &values)?;
-        Ok(PollRequest { request: detail.request.to(url, &values), purpose: Purpose::Detail })
+        Ok(PollRequest { request: detail.request.to(url, &values)?, purpose })
     }
 
     /// Returns the request for the page of details after one that was requested so; `None` after the last page.
@@ -128,13 +129,36 @@ impl PollRun<'_> {
         if url == request.request.url {
             return Ok(None);
         }
-        Ok(Some(PollRequest { request: Request { url, ..request.request.clone() }, purpose: Purpose::Detail }))
+        Ok(Some(PollRequest { request: Request { url, ..request.request.clone() }, purpose: request.purpose }))
     }
 
     /// Returns details with the elements of the list in further details.
     pub fn joined_details(&self, detail: &Detail, document: &[u8], further: &[u8]) -> Result<Vec<u8>, Failure> {
         let pages = detail.pages.as_ref();
         pages.map_or_else(|| Ok(document.to_vec()), |pages| joined(document, &pages.list, further).map_err(wrong))
+    }
+
+    /// Returns the request for details that are put into an item, or the reason why it stays without them.
+    pub fn joined_request(&self, item: &[u8], joined: &JoinedDetail) -> Result<Result<PollRequest, String>, Failure> {
+        match joined.detail.id_of(item) {
+            Some(id) => self.detail_request(&joined.detail, &[id], Purpose::JoinedDetail).map(Ok),
+            None => Ok(Err(format!("it has no usable id at `id`, {}", joined.detail.id))),
+        }
+    }
+
+    /// Returns an item with the details that are put into it.
+    ///
+    /// # Errors
+    /// Returns the reason why the item stays without them.
+    pub fn item_with(&self, item: &[u8], joined: &JoinedDetail, document: &[u8]) -> Result<Bytes, String> {
+        let JoinedDetail { detail, into } = joined;
+        let found = detail.item.value(document).map_err(|error| error.to_string())?;
+        let found = found.ok_or_else(|| format!("the server's answer has nothing at `item`, {}", detail.item))?;
+        let whole = with_member(item, into, found.get()).map_err(|error| error.to_string())?;
+        match whole.len() > self.payload_bytes_max {
+            true => Err("they would make the item larger than `payload_mib`".to_owned()),
+            false => Ok(whole.into()),
+        }
     }
 
     /// Returns the items of details.
@@ -184,9 +208,14 @@ impl PollRun<'_> {
         }
         let sent = match purpose {
             Purpose::File => self.endpoint.send_for_file(request, self.clock, trace).await,
-            Purpose::List | Purpose::Detail => self.endpoint.send(request, self.clock, trace).await,
+            Purpose::List | Purpose::Detail | Purpose::JoinedDetail => {
+                self.endpoint.send(request, self.clock, trace).await
+            }
         };
         let response = match sent {
+            Err(error) if purpose == Purpose::List && self.is_after_the_last_item(&error) => {
+                return Ok(PolledPage::default());
+            }
             Err(error) if purpose != Purpose::List => return PolledPage::missing(error, purpose),
             sent => sent?,
         };
@@ -197,6 +226,14 @@ impl PollRun<'_> {
                 let page = if is_empty { PolledPage::default() } else { self.items_of_details(detail, &document)? };
                 let document = if detail.pages.is_some() { document } else { Vec::new() };
                 Ok(PolledPage { document, ..page })
+            }
+            (_, Purpose::JoinedDetail) if is_empty => {
+                Ok(PolledPage { missing: Some(Missing::Gone), ..PolledPage::default() })
+            }
+            (_, Purpose::JoinedDetail) => {
+                let document = self.endpoint.page(response).await?;
+                Pointer::default().find(&document).map_err(wrong)?;
+                Ok(PolledPage { document, ..PolledPage::default() })
             }
             (_, Purpose::File) => match self.endpoint.page(response).await {
                 // Another attempt would find the same file.
@@ -213,6 +250,12 @@ impl PollRun<'_> {
                 self.list_page(&document, is_empty, link, &url)
             }
         }
+    }
+
+    /// Returns whether the server answers so because there is no page after those that were read.
+    fn is_after_the_last_item(&self, error: &ReadError) -> bool {
+        let is_counted = matches!(self.poll.query, PollQuery::Rest { paging: Paging::Count, .. });
+        is_counted && error.status == Some(StatusCode::RANGE_NOT_SATISFIABLE)
     }
 
     fn list_page(

@@ -5,6 +5,7 @@ use super::read_error::ReadError;
 use hookmill_connection::{Failure, Request};
 use reqwest::{StatusCode, Url};
 use serde_json::Value;
+use std::fmt;
 
 /// A request of a poll.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub(super) struct PollRequest {
 pub(super) enum Purpose {
     List,
     Detail,
+    /// Details that are put into their item.
+    JoinedDetail,
     File,
 }
 
@@ -31,7 +34,7 @@ pub(super) struct PolledPage {
     pub files: Vec<Url>,
     /// The number of items that name no file which may be fetched.
     pub without_file: usize,
-    /// The whole answer, if the details of an item may have further pages, or the content of a file.
+    /// The whole answer, if the details of an item may have further pages or are put into it, or the content of a file.
     pub document: Vec<u8>,
     /// The reason why there is nothing of what was requested by its id or URL.
     pub missing: Option<Missing>,
@@ -51,13 +54,22 @@ pub(super) enum Missing {
     Refused(Failure),
 }
 
+impl fmt::Display for Missing {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::Gone => formatter.write_str("the server does not have them"),
+            Self::Refused(failure) => formatter.write_str(&failure.text),
+        }
+    }
+}
+
 impl PolledPage {
     /// Returns the page for an error that concerns only what was requested by its id or URL. Other errors stay errors, such
     /// as that of a file whose URL has expired: the next poll gets a new one.
     pub fn missing(error: ReadError, purpose: Purpose) -> Result<Self, ReadError> {
         let missing = match error.status {
             Some(StatusCode::NOT_FOUND | StatusCode::GONE) => Missing::Gone,
-            Some(StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY) if purpose == Purpose::Detail => {
+            Some(StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY) if purpose != Purpose::File => {
                 Missing::Refused(error.failure)
             }
             _ => return Err(error),

@@ -1,8 +1,10 @@
 //! Reads sources once: one poll, or one connection to a stream.
 
 use super::backoff::Backoff;
-use super::follow::{Followed, read_details, read_files};
+use super::follow::{read_details, read_files};
+use super::followed::Followed;
 use super::intake::Intake;
+use super::join::store_items;
 use super::opencti::OpenctiStream;
 use super::poll::{Follow, Poll};
 use super::poll_run::PollRun;
@@ -32,7 +34,7 @@ pub(super) async fn read_poll(
         refuse_oversized(&page, intake, source);
         if page.without_file > 0 {
             intake.record_without_file(source, page.without_file);
-            followed.add_missing(page.without_file);
+            followed.add_requested(page.without_file);
         }
         match &poll.follow {
             Some(Follow::Detail(detail)) => {
@@ -41,13 +43,18 @@ pub(super) async fn read_poll(
             Some(Follow::Files(_)) => read_files(&mut run, page.files, &mut followed, intake, source).await?,
             None => {}
         }
+        let mut items = page.items;
+        if !poll.details.is_empty() {
+            let listed = std::mem::take(&mut items);
+            store_items(&mut run, listed, &mut followed, &span.trace(), intake, source).await?;
+        }
         let is_last = page.next.is_none() && page.next_failure.is_none();
         let position = run.position_after(is_last).filter(|_| page.next_failure.is_none());
         if position.is_some() {
             std::mem::take(&mut followed).check()?;
         }
         let position = position.map(|position| pull.start.reached(position));
-        intake.accept(source, page.items, CONCURRENCY, position, &span.trace()).await?;
+        intake.accept(source, items, CONCURRENCY, position, &span.trace()).await?;
         page.next_failure.map_or(Ok(()), Err)?;
         if let Some(operations) = poll.operations() {
             operations.set_stored(true);

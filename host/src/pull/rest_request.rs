@@ -4,7 +4,7 @@ use super::request_body::RequestBody;
 use super::request_text::{Placeholder, RequestText, RequestValues};
 use hookmill_connection::{Code, Failure, Request};
 use hookmill_incident::words;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -26,14 +26,18 @@ pub struct RestRequest {
     pub method: PollMethod,
     /// The URL, which may be relative to that of the source.
     pub url: RequestText,
+    /// Headers with placeholders. The others are those of the source.
+    pub headers: Vec<(HeaderName, RequestText)>,
     /// The body.
     pub body: Option<RequestBody>,
 }
 
 impl RestRequest {
-    /// Returns whether URL or body have a placeholder.
+    /// Returns whether URL, headers or body have a placeholder.
     pub fn has(&self, placeholder: Placeholder) -> bool {
-        self.url.has(placeholder) || self.body.as_ref().is_some_and(|body| body.has(placeholder))
+        self.url.has(placeholder)
+            || self.headers.iter().any(|(_, text)| text.has(placeholder))
+            || self.body.as_ref().is_some_and(|body| body.has(placeholder))
     }
 
     /// Returns the URL with these values.
@@ -46,13 +50,20 @@ impl RestRequest {
     }
 
     /// Returns the request to a URL with these values.
-    pub(super) fn to(&self, url: Url, values: &RequestValues<'_>) -> Request {
+    ///
+    /// # Errors
+    /// Returns an error if a value cannot stand in a header.
+    pub(super) fn to(&self, url: Url, values: &RequestValues<'_>) -> Result<Request, Failure> {
         let method = match self.method {
             PollMethod::Get => Method::GET,
             PollMethod::Post => Method::POST,
         };
         let body = self.body.as_ref().map(|body| body.written(values).into_bytes());
-        let headers = HeaderMap::from_iter(body.as_ref().map(|_| (CONTENT_TYPE, JSON)));
-        Request { method, url, headers, body: body.unwrap_or_default() }
+        let mut headers = HeaderMap::from_iter(body.as_ref().map(|_| (CONTENT_TYPE, JSON)));
+        for (name, text) in &self.headers {
+            let value = HeaderValue::from_str(&text.text(values));
+            headers.insert(name, value.map_err(|error| Failure::new(Code::Request, format!("`{name}`: {error}")))?);
+        }
+        Ok(Request { method, url, headers, body: body.unwrap_or_default() })
     }
 }

@@ -16,6 +16,8 @@ const UNREAD_TOTAL_BYTES_MAX: usize = 512 * 1024;
 const UNREAD_VALUE_BYTES_MAX: usize = 2 * 1024;
 /// The greatest length of a text, so that the quotes and some escapes of its JSON fit into the value.
 const TEXT_BYTES_MAX: usize = 1024;
+/// The largest number of objects in one list of details.
+const LIST_OBJECTS_MAX: usize = 64;
 /// The name of the detail that counts the fields that are not kept.
 const NOT_KEPT: &str = "fields_not_kept";
 /// Parts of names of fields that can contain secrets, ignoring case. Such fields are not kept.
@@ -73,6 +75,23 @@ impl Incident {
             .filter(|(name, _, _)| names.contains(name))
             .for_each(|(name, json, _)| kept.add_member(name, json));
         kept.finish();
+    }
+
+    /// Adds these fields of the objects at `path` as one list, with the last parts of their names, and marks them as read: what
+    /// an analyst reads of each member of a group. Adds nothing if no object has one of them, and at most 64 objects.
+    pub fn detail_objects(&mut self, fields: &Fields, path: &str, names: &[&str]) {
+        let text = |object: &Fields, name: &str| object.all(name).next().map(|text| truncated(text).to_owned());
+        let of_object = |object: &Fields| -> BTreeMap<String, String> {
+            let last = |name: &str| name.rsplit('.').next().unwrap_or(name).to_owned();
+            names.iter().filter_map(|name| Some((last(name), text(object, name)?))).collect()
+        };
+        let objects = fields.objects(path);
+        let list: Vec<_> =
+            objects.iter().take(LIST_OBJECTS_MAX).map(of_object).filter(|object| !object.is_empty()).collect();
+        if !list.is_empty() {
+            self.detail_json(path, &list);
+        }
+        names.iter().for_each(|name| fields.all(format!("{path}.{name}")).for_each(drop));
     }
 
     /// Adds the fields that the mapper did not read, so that nothing of a vendor's payload is lost without notice. Call
@@ -244,6 +263,27 @@ mod tests {
         incident.detail_list("empty", &[0; 0]);
         let values: Vec<&str> = incident.details.iter().map(|detail| detail.value.as_str()).collect();
         assert_eq!(values, [r#""12345678901234567890123""#, r#""\"a.exe\"""#, "plain", "[1,2]"]);
+    }
+
+    #[test]
+    fn objects_are_kept_as_one_list() {
+        let json = r#"{"of": [{"id": 7, "a": {"name": "x"}, "b": 1}, {"b": 2}, {"id": "y"}], "none": []}"#;
+        let fields: Fields = serde_json::from_str(json).unwrap();
+        let mut incident = Incident::new("x");
+        incident.detail_objects(&fields, "of", &["id", "a.name"]);
+        incident.detail_objects(&fields, "none", &["id"]);
+        incident.keep_unread(&fields, "");
+        let expected = json!([{"id": "7", "name": "x"}, {"id": "y"}]);
+        assert_eq!(values(&incident)[0], ("of", expected));
+        let names: Vec<&str> = incident.details.iter().map(|detail| detail.name.as_str()).collect();
+        assert!(!names.contains(&"of.id") && names.contains(&"of.b"), "{names:?}");
+
+        let many: Vec<String> = (0..=LIST_OBJECTS_MAX).map(|id| format!("{{\"id\": {id}}}")).collect();
+        let json = format!("{{\"of\": [{}]}}", many.join(","));
+        let fields: Fields = serde_json::from_str(&json).unwrap();
+        let mut incident = Incident::new("x");
+        incident.detail_objects(&fields, "of", &["id"]);
+        assert_eq!(values(&incident)[0].1.as_array().unwrap().len(), LIST_OBJECTS_MAX);
     }
 
     #[test]

@@ -58,7 +58,7 @@ impl PollRun<'_> {
         let operation = self.poll.operations().map(|operations| operations.word(self.operation, &values));
         let values = RequestValues { operation: operation.as_deref().unwrap_or_default(), ..values };
         let url = request.url(self.endpoint.url(), &values)?;
-        Ok(PollRequest { request: request.to(url, &values), purpose: Purpose::List })
+        Ok(PollRequest { request: request.to(url, &values)?, purpose: Purpose::List })
     }
 
     fn graphql(&self, query: &RequestText, after: Option<&str>) -> PollRequest {
@@ -84,7 +84,7 @@ impl PollRun<'_> {
                 .join(&next)
                 .map_err(|_| Failure::new(Code::Answer, "the reference to the next page is not a URL"))?,
         };
-        Ok(PollRequest { request: request.to(url, &self.values(None)), purpose: Purpose::List })
+        Ok(PollRequest { request: request.to(url, &self.values(None))?, purpose: Purpose::List })
     }
 
     /// Returns the request for the page after one with these items.
