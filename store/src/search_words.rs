@@ -165,6 +165,9 @@ fn runs(text: &str) -> impl Iterator<Item = (&str, &str)> {
 
 /// Returns the part of a word that counts, in lower case.
 fn lower(run: &str) -> String {
+    if run.is_ascii() {
+        return run[..run.len().min(WORD_CHARS_MAX)].to_ascii_lowercase();
+    }
     // Letter by letter: the lower case of a letter must not depend on its neighbours, or prefixes would differ.
     run.chars().take(WORD_CHARS_MAX).flat_map(char::to_lowercase).filter(|letter| is_in_word(*letter)).collect()
 }

@@ -53,7 +53,9 @@ impl Unindexed {
                 BATCH
             }
             Err(error) => {
-                error!("{count} new incidents are not found by their values and words: {error:#}");
+                error!(
+                    "{count} new incidents cannot be added to the index of searches yet, which does not find them: {error:#}"
+                );
                 count + BATCH
             }
         };
