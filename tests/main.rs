@@ -65,6 +65,7 @@ mod reload;
 mod retention;
 mod schemes;
 mod search;
+mod search_index;
 mod senders;
 mod service;
 mod sessions;

@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
 
-const DATABASE: &str = "data/hookmill.db";
+pub const DATABASE: &str = "data/hookmill.db";
 /// The version of the database from which on incidents are found by indexes.
 const WITH_SEARCH: u32 = 13;
 
-fn folder() -> Folder {
+pub fn folder() -> Folder {
     Folder::new(
         "sources:
   edr: { scheme: none, plugin: returns }
@@ -22,7 +22,7 @@ fn folder() -> Folder {
     .with("returns", &guest("returns"))
 }
 
-fn ip(value: &str) -> Value {
+pub fn ip(value: &str) -> Value {
     json!({"data-type": "ip", "value": value})
 }
 
@@ -58,7 +58,7 @@ async fn post_all(host: &Host<'_>) {
     }
 }
 
-fn refs(incidents: &[Value]) -> String {
+pub fn refs(incidents: &[Value]) -> String {
     incidents.iter().map(|incident| incident["source_ref"].as_str().unwrap()).collect::<Vec<_>>().join(" ")
 }
 

@@ -26,7 +26,7 @@ use uuid::Uuid;
 /// The database of a store.
 #[derive(Debug)]
 pub(crate) struct Database {
-    queue: WriteQueue,
+    queue: Arc<WriteQueue>,
     kind: Kind,
 }
 
@@ -40,8 +40,8 @@ pub(crate) enum Kind {
 }
 
 impl Database {
-    pub fn new(queue: WriteQueue, kind: Kind) -> Self {
-        Self { queue, kind }
+    pub fn new(queue: impl Into<Arc<WriteQueue>>, kind: Kind) -> Self {
+        Self { queue: queue.into(), kind }
     }
 
     /// Writes, or returns [`StoreError::Busy`] without waiting if too many writes wait.
@@ -113,7 +113,7 @@ macro_rules! read_from_kinds {
         impl Reads for Kind {
             $(async fn $name(&self, $($value: $type),*) -> Result<$answer> {
                 match self {
-                    Self::Sqlite(database) => database.readers.$name($($value),*).await,
+                    Self::Sqlite(database) => database.$name($($value),*).await,
                     Self::Postgres(database) => {
                         let readers = database.readers.clone();
                         to_its_end(async move { readers.$name($($value),*).await }).await
@@ -128,7 +128,7 @@ macro_rules! read_from_kinds {
                 add: impl FnMut(&mut T, Uuid, &Listed<AuditEntry>) -> ControlFlow<()> + Send + 'static,
             ) -> Result<T> {
                 match self {
-                    Self::Sqlite(database) => database.readers.audit_after(after, to, add).await,
+                    Self::Sqlite(database) => database.audit_after(after, to, add).await,
                     Self::Postgres(database) => {
                         let readers = database.readers.clone();
                         to_its_end(async move { readers.audit_after(after, to, add).await }).await
@@ -138,7 +138,7 @@ macro_rules! read_from_kinds {
 
             fn compiled_digest(&self, name: &str) -> Result<Option<[u8; 32]>> {
                 match self {
-                    Self::Sqlite(database) => database.readers.compiled_digest(name),
+                    Self::Sqlite(database) => database.compiled_digest(name),
                     Self::Postgres(database) => database.readers.compiled_digest(name),
                 }
             }

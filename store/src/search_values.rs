@@ -1,6 +1,6 @@
 //! The values by which incidents are found: tags, observables, techniques and assignees.
 
-use hookmill_incident::Incident;
+use crate::search_words::Texts;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -35,11 +35,10 @@ pub(crate) fn stored_technique(id: &str) -> String {
 }
 
 /// Returns the values of an incident.
-pub(crate) fn values(incident: &Incident) -> Values<'_> {
-    let tags = incident.tags.iter().map(|tag| (Kind::Tag, stored(tag)));
-    let observables = incident.observables.iter().map(|observable| (Kind::Observable, stored(&observable.value)));
-    let techniques =
-        incident.techniques.iter().map(|technique| (Kind::Technique, stored_technique(&technique.id).into()));
-    let assignee = incident.assignee.iter().map(|assignee| (Kind::Assignee, stored(assignee)));
+pub(crate) fn values<'a>(texts: &'a Texts) -> Values<'a> {
+    let tags = texts.tags.iter().map(|tag| (Kind::Tag, stored(&tag.0)));
+    let observables = texts.values().map(|value| (Kind::Observable, stored(value)));
+    let techniques = texts.techniques.iter().map(|technique| (Kind::Technique, stored_technique(&technique.id).into()));
+    let assignee = texts.assignee.iter().map(|assignee| (Kind::Assignee, stored(assignee)));
     tags.chain(observables).chain(techniques).chain(assignee).collect()
 }

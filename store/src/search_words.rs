@@ -3,7 +3,7 @@
 //! A word is a run of letters and digits in lower case. A run that has `.`, `-` or `_` between letters and digits, such as
 //! an address, a host name or a number, is a word too, as are its parts. The database must not split words again.
 
-use hookmill_incident::{Incident, Observable};
+use hookmill_incident::{Incident, Observable, Technique};
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -68,7 +68,7 @@ impl SearchWords {
     }
 }
 
-/// The texts by whose words an incident is found, as its stored record has them.
+/// The texts by which an incident is found, as its stored record has them.
 #[derive(Deserialize)]
 pub(crate) struct Texts<'a> {
     #[serde(borrow)]
@@ -80,22 +80,45 @@ pub(crate) struct Texts<'a> {
     description: Cow<'a, str>,
     #[serde(borrow, default)]
     observables: Vec<TextOfObservable<'a>>,
+    // The words of the others do not count.
+    #[serde(borrow, default)]
+    pub tags: Vec<Text<'a>>,
+    #[serde(borrow, default)]
+    pub techniques: Vec<IdOfTechnique<'a>>,
+    #[serde(default)]
+    pub assignee: Option<Cow<'a, str>>,
 }
 
+/// One text.
+#[derive(Deserialize)]
+pub(crate) struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
+
+/// An observable, of which only the value counts.
 #[derive(Deserialize)]
 struct TextOfObservable<'a> {
     #[serde(borrow)]
     value: Cow<'a, str>,
 }
 
+/// A technique, of which only the id counts.
+#[derive(Deserialize)]
+pub(crate) struct IdOfTechnique<'a> {
+    #[serde(borrow)]
+    pub id: Cow<'a, str>,
+}
+
 impl<'a> From<&'a Incident> for Texts<'a> {
     fn from(incident: &'a Incident) -> Self {
         let text = |observable: &'a Observable| TextOfObservable { value: observable.value.as_str().into() };
+        let id = |technique: &'a Technique| IdOfTechnique { id: technique.id.as_str().into() };
         Self {
             title: incident.title.as_str().into(),
             source_ref: &incident.source_ref,
             description: incident.description.as_deref().unwrap_or_default().into(),
             observables: incident.observables.iter().map(text).collect(),
+            tags: incident.tags.iter().map(|tag| Text(tag.as_str().into())).collect(),
+            techniques: incident.techniques.iter().map(id).collect(),
+            assignee: incident.assignee.as_deref().map(Into::into),
         }
     }
 }
@@ -142,6 +165,9 @@ fn runs(text: &str) -> impl Iterator<Item = (&str, &str)> {
 
 /// Returns the part of a word that counts, in lower case.
 fn lower(run: &str) -> String {
+    if run.is_ascii() {
+        return run[..run.len().min(WORD_CHARS_MAX)].to_ascii_lowercase();
+    }
     // Letter by letter: the lower case of a letter must not depend on its neighbours, or prefixes would differ.
     run.chars().take(WORD_CHARS_MAX).flat_map(char::to_lowercase).filter(|letter| is_in_word(*letter)).collect()
 }

@@ -45,6 +45,7 @@ mod stored_days;
 mod tokens;
 mod triage;
 mod tx;
+mod unindexed;
 mod versions;
 mod wal_file;
 mod walk;
@@ -73,6 +74,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tracing::warn;
+use unindexed::Unindexed;
 use uuid::Uuid;
 use writer::SqliteWriter;
 
@@ -132,20 +134,36 @@ impl Opened {
     }
 
     /// Starts the thread that writes.
-    pub fn start(self, queue: usize, shared: WriterShared) -> Result<(WriteQueue, Sqlite)> {
+    pub fn start(self, queue: usize, shared: WriterShared) -> Result<(Arc<WriteQueue>, Sqlite)> {
         let gate = Arc::new(Gate::default());
         let log = WriteAheadLog::of(&self.path, gate.clone());
-        let queue = WriteQueue::start(queue, SqliteWriter { connection: self.connection, shared, log })?;
+        let unindexed = Arc::new(Unindexed::of(&self.connection)?);
+        let writer = SqliteWriter { connection: self.connection, shared, log, unindexed: unindexed.clone() };
+        let queue = Arc::new(WriteQueue::start(queue, writer)?);
         let readers = Readers::new(self.path, gate, readers::DEADLINE);
-        Ok((queue, Sqlite { readers, leases: LocalLeases::default(), _lock: self.lock }))
+        let leases = LocalLeases::default();
+        Ok((queue.clone(), Sqlite { readers, leases, queue, unindexed, _lock: self.lock }))
     }
 }
 
 /// The database, without its writer.
 #[derive(Debug)]
 pub(crate) struct Sqlite {
-    pub readers: Readers,
+    readers: Readers,
     pub leases: LocalLeases,
+    queue: Arc<WriteQueue>,
+    unindexed: Arc<Unindexed>,
     /// The lock on the database, held for as long as it is open.
     _lock: File,
+}
+
+impl Sqlite {
+    /// Waits until searches find all incidents that are stored; while the store takes no writes, they find what they can.
+    async fn index(&self) {
+        if self.unindexed.is_empty() || self.queue.trouble().is_some() {
+            return;
+        }
+        self.unindexed.want();
+        let _ = self.queue.write(|_| Ok(())).await;
+    }
 }

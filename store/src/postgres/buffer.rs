@@ -304,16 +304,16 @@ impl IncidentRows {
     }
 
     fn add_search(&mut self, key: i64, before: Option<&IncidentRow>, row: &IncidentRow) {
-        let was = before.map(|before| values(&before.incident)).unwrap_or_default();
-        let is = values(&row.incident);
+        let (before, after) = (before.map(|before| Texts::from(&before.incident)), Texts::from(&row.incident));
+        let (was, is) = (before.as_ref().map(values).unwrap_or_default(), values(&after));
         for (kind, value) in was.difference(&is) {
             self.values_gone.push([(*kind as i64).into(), (&**value).into(), key.into()]);
         }
         for (kind, value) in is.difference(&was) {
             self.new_values.push([(*kind as i64).into(), (&**value).into(), key.into()]);
         }
-        let words = Texts::from(&row.incident).words();
-        if before.is_none_or(|before| Texts::from(&before.incident).words() != words) {
+        let words = after.words();
+        if before.is_none_or(|before| before.words() != words) {
             let words = words.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
             self.words.push([key.into(), words.as_str().into()]);
         }

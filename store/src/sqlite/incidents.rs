@@ -95,9 +95,7 @@ pub(super) fn read_texts<T>(connection: &Connection, key: i64, read: impl FnOnce
     let mut query = connection.prepare_cached(sql)?;
     let mut rows = query.query([key])?;
     let Some(row) = rows.next()? else { return Ok(None) };
-    let Ok(mut texts) = serde_json::from_str::<Texts>(row.get_ref(1)?.as_str()?) else { return Ok(None) };
-    texts.source_ref = row.get_ref(0)?.as_str()?;
-    Ok(Some(read(&texts)))
+    Ok(postings::texts(row).map(|texts| read(&texts)))
 }
 
 /// Returns the number of incidents that were ever stored.
@@ -106,13 +104,13 @@ pub(super) fn total(connection: &Connection) -> Result<i64> {
     Ok(query.query_row([], |row| row.get(0))?)
 }
 
+/// Adds an incident. It is found by its values and words after [`postings::add_missing`].
 pub(super) fn put(connection: &Connection, row: &IncidentRow) -> Result<()> {
     let sql = "INSERT INTO incidents (key, id, number, source, source_ref, status, severity, created_at, updated_at, \
                changed_at, pinned, occurrences, event_ids, newest_audit, deleted, record) \
                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)";
-    let key = row_key(row.id);
     connection.prepare_cached(sql)?.execute(params![
-        key,
+        row_key(row.id),
         row.id.as_bytes(),
         row.number.to_key(),
         row.incident.source,
@@ -128,7 +126,7 @@ pub(super) fn put(connection: &Connection, row: &IncidentRow) -> Result<()> {
         row.newest_audit,
         record::short_text(&row.incident)?,
     ])?;
-    postings::add(connection, key, &row.incident)
+    Ok(())
 }
 
 pub(super) fn update(connection: &Connection, before: &IncidentRow, row: &IncidentRow) -> Result<()> {
@@ -157,9 +155,7 @@ pub(super) fn update(connection: &Connection, before: &IncidentRow, row: &Incide
 /// Marks an incident as deleted. Of one that cannot be read, the values by which it was found stay in the index.
 pub(super) fn delete(connection: &Connection, id: Uuid, newest_audit: i64) -> Result<()> {
     let key = row_key(id);
-    if let Some(row) = of_key(connection, key)? {
-        postings::remove(connection, key, &row.incident)?;
-    }
+    remove_from_searches(connection, key)?;
     let sql = "UPDATE incidents SET deleted = 1, newest_audit = ? WHERE key = ?";
     connection.prepare_cached(sql)?.execute(params![newest_audit, key])?;
     Ok(())
@@ -167,12 +163,14 @@ pub(super) fn delete(connection: &Connection, id: Uuid, newest_audit: i64) -> Re
 
 /// Removes an incident, and the values by which it is found.
 pub(super) fn remove(connection: &Connection, key: i64) -> Result<()> {
-    if let Some((_, _, Ok(row))) = with_key(connection, key)? {
-        postings::remove(connection, key, &row.incident)?;
-    }
+    remove_from_searches(connection, key)?;
     connection.prepare_cached("DELETE FROM earlier_events WHERE incident = ?")?.execute([key])?;
     connection.prepare_cached("DELETE FROM incidents WHERE key = ?")?.execute([key])?;
     Ok(())
+}
+
+fn remove_from_searches(connection: &Connection, key: i64) -> Result<()> {
+    read_texts(connection, key, |texts| postings::remove(connection, key, texts))?.unwrap_or(Ok(()))
 }
 
 pub(super) fn last_number(connection: &Connection, year: i16) -> Result<u32> {

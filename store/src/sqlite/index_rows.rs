@@ -3,6 +3,7 @@
 use super::{incidents, postings};
 use crate::columns::Columns;
 use crate::columns::incidents::IncidentColumns;
+use crate::search_words::Texts;
 use anyhow::Result;
 use hookmill_incident::record;
 use rusqlite::{Connection, Row};
@@ -33,7 +34,7 @@ pub(super) fn run(connection: &Connection) -> Result<()> {
         (after, done) = (*last, done + rows.len());
         for (key, is_deleted, stored, row) in &rows {
             match row {
-                Ok(row) if !is_deleted => postings::add(connection, *key, &row.incident)?,
+                Ok(row) if !is_deleted => postings::add(connection, *key, &Texts::from(&row.incident))?,
                 Ok(_) => {}
                 Err(error) => {
                     warn!("incident {key} cannot be read and is not found by its texts: {error}");

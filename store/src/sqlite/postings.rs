@@ -1,33 +1,96 @@
 //! The tables `postings` and `words`: the values and the words by which incidents are found.
+//!
+//! New incidents are added many at once: a page of values and a segment of words are written once for all of them. The
+//! table `indexed` has the key up to which that is done, so that rows alone say what is missing, after any failure and in
+//! every process.
 
+use crate::rows::IncidentFilter;
 use crate::search_values::{Kind, values};
 use crate::search_words::Texts;
 use anyhow::Result;
 use hookmill_incident::Incident;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use tracing::warn;
 
-/// Adds an incident to the tables.
-pub(super) fn add(connection: &Connection, key: i64, incident: &Incident) -> Result<()> {
-    add_values(connection, key, values(incident).iter())?;
-    add_words(connection, key, &Texts::from(incident).words())
+/// The incidents that are added at once.
+pub(super) const BATCH: usize = 1_000;
+/// The number of values after which a batch ends early: they are in memory together.
+const VALUES_MAX: usize = 50_000;
+
+/// Returns whether the incidents that pass a filter are looked for in the tables.
+pub(super) fn have(filter: &IncidentFilter) -> bool {
+    let lists = [&filter.tag, &filter.observable, &filter.observable_prefix, &filter.technique, &filter.assignee];
+    filter.q.is_some() || lists.iter().any(|list| !list.is_empty())
 }
 
-/// Replaces an incident in the tables.
-pub(super) fn update(connection: &Connection, key: i64, before: &Incident, after: &Incident) -> Result<()> {
-    if (&before.tags, &before.techniques, &before.assignee) != (&after.tags, &after.techniques, &after.assignee)
-        || before.observables != after.observables
+/// Returns the number of incidents that are to be added.
+pub(super) fn missing(connection: &Connection) -> Result<usize> {
+    let sql = "SELECT count(*) FROM incidents WHERE key > (SELECT up_to FROM indexed)";
+    Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+}
+
+/// Adds the oldest incidents that are missing. Returns whether there may be more.
+pub(super) fn add_missing(connection: &Connection) -> Result<bool> {
+    let sql = "SELECT source_ref, record, key FROM incidents WHERE key > (SELECT up_to FROM indexed) AND deleted = 0 \
+               ORDER BY key LIMIT ?";
+    let mut select = connection.prepare_cached(sql)?;
+    let mut rows = select.query([BATCH as i64])?;
+    let (mut added, mut count, mut last) = (Vec::new(), 0, None);
+    while added.len() < VALUES_MAX
+        && let Some(row) = rows.next()?
     {
-        let (was, is) = (values(before), values(after));
-        remove_values(connection, key, was.difference(&is))?;
-        add_values(connection, key, is.difference(&was))?;
+        let key: i64 = row.get(2)?;
+        (count, last) = (count + 1, Some(key));
+        let Some(texts) = texts(row) else {
+            warn!("incident {key} cannot be read and is not found by its texts");
+            continue;
+        };
+        add_words(connection, key, &texts.words())?;
+        added.extend(values(&texts).into_iter().map(|(kind, value)| (kind, value.into_owned(), key)));
     }
+    let Some(last) = last else { return Ok(false) };
+    // Values that are beside each other in the table are written one after the other.
+    added.sort_unstable();
+    add_values(connection, added.iter().map(|(kind, value, key)| (*kind, &**value, *key)))?;
+    connection.prepare_cached("UPDATE indexed SET up_to = ?")?.execute([last])?;
+    Ok(count == BATCH || added.len() >= VALUES_MAX)
+}
+
+/// Returns the texts of a row that begins with `source_ref` and `record`; none if they cannot be read.
+pub(super) fn texts<'a>(row: &'a Row) -> Option<Texts<'a>> {
+    let text = |column| row.get_ref(column).ok()?.as_str().ok();
+    let mut texts: Texts = serde_json::from_str(text(1)?).ok()?;
+    texts.source_ref = text(0)?;
+    Some(texts)
+}
+
+/// Adds an incident.
+pub(super) fn add(connection: &Connection, key: i64, texts: &Texts) -> Result<()> {
+    add_values(connection, values(texts).iter().map(|(kind, value)| (*kind, &**value, key)))?;
+    add_words(connection, key, &texts.words())
+}
+
+/// Replaces an incident, unless it is still to be added.
+pub(super) fn update(connection: &Connection, key: i64, before: &Incident, after: &Incident) -> Result<()> {
+    let has_same_observables = before.observables == after.observables;
+    let has_same_values = has_same_observables
+        && (&before.tags, &before.techniques, &before.assignee) == (&after.tags, &after.techniques, &after.assignee);
     // The source-ref never changes.
-    if (&before.title, &before.description) != (&after.title, &after.description)
-        || before.observables != after.observables
-    {
-        let (was, is) = (Texts::from(before).words(), Texts::from(after).words());
+    let has_same_words =
+        has_same_observables && (&before.title, &before.description) == (&after.title, &after.description);
+    if has_same_values && has_same_words || !has(connection, key)? {
+        return Ok(());
+    }
+    let (before, after) = (Texts::from(before), Texts::from(after));
+    if !has_same_values {
+        let (was, is) = (values(&before), values(&after));
+        remove_values(connection, key, was.difference(&is))?;
+        add_values(connection, is.difference(&was).map(|(kind, value)| (*kind, &**value, key)))?;
+    }
+    if !has_same_words {
+        let (was, is) = (before.words(), after.words());
         if was != is {
             remove_words(connection, key, &was)?;
             add_words(connection, key, &is)?;
@@ -36,20 +99,25 @@ pub(super) fn update(connection: &Connection, key: i64, before: &Incident, after
     Ok(())
 }
 
-/// Removes an incident from the tables.
-pub(super) fn remove(connection: &Connection, key: i64, incident: &Incident) -> Result<()> {
-    remove_values(connection, key, values(incident).iter())?;
-    remove_words(connection, key, &Texts::from(incident).words())
+/// Removes an incident, unless it was not added yet.
+pub(super) fn remove(connection: &Connection, key: i64, texts: &Texts) -> Result<()> {
+    if !has(connection, key)? {
+        return Ok(());
+    }
+    remove_values(connection, key, values(texts).iter())?;
+    remove_words(connection, key, &texts.words())
 }
 
-fn add_values<'a>(
-    connection: &Connection,
-    key: i64,
-    values: impl Iterator<Item = &'a (Kind, Cow<'a, str>)>,
-) -> Result<()> {
+/// Returns whether an incident was added. Keys grow in the order in which incidents are stored.
+fn has(connection: &Connection, key: i64) -> Result<bool> {
+    let mut query = connection.prepare_cached("SELECT up_to >= ? FROM indexed")?;
+    Ok(query.query_row([key], |row| row.get(0))?)
+}
+
+fn add_values<'a>(connection: &Connection, values: impl Iterator<Item = (Kind, &'a str, i64)>) -> Result<()> {
     let mut insert = connection.prepare_cached("INSERT INTO postings (kind, value, incident) VALUES (?, ?, ?)")?;
-    for (kind, value) in values {
-        insert.execute(params![*kind as i64, value, key])?;
+    for (kind, value, key) in values {
+        insert.execute(params![kind as i64, value, key])?;
     }
     Ok(())
 }

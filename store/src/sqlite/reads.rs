@@ -1,9 +1,9 @@
 //! The reads in SQLite.
 
-use super::readers::Readers;
+use super::Sqlite;
 use super::{
-    audit, counts, database, deliveries, destinations, events, incidents, open_incidents, operator_actions, quarantine,
-    queue, related, repeats, search, sessions, sources, storage, tokens, triage, versions,
+    audit, counts, database, deliveries, destinations, events, incidents, open_incidents, operator_actions, postings,
+    quarantine, queue, related, repeats, search, sessions, sources, storage, tokens, triage, versions,
 };
 use crate::Dedup;
 use crate::ledger::is_repeat;
@@ -24,49 +24,49 @@ use std::ops::{ControlFlow, RangeInclusive};
 use std::sync::Arc;
 use uuid::Uuid;
 
-impl Reads for Readers {
+impl Reads for Sqlite {
     async fn event(&self, id: Uuid) -> Result<Option<Listed<EventRow>>> {
-        self.read(move |connection| events::find(connection, id)).await
+        self.readers.read(move |connection| events::find(connection, id)).await
     }
 
     async fn events(&self, filter: EventFilter, before: Option<i64>, limit: usize) -> Result<Page<Listed<EventRow>>> {
-        self.scan(move |connection| events::list(connection, &filter, before, limit)).await
+        self.readers.scan(move |connection| events::list(connection, &filter, before, limit)).await
     }
 
     async fn count_found_events(&self, filter: EventFilter, max: usize) -> Result<BoundedCount> {
-        self.scan(move |connection| events::count(connection, &filter, max)).await
+        self.readers.scan(move |connection| events::count(connection, &filter, max)).await
     }
 
     async fn events_with_status(&self, status: EventStatus, after: i64, limit: usize) -> Result<Vec<EventRow>> {
-        self.read(move |connection| events::with_status(connection, status, after, limit)).await
+        self.readers.read(move |connection| events::with_status(connection, status, after, limit)).await
     }
 
     async fn events_with_ids(&self, ids: Vec<Uuid>) -> Result<Vec<(Uuid, Listed<EventRow>)>> {
-        self.read(move |connection| events::with_ids(connection, &ids)).await
+        self.readers.read(move |connection| events::with_ids(connection, &ids)).await
     }
 
     async fn count_events(&self, status: EventStatus) -> Result<i64> {
-        self.scan(move |connection| events::count_status(connection, status)).await
+        self.readers.scan(move |connection| events::count_status(connection, status)).await
     }
 
     async fn quarantine_groups(&self, before: Option<i64>, limit: usize) -> Result<Page<QuarantineGroup>> {
-        self.scan(move |connection| quarantine::groups(connection, before, limit)).await
+        self.readers.scan(move |connection| quarantine::groups(connection, before, limit)).await
     }
 
     async fn quarantined(&self, group: String, keys: RangeInclusive<i64>, limit: usize) -> Result<Page<Uuid>> {
-        self.scan(move |connection| quarantine::members(connection, &group, &keys, limit)).await
+        self.readers.scan(move |connection| quarantine::members(connection, &group, &keys, limit)).await
     }
 
     async fn is_repeat(&self, event: Event, dedup: Dedup) -> Result<bool> {
-        self.read(move |connection| is_repeat(&event, dedup, |key| repeats::find(connection, key))).await
+        self.readers.read(move |connection| is_repeat(&event, dedup, |key| repeats::find(connection, key))).await
     }
 
     async fn newest_event_ids(&self, sources: Vec<String>, limit: usize) -> Result<Vec<Uuid>> {
-        self.scan(move |connection| events::newest_ids(connection, &sources, limit)).await
+        self.readers.scan(move |connection| events::newest_ids(connection, &sources, limit)).await
     }
 
     async fn incident(&self, which: IncidentKey) -> Result<Option<Listed<IncidentRow>>> {
-        self.read(move |connection| incidents::find(connection, which)).await
+        self.readers.read(move |connection| incidents::find(connection, which)).await
     }
 
     async fn incidents(
@@ -76,15 +76,22 @@ impl Reads for Readers {
         after: Option<Position>,
         limit: usize,
     ) -> Result<Page<Listed<IncidentRow>, Position>> {
-        self.scan(move |connection| search::list(connection, &filter, &order, after.as_ref(), limit)).await
+        if postings::have(&filter) {
+            self.index().await;
+        }
+        self.readers.scan(move |connection| search::list(connection, &filter, &order, after.as_ref(), limit)).await
     }
 
     async fn count_incidents(&self, filter: IncidentFilter, max: usize) -> Result<BoundedCount> {
-        self.scan(move |connection| search::count(connection, &filter, max)).await
+        if postings::have(&filter) {
+            self.index().await;
+        }
+        self.readers.scan(move |connection| search::count(connection, &filter, max)).await
     }
 
     async fn counted_observables(&self, which: IncidentKey) -> Result<Option<Listed<Vec<SharedObservable>>>> {
-        self.scan(move |connection| related::counted(connection, which)).await
+        self.index().await;
+        self.readers.scan(move |connection| related::counted(connection, which)).await
     }
 
     async fn related_incidents(
@@ -92,11 +99,12 @@ impl Reads for Readers {
         which: IncidentKey,
         limit: usize,
     ) -> Result<Option<Listed<Vec<RelatedIncident>>>> {
-        self.scan(move |connection| related::list(connection, which, limit)).await
+        self.index().await;
+        self.readers.scan(move |connection| related::list(connection, which, limit)).await
     }
 
     async fn open_incidents(&self, now_ms: i64) -> Result<Vec<OpenIncidents>> {
-        self.scan(move |connection| open_incidents::counts(connection, now_ms)).await
+        self.readers.scan(move |connection| open_incidents::counts(connection, now_ms)).await
     }
 
     async fn audit(
@@ -105,7 +113,7 @@ impl Reads for Readers {
         after: Option<i64>,
         limit: usize,
     ) -> Result<Option<Page<Listed<AuditEntry>>>> {
-        self.scan(move |connection| audit::trail(connection, which, after, limit)).await
+        self.readers.scan(move |connection| audit::trail(connection, which, after, limit)).await
     }
 
     async fn audit_backwards(
@@ -114,7 +122,7 @@ impl Reads for Readers {
         before: Option<i64>,
         limit: usize,
     ) -> Result<Option<Page<Listed<AuditEntry>>>> {
-        self.scan(move |connection| audit::trail_backwards(connection, which, before, limit)).await
+        self.readers.scan(move |connection| audit::trail_backwards(connection, which, before, limit)).await
     }
 
     async fn audit_of_request(
@@ -124,11 +132,11 @@ impl Reads for Readers {
         before: Option<i64>,
         limit: usize,
     ) -> Result<Option<Page<Listed<AuditEntry>>>> {
-        self.scan(move |connection| audit::of_request(connection, which, &request_id, before, limit)).await
+        self.readers.scan(move |connection| audit::of_request(connection, which, &request_id, before, limit)).await
     }
 
     async fn newest_audit(&self, which: IncidentKey) -> Result<Option<AuditEntry>> {
-        self.read(move |connection| audit::newest(connection, which)).await
+        self.readers.read(move |connection| audit::newest(connection, which)).await
     }
 
     async fn audit_after<T: Send + 'static>(
@@ -137,11 +145,11 @@ impl Reads for Readers {
         to: T,
         add: impl FnMut(&mut T, Uuid, &Listed<AuditEntry>) -> ControlFlow<()> + Send + 'static,
     ) -> Result<T> {
-        self.read(move |connection| audit::after(connection, after, to, add)).await
+        self.readers.read(move |connection| audit::after(connection, after, to, add)).await
     }
 
     async fn deliveries(&self, filter: DeliveryFilter, before: Option<i64>, limit: usize) -> Result<Page<DeliveryRow>> {
-        self.scan(move |connection| deliveries::list(connection, &filter, before, limit)).await
+        self.readers.scan(move |connection| deliveries::list(connection, &filter, before, limit)).await
     }
 
     async fn due_deliveries(
@@ -152,7 +160,7 @@ impl Reads for Readers {
         limit: usize,
         without: HashSet<Uuid>,
     ) -> Result<DueDeliveries> {
-        self.read(move |connection| queue::due(connection, &destination, now, after, limit, &without)).await
+        self.readers.read(move |connection| queue::due(connection, &destination, now, after, limit, &without)).await
     }
 
     async fn delivery(&self, id: Uuid) -> Result<Option<StoredDelivery>> {
@@ -160,64 +168,64 @@ impl Reads for Readers {
             let found = deliveries::find(connection, id)?.zip(queue::find_due(connection, id)?);
             Ok(found.map(|(row, due)| StoredDelivery { row, due }))
         };
-        self.read(read).await
+        self.readers.read(read).await
     }
 
     async fn delivery_counts(&self, destinations: Vec<String>) -> Result<Vec<QueueCounts>> {
-        self.scan(move |connection| queue::counts(connection, destinations)).await
+        self.readers.scan(move |connection| queue::counts(connection, destinations)).await
     }
 
     async fn dead_letters(&self, destinations: Vec<String>, limit: usize) -> Result<Vec<DeadLetters>> {
-        self.scan(move |connection| deliveries::dead_letters(connection, &destinations, limit)).await
+        self.readers.scan(move |connection| deliveries::dead_letters(connection, &destinations, limit)).await
     }
 
     async fn pending_destinations(&self) -> Result<Vec<String>> {
-        self.read(queue::pending_destinations).await
+        self.readers.read(queue::pending_destinations).await
     }
 
     async fn waiting_playbooks(&self) -> Result<Vec<String>> {
-        self.read(triage::waiting_playbooks).await
+        self.readers.read(triage::waiting_playbooks).await
     }
 
     async fn triage_jobs(&self, playbook: String, after: i64, limit: usize) -> Result<Vec<TriageJob>> {
-        self.read(move |connection| triage::jobs(connection, &playbook, after, limit)).await
+        self.readers.read(move |connection| triage::jobs(connection, &playbook, after, limit)).await
     }
 
     async fn count_triage(&self) -> Result<i64> {
-        self.scan(triage::count).await
+        self.readers.scan(triage::count).await
     }
 
     async fn registered_sources(&self) -> Result<Vec<SourceRow>> {
-        self.read(sources::list).await
+        self.readers.read(sources::list).await
     }
 
     async fn tally(&self, source: Arc<str>) -> Result<Tally> {
-        self.read(move |connection| sources::tally(connection, &source)).await
+        self.readers.read(move |connection| sources::tally(connection, &source)).await
     }
 
     async fn count_series(&self, filter: CountFilter) -> Result<Vec<CountSeries>> {
-        self.scan(move |connection| counts::series(connection, &filter)).await
+        self.readers.scan(move |connection| counts::series(connection, &filter)).await
     }
 
     async fn storage(&self) -> Result<StorageUse> {
-        let path = self.path().to_owned();
-        self.read(move |connection| storage::usage(connection, &path)).await
+        let path = self.readers.path().to_owned();
+        self.readers.read(move |connection| storage::usage(connection, &path)).await
     }
 
     async fn raised_since(&self, trigger: Trigger) -> Result<Option<i64>> {
-        self.read(move |connection| destinations::raised_since(connection, trigger)).await
+        self.readers.read(move |connection| destinations::raised_since(connection, trigger)).await
     }
 
     async fn cursors(&self) -> Result<BTreeMap<String, String>> {
-        self.read(sources::cursors).await
+        self.readers.read(sources::cursors).await
     }
 
     async fn plugin_versions(&self, plugin: String) -> Result<Vec<VersionRow>> {
-        self.read(move |connection| versions::list(connection, &plugin)).await
+        self.readers.read(move |connection| versions::list(connection, &plugin)).await
     }
 
     async fn silent_sources(&self) -> Result<BTreeMap<String, i64>> {
-        self.read(destinations::silent_sources).await
+        self.readers.read(destinations::silent_sources).await
     }
 
     async fn hosts(&self) -> Result<Vec<HostRow>> {
@@ -225,7 +233,7 @@ impl Reads for Readers {
     }
 
     async fn mark(&self) -> Result<Mark> {
-        self.read(database::mark).await
+        self.readers.read(database::mark).await
     }
 
     async fn operator_actions(
@@ -234,26 +242,26 @@ impl Reads for Readers {
         before: Option<i64>,
         limit: usize,
     ) -> Result<Page<OperatorAction>> {
-        self.scan(move |connection| operator_actions::list(connection, &ids, before, limit)).await
+        self.readers.scan(move |connection| operator_actions::list(connection, &ids, before, limit)).await
     }
 
     async fn session(&self, digest: [u8; 32]) -> Result<Option<SessionRow>> {
-        self.read(move |connection| sessions::find(connection, &digest)).await
+        self.readers.read(move |connection| sessions::find(connection, &digest)).await
     }
 
     async fn sessions(&self, limit: usize) -> Result<Vec<OwnedSession>> {
-        self.read(move |connection| sessions::newest(connection, limit)).await
+        self.readers.read(move |connection| sessions::newest(connection, limit)).await
     }
 
     async fn tokens(&self) -> Result<Vec<TokenRow>> {
-        self.read(tokens::list).await
+        self.readers.read(tokens::list).await
     }
 
     async fn token(&self, hash: [u8; 32], now: i64) -> Result<Option<TokenRow>> {
-        self.read(move |connection| tokens::find(connection, &hash, now)).await
+        self.readers.read(move |connection| tokens::find(connection, &hash, now)).await
     }
 
     fn compiled_digest(&self, name: &str) -> Result<Option<[u8; 32]>> {
-        self.read_blocking(|connection| versions::compiled_digest(connection, name))
+        self.readers.read_blocking(|connection| versions::compiled_digest(connection, name))
     }
 }

@@ -32,6 +32,7 @@ pub(crate) struct SqliteTx<'a> {
     /// The number that was given last in this transaction; written once, at its end.
     last_number: Option<Number>,
     last_number_before_dry_run: Option<Number>,
+    new_incidents: usize,
 }
 
 impl<'a> SqliteTx<'a> {
@@ -43,13 +44,15 @@ impl<'a> SqliteTx<'a> {
             stored_before_dry_run: StoredDays::default(),
             last_number: None,
             last_number_before_dry_run: None,
+            new_incidents: 0,
         }
     }
 
-    /// Writes what was kept in memory until the end of the transaction.
-    pub fn finish(mut self) -> Result<()> {
+    /// Writes what was kept in memory until the end of the transaction. Returns the number of incidents that were added.
+    pub fn finish(mut self) -> Result<usize> {
         self.save_number()?;
-        stored_days::add(self.connection, &mut self.stored)
+        stored_days::add(self.connection, &mut self.stored)?;
+        Ok(self.new_incidents)
     }
 
     /// Writes the number that was given last.
@@ -111,6 +114,7 @@ impl Tx for SqliteTx<'_> {
 
     fn put_incident(&mut self, row: &IncidentRow) -> Result<()> {
         self.stored.add(StoredKind::Incidents, row_key(row.id), 1, 0);
+        self.new_incidents += 1;
         incidents::put(self.connection, row)
     }
 

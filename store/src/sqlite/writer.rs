@@ -3,10 +3,12 @@
 use super::conditions::is_busy;
 use super::log::WriteAheadLog;
 use super::tx::SqliteTx;
+use super::unindexed::Unindexed;
 use crate::write_queue::{CommitGroups, WriteGroup, run_group};
 use crate::writer_shared::WriterShared;
 use anyhow::Result;
 use rusqlite::{Connection, TransactionBehavior};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// The connection that writes.
@@ -14,17 +16,19 @@ pub(super) struct SqliteWriter {
     pub connection: Connection,
     pub shared: WriterShared,
     pub log: WriteAheadLog,
+    pub unindexed: Arc<Unindexed>,
 }
 
 impl CommitGroups for SqliteWriter {
     fn commit(&mut self, group: &mut WriteGroup) -> Result<()> {
+        self.unindexed.index(&mut self.connection);
         let started = Instant::now();
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut rows = SqliteTx::new(&transaction, &self.shared.clock);
         let mut ledger = self.shared.begin(&mut rows);
         run_group(group, &mut ledger)?;
         let outcome = ledger.finish()?;
-        rows.finish()?;
+        self.unindexed.add(rows.finish()?);
         transaction.commit()?;
         self.shared.publish(outcome);
         (self.shared.on_commit)(group.len(), started.elapsed());
