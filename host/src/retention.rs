@@ -119,3 +119,29 @@ impl Pass<'_> {
         !*self.stopped.borrow() && self.lease.goes_on()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hookmill_incident::Clock;
+    use hookmill_store::{Dedup, Leases, Policy};
+    use std::time::Instant;
+
+    #[tokio::test]
+    async fn a_pass_that_the_stop_of_the_host_interrupts_is_not_done() {
+        let folder = tempfile::tempdir().unwrap();
+        let policy = Policy {
+            dedup: Dedup { retention: Duration::ZERO, window: Duration::ZERO },
+            reopen_within: Duration::ZERO,
+        };
+        let clock = Clock::steady_since(Instant::now().checked_sub(STEADY_FOR).unwrap());
+        let store = Store::open(folder.path(), 16, policy, Box::new(|_, _| {}), clock).unwrap();
+        let lease = store.acquire(LeaseName::Purge).await;
+        let (stop, stopped) = watch::channel(false);
+        let pass = Pass { store: &store, metrics: &Metrics::default(), lease: &lease, stopped: &stopped };
+        let retention = Retention { events: Some(Duration::ZERO), ..Retention::default() };
+        assert_eq!(pass.run(&retention).await.unwrap(), End::Done);
+        stop.send_replace(true);
+        assert_eq!(pass.run(&retention).await.unwrap(), End::Interrupted);
+    }
+}
