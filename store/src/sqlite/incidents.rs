@@ -89,15 +89,25 @@ pub(super) fn with_key(
     Ok(connection.prepare_cached(&sql)?.query_row([key], read).optional()?)
 }
 
-/// Returns what `read` finds in the texts of an incident that was not deleted; none of one whose record has no texts.
-pub(super) fn read_texts<T>(connection: &Connection, key: i64, read: impl FnOnce(&Texts) -> T) -> Result<Option<T>> {
+/// Returns whether an incident that was not deleted passes a check of its source-ref and its stored record, and one of its
+/// texts. One whose record has no texts does not pass.
+pub(super) fn passes_texts(
+    connection: &Connection,
+    key: i64,
+    may_pass: impl FnOnce(&str, &str) -> bool,
+    passes: impl FnOnce(&Texts) -> bool,
+) -> Result<bool> {
     let sql = "SELECT source_ref, record FROM incidents WHERE key = ? AND deleted = 0";
     let mut query = connection.prepare_cached(sql)?;
     let mut rows = query.query([key])?;
-    let Some(row) = rows.next()? else { return Ok(None) };
-    let Ok(mut texts) = serde_json::from_str::<Texts>(row.get_ref(1)?.as_str()?) else { return Ok(None) };
-    texts.source_ref = row.get_ref(0)?.as_str()?;
-    Ok(Some(read(&texts)))
+    let Some(row) = rows.next()? else { return Ok(false) };
+    let (source_ref, record) = (row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?);
+    if !may_pass(source_ref, record) {
+        return Ok(false);
+    }
+    let Ok(mut texts) = serde_json::from_str::<Texts>(record) else { return Ok(false) };
+    texts.source_ref = source_ref;
+    Ok(passes(&texts))
 }
 
 /// Returns the number of incidents that were ever stored.

@@ -23,7 +23,7 @@ use crate::rows::{
 };
 use anyhow::Result;
 use rusqlite::types::Value;
-use rusqlite::{CachedStatement, Connection, OptionalExtension};
+use rusqlite::{CachedStatement, Connection};
 use std::ops::RangeInclusive;
 
 /// The number of incidents up to which each is checked, rather than intersected with the keys of another condition.
@@ -208,17 +208,9 @@ impl Search<'_> {
     /// Sorts the incidents with these keys, and fills a page with those after the position.
     fn sort(&mut self, page: &mut Filled, keys: &[i64]) -> Result<()> {
         let after = self.after.map(|position| self.order.directed(position));
-        let sql = "SELECT status, severity, source, updated_at FROM incidents WHERE key = ? AND deleted = 0";
-        let mut find = self.connection.prepare_cached(sql)?;
         let mut found = Vec::new();
         for key in keys.iter().filter(|key| self.scan.keys.contains(key)) {
-            if !self.checks.are_passed_by(*key)? {
-                continue;
-            }
-            let class = find.query_row([key], |row| {
-                Ok((Class { status: row.get(0)?, severity: row.get(1)?, source: row.get(2)? }, row.get(3)?))
-            });
-            let Some((class, updated_at)) = class.optional()? else { continue };
+            let Some((class, updated_at)) = self.checks.passed_by(*key)? else { continue };
             let position = class.position(self.order, (updated_at, *key));
             let directed = self.order.directed(&position);
             if after.as_ref().is_none_or(|after| directed > *after) {
@@ -248,9 +240,11 @@ impl Search<'_> {
 struct Checks<'a> {
     connection: &'a Connection,
     conditions: &'a [Condition],
-    /// The statement that finds an incident by its key, the last parameter, if it passes; none if each does.
-    statement: Option<CachedStatement<'a>>,
+    /// The statement that reads an incident by its key, the last parameter, if its row passes.
+    statement: CachedStatement<'a>,
     parameters: usize,
+    /// Whether the row of each incident passes.
+    is_passed_by_rows: bool,
 }
 
 impl<'a> Checks<'a> {
@@ -267,24 +261,38 @@ impl<'a> Checks<'a> {
                 all.add(expression, parameters.iter().cloned());
             }
         }
-        if all.is_empty() {
-            return Ok(Self { connection, conditions, statement: None, parameters: 0 });
-        }
+        let is_passed_by_rows = all.is_empty();
         all.add("deleted = 0 AND key = ?", []);
-        let mut statement = connection.prepare_cached(&format!("SELECT 1 FROM incidents {}", all.sql()))?;
+        let sql = format!("SELECT status, severity, source, updated_at FROM incidents {}", all.sql());
+        let mut statement = connection.prepare_cached(&sql)?;
         for (index, value) in all.values.iter().enumerate() {
             statement.raw_bind_parameter(index + 1, value)?;
         }
-        Ok(Self { connection, conditions, statement: Some(statement), parameters: all.values.len() + 1 })
+        Ok(Self { connection, conditions, statement, parameters: all.values.len() + 1, is_passed_by_rows })
     }
 
     fn are_passed_by(&mut self, key: i64) -> Result<bool> {
-        if let Some(statement) = &mut self.statement {
-            statement.raw_bind_parameter(self.parameters, key)?;
-            if statement.raw_query().next()?.is_none() {
+        if !self.is_passed_by_rows {
+            self.statement.raw_bind_parameter(self.parameters, key)?;
+            if self.statement.raw_query().next()?.is_none() {
                 return Ok(false);
             }
         }
+        self.are_passed_by_texts(key)
+    }
+
+    /// Returns the class and the time of update of an incident that passes.
+    fn passed_by(&mut self, key: i64) -> Result<Option<(Class, i64)>> {
+        self.statement.raw_bind_parameter(self.parameters, key)?;
+        let mut rows = self.statement.raw_query();
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let class = Class { status: row.get(0)?, severity: row.get(1)?, source: row.get(2)? };
+        let updated_at = row.get(3)?;
+        drop(rows);
+        Ok(self.are_passed_by_texts(key)?.then_some((class, updated_at)))
+    }
+
+    fn are_passed_by_texts(&self, key: i64) -> Result<bool> {
         for condition in self.conditions {
             if !condition.check.is_passed_by_texts(self.connection, key)? {
                 return Ok(false);

@@ -102,15 +102,21 @@ impl Check {
 
     /// Returns whether the texts of an incident pass, if the check needs them.
     pub fn is_passed_by_texts(&self, connection: &Connection, key: i64) -> Result<bool> {
-        let passes = match self {
-            Self::Sql(..) => return Ok(true),
-            Self::Words(words) => incidents::read_texts(connection, key, |texts| words.are_in(texts)),
-            Self::Prefixes(prefixes) => incidents::read_texts(connection, key, |texts| {
-                texts.values().any(|value| prefixes.iter().any(|prefix| value.starts_with(prefix)))
-            }),
-        };
-        // An incident that cannot be read has no texts.
-        Ok(passes?.unwrap_or_default())
+        match self {
+            Self::Sql(..) => Ok(true),
+            Self::Words(words) => incidents::passes_texts(
+                connection,
+                key,
+                |source_ref, record| words.may_be_in(source_ref, record),
+                |texts| words.are_in(texts),
+            ),
+            Self::Prefixes(prefixes) => incidents::passes_texts(
+                connection,
+                key,
+                |_, _| true,
+                |texts| texts.values().any(|value| prefixes.iter().any(|prefix| value.starts_with(prefix))),
+            ),
+        }
     }
 }
 
