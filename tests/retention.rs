@@ -296,6 +296,29 @@ async fn prune_shows_and_removes_beside_a_host_and_may_be_killed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_newer_command_does_not_migrate_the_database_of_a_host_that_runs() {
+    let (folder, _) = with_old_events("", 1).await;
+    let host = folder.start().await;
+    let disk = Connection::open(folder.path(DATABASE)).unwrap();
+    let version: u32 = disk.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    let commands: [&[&str]; 3] =
+        [&["prune", "--older-than", "90d"], &["token", "list"], &["token", "create", "--scope", "read"]];
+    disk.pragma_update(None, "user_version", version - 1).unwrap();
+    for command in commands {
+        let (done, text, errors) = folder.run(command);
+        let expected = format!("uses version {} of the database's schema", version - 1);
+        assert!(!done && errors.contains(&expected), "{command:?}: {text}{errors}");
+        assert!(errors.contains("upgrade the host first, or stop it"), "{command:?}: {errors}");
+    }
+    disk.pragma_update(None, "user_version", version).unwrap();
+    for command in commands {
+        let (done, _, errors) = folder.run(command);
+        assert!(done, "{command:?}: {errors}");
+    }
+    drop(host);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn space_goes_back_to_the_disk() {
     let (folder, _) = with_old_events("", 600).await;
     let size = || std::fs::metadata(folder.path(DATABASE)).unwrap().len();

@@ -1,5 +1,5 @@
 //! Measures searches: each filter of the lists of incidents and events alone and in pairs, the first page and page 100, and
-//! orders of incidents.
+//! the same in other orders of incidents.
 //!
 //! `HOOKMILL_BENCH_INCIDENTS` is the number of incidents, written as the host writes them. `HOOKMILL_BENCH_FOLDER` names a
 //! folder where the database stays, so that a second run need not write it again. An argument is a part of the names of
@@ -19,6 +19,7 @@ use hookmill_store::{
 use jiff::{SignedDuration, Timestamp};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -54,9 +55,9 @@ async fn main() {
     let oldest = measured.created_at(Order::new([Sorting { key: SortKey::CreatedAt, descending: false }])).await;
     let newest = measured.created_at(Order::default()).await;
     let filters = filters(oldest, newest);
-    println!("{:<38} {:>7} {:^29} {:^29}", "", "", "first page", "page 100");
+    println!("{:<52} {:>7} {:^29} {:^29}", "", "", "first page", "page 100");
     let times = "      p50       p95   p95 CPU";
-    println!("{:<38} {:>7} {times} {times}", "search", "≤ 5000");
+    println!("{:<52} {:>7} {times} {times}", "search", "≤ 5000");
     for (name, values) in &filters {
         measured.incidents(name, values, &Order::default()).await;
     }
@@ -65,19 +66,18 @@ async fn main() {
         measured.incidents(&name, &pairs, &Order::default()).await;
     }
     println!();
-    let by = |key, descending| Sorting { key, descending };
-    for (name, order) in [
-        ("-severity,-updated_at", vec![by(SortKey::Severity, true), by(SortKey::UpdatedAt, true)]),
-        ("updated_at", vec![by(SortKey::UpdatedAt, false)]),
-        ("status,source,-created_at", vec![by(SortKey::Status, false), by(SortKey::Source, false)]),
-    ] {
-        let order = Order::new(order);
+    for (name, order) in orders() {
         measured.incidents(&format!("sort {name}"), &[IncidentFilter::default()], &order).await;
         for (filter_name, values) in &filters {
             measured.incidents(&format!("sort {name} + {filter_name}"), values, &order).await;
         }
+        for (filter_name, pairs) in pairs(&filters, both) {
+            measured.incidents(&format!("sort {name} + {filter_name}"), &pairs, &order).await;
+        }
     }
     println!();
+    let newest_events = store.events(EventFilter::default(), None, TIMES).await.unwrap();
+    let events: Vec<Uuid> = newest_events.rows.iter().map(|row| row.as_ref().unwrap().event.id).collect();
     let newest_incidents = store.incidents(IncidentFilter::default(), Order::default(), None, TIMES).await.unwrap();
     let ids: Vec<Uuid> = newest_incidents.rows.iter().map(|row| row.as_ref().unwrap().id).collect();
     let related = async |index: usize, _: Option<()>, limit| {
@@ -86,7 +86,7 @@ async fn main() {
     };
     measured.measure("related", ids.len(), related).await;
     println!();
-    let filters = event_filters(oldest, newest, ids);
+    let filters = event_filters(oldest, newest, ids, events);
     for (name, values) in &filters {
         measured.events(&format!("events: {name}"), values).await;
     }
@@ -95,6 +95,26 @@ async fn main() {
     }
     println!("\nthe slowest p95: {:.1} ms (goal: under 50 ms)", measured.worst.as_secs_f64() * 1e3);
     store.close();
+}
+
+/// Returns an order by each key alone, and some by several keys.
+fn orders() -> Vec<(&'static str, Order)> {
+    let by = |key, descending| Sorting { key, descending };
+    [
+        ("created_at", vec![by(SortKey::CreatedAt, false)]),
+        ("-updated_at", vec![by(SortKey::UpdatedAt, true)]),
+        ("updated_at", vec![by(SortKey::UpdatedAt, false)]),
+        ("-severity", vec![by(SortKey::Severity, true)]),
+        ("status", vec![by(SortKey::Status, false)]),
+        ("source", vec![by(SortKey::Source, false)]),
+        ("-severity,-updated_at", vec![by(SortKey::Severity, true), by(SortKey::UpdatedAt, true)]),
+        (
+            "status,source,created_at",
+            [SortKey::Status, SortKey::Source, SortKey::CreatedAt].map(|key| by(key, false)).into(),
+        ),
+    ]
+    .map(|(name, keys)| (name, Order::new(keys)))
+    .into()
 }
 
 fn open(folder: &Path, clock: Clock) -> Store {
@@ -116,6 +136,10 @@ fn word(number: usize) -> String {
 
 fn address(number: usize) -> String {
     format!("{}.{}.{}.{}", 20 + number % 7, number / 7 % 256, number / 1_792 % 256, number / 458_752)
+}
+
+fn analyst(number: usize) -> String {
+    format!("analyst-{number}@soc.example")
 }
 
 fn observation(random: &mut Xoshiro256PlusPlus, number: usize) -> Observation {
@@ -160,10 +184,13 @@ fn observation(random: &mut Xoshiro256PlusPlus, number: usize) -> Observation {
     }
 }
 
-/// Writes incidents as the host does, over some months, changes one in twenty, and adds as many events that failed.
+/// Writes incidents as the host does, over some months, changes one in twenty a day later, and adds as many events that
+/// failed.
 async fn fill(store: &Store, clock: &Clock, count: usize) {
     let started = Instant::now();
-    let step = DAYS * 86_400_000 / (count / BATCH).max(1) as i64;
+    let batches = (count / BATCH).max(1);
+    let step = DAYS * 86_400_000 / batches as i64;
+    let mut to_change = VecDeque::from(vec![Vec::new(); batches.div_ceil(DAYS as usize)]);
     clock.shift_ms(-DAYS * 86_400_000);
     let mut random = Xoshiro256PlusPlus::seed_from_u64(1);
     let plugin = PluginVersion { name: "bench".into(), version: "1.0".into(), sha256: "0".repeat(64) };
@@ -198,15 +225,14 @@ async fn fill(store: &Store, clock: &Clock, count: usize) {
         }
         let recorded = store.record_pulled(lease.grant(), source, batch, None).await.unwrap();
         let made = recorded.iter().filter_map(|recorded| recorded.state.incidents.first());
-        let changed = made.step_by(20).map(|incident| {
-            let id = incident.id;
-            let status = Status::ALL[skewed(&mut random, Status::ALL.len())];
-            store.patch(
-                IncidentKey::Id(id),
-                Patch { status: Some(status), ..Patch::default() },
-                "bench".into(),
-                String::new(),
-            )
+        to_change.push_back(made.step_by(20).map(|incident| incident.id).collect());
+        let changed = to_change.pop_front().unwrap_or_default().into_iter().map(|id| {
+            let change = Patch {
+                status: Some(Status::ALL[skewed(&mut random, Status::ALL.len())]),
+                assignee: Some(Some(analyst(skewed(&mut random, 200)))),
+                ..Patch::default()
+            };
+            store.patch(IncidentKey::Id(id), change, "bench".into(), String::new())
         });
         join_all(changed).await.into_iter().for_each(|patched| drop(patched.unwrap().unwrap()));
         clock.shift_ms(step);
@@ -282,6 +308,7 @@ fn filters(oldest: Timestamp, newest: Timestamp) -> Vec<Named> {
                 filter.technique.push(value)
             }),
         ),
+        ("assignee", each([0, 1, 10, 40, 199, 200].map(analyst), |filter, value| filter.assignee.push(value))),
         ("q", each(searched, |filter, text| filter.q = Some(SearchWords::parse(&text).unwrap()))),
         ("created_after", each([0.0, 0.5, 0.99, 0.9999].map(at), |filter, time| filter.created_after = Some(time))),
         ("created_before", each([0.0001, 0.01, 0.5, 1.0].map(at), |filter, time| filter.created_before = Some(time))),
@@ -309,7 +336,12 @@ fn both(one: &IncidentFilter, other: &IncidentFilter) -> IncidentFilter {
     }
 }
 
-fn event_filters(oldest: Timestamp, newest: Timestamp, incidents: Vec<Uuid>) -> Vec<(&'static str, Vec<EventFilter>)> {
+fn event_filters(
+    oldest: Timestamp,
+    newest: Timestamp,
+    incidents: Vec<Uuid>,
+    events: Vec<Uuid>,
+) -> Vec<(&'static str, Vec<EventFilter>)> {
     let at = |share: f64| {
         oldest + SignedDuration::try_from_secs_f64(newest.duration_since(oldest).as_secs_f64() * share).unwrap()
     };
@@ -319,6 +351,7 @@ fn event_filters(oldest: Timestamp, newest: Timestamp, incidents: Vec<Uuid>) -> 
         ("source", each(&mut SOURCES.iter().map(|name| EventFilter { source: vec![(*name).into()], ..all() }))),
         ("status", each(&mut EventStatus::ALL.iter().map(|word| EventFilter { status: vec![*word], ..all() }))),
         ("code", each(&mut FailureCode::ALL.iter().map(|word| EventFilter { code: vec![*word], ..all() }))),
+        ("id", each(&mut events.into_iter().map(|id| EventFilter { id: vec![id], ..all() }))),
         ("incident", each(&mut incidents.into_iter().map(|id| EventFilter { incident: vec![id], ..all() }))),
         (
             "created_after",
@@ -421,7 +454,7 @@ impl Measured {
     }
 
     fn print(&mut self, name: &str, rows: usize, pages: [Vec<Times>; 2]) {
-        let mut text = format!("{name:<38} {rows:>7}");
+        let mut text = format!("{name:<52} {rows:>7}");
         for times in pages {
             let (mut waited, mut cpu): (Vec<_>, Vec<_>) = times.into_iter().unzip();
             self.worst = self.worst.max(percentile(&mut waited, 95).unwrap_or_default());

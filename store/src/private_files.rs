@@ -20,6 +20,11 @@ pub fn private_folder(path: &Path) -> Result<()> {
     refuse_writable_by_others(path)
 }
 
+/// Opens the file in a data folder that a host locks while it runs.
+pub(crate) fn lock_file(data_dir: &Path) -> Result<File> {
+    private_file(&data_dir.join("lock"))
+}
+
 /// Returns why a data folder cannot be opened, whose lock another process holds.
 pub(crate) fn in_use(data_dir: &Path) -> String {
     format!("the data folder {} is in use by another hookmill; stop that first", data_dir.display())

@@ -58,6 +58,17 @@ impl SearchWords {
         whole.into_iter().chain(beginnings.into_iter().map(|word| vec![word])).map(Self)
     }
 
+    /// Returns whether an incident with this source-ref and this stored record may have all words. That takes a tenth of the
+    /// time of reading the texts.
+    pub(crate) fn may_be_in(&self, source_ref: &str, record: &str) -> bool {
+        // The lower case of a few other letters is in ASCII. No letter and no digit is escaped in a record.
+        if !(record.is_ascii() && source_ref.is_ascii()) {
+            return true;
+        }
+        let (source_ref, record) = (source_ref.to_ascii_lowercase(), record.to_ascii_lowercase());
+        self.0.iter().all(|word| record.contains(&word.text) || source_ref.contains(&word.text))
+    }
+
     /// Returns whether the texts of an incident have all words.
     pub(crate) fn are_in(&self, texts: &Texts) -> bool {
         let words = texts.words();
@@ -220,5 +231,24 @@ mod tests {
         }
         let many: Vec<String> = (0..40).map(|number| number.to_string()).collect();
         assert!(SearchWords::parse(&many.join(" ")).unwrap_err().contains("at most 32"));
+    }
+
+    #[test]
+    fn records_without_a_word_are_told_from_those_that_may_have_all() {
+        for (source_ref, title, query, expected) in [
+            ("Ref-1", "Blue \"Sky\"\n", "ref-1 sky blu*", true),
+            ("ref-1", "blue", "ref green", false),
+            ("ref-1", "blue", "blues", false),
+            // The Kelvin sign, whose lower case is a letter of ASCII.
+            ("ref-1", "\u{212a}elvin", "kelvin", true),
+            ("Ä-1", "blue", "ä-1", true),
+        ] {
+            let (words, record) =
+                (SearchWords::parse(query).unwrap(), serde_json::json!({ "title": title }).to_string());
+            let mut texts: Texts = serde_json::from_str(&record).unwrap();
+            texts.source_ref = source_ref;
+            assert_eq!(words.may_be_in(source_ref, &record), expected, "{query}");
+            assert_eq!(words.are_in(&texts), expected, "{query}");
+        }
     }
 }

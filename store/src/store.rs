@@ -28,7 +28,7 @@ use crate::ledger::Writes;
 use crate::mark::Mark;
 use crate::options::{Dedup, HostIdentity, OnCommit, Policy};
 use crate::postgres::{self, Address as DatabaseAddress};
-use crate::private_files::{in_use, private_file, private_folder};
+use crate::private_files::{in_use, lock_file, private_folder};
 use crate::reads::Reads;
 use crate::rows::Outbound;
 use crate::sqlite::Opened;
@@ -245,7 +245,7 @@ impl Store {
 /// Locks a data folder, and creates it if it is missing.
 fn locked(data_dir: &Path) -> Result<File> {
     private_folder(data_dir)?;
-    let lock = private_file(&data_dir.join("lock"))?;
+    let lock = lock_file(data_dir)?;
     if lock.try_lock().is_err() {
         bail!(in_use(data_dir));
     }

@@ -4,6 +4,7 @@
 
 use hookmill_incident::{Clock, Event, Journey, Mapped, Observation, Patch, PluginVersion, Reading, Verdict};
 use hookmill_store::{Dedup, IncidentFilter, IncidentKey, LeaseName, Leases, Order, Policy, SortKey, Sorting, Store};
+use std::cmp::Reverse;
 use std::time::Duration;
 
 const INCIDENTS: usize = 1_400;
@@ -40,21 +41,32 @@ async fn pages_in_the_order_of_the_update_have_each_incident_once() {
         // The clock also goes back.
         clock.shift_ms(if first == 700 { -5_000 } else { 1_000 });
     }
-    let filter = IncidentFilter { tag: vec!["even".into()], ..IncidentFilter::default() };
-    let list = async |descending| {
-        let order = Order::new([Sorting { key: SortKey::UpdatedAt, descending }]);
-        let (mut found, mut after) = (Vec::new(), None);
-        loop {
-            let page = store.incidents(filter.clone(), order.clone(), after, LIMIT).await.unwrap();
-            found.extend(page.rows.into_iter().map(|row| row.unwrap()).map(|row| (row.incident.updated_at, row.id)));
-            after = page.next;
-            if after.is_none() {
-                return found;
+    let half = IncidentFilter { tag: vec!["even".into()], ..IncidentFilter::default() };
+    for (filter, count) in [(half, INCIDENTS / 2), (IncidentFilter::default(), INCIDENTS)] {
+        let list = async |keys: &[Sorting]| {
+            let order = Order::new(keys.iter().copied());
+            let (mut found, mut after) = (Vec::new(), None);
+            loop {
+                let page = store.incidents(filter.clone(), order.clone(), after, LIMIT).await.unwrap();
+                found
+                    .extend(page.rows.into_iter().map(|row| row.unwrap()).map(|row| (row.incident.updated_at, row.id)));
+                after = page.next;
+                if after.is_none() {
+                    return found;
+                }
             }
-        }
-    };
-    let (ascending, mut descending) = (list(false).await, list(true).await);
-    assert!(ascending.is_sorted() && ascending.len() == INCIDENTS / 2, "{} incidents", ascending.len());
-    descending.reverse();
-    assert_eq!(ascending, descending);
+        };
+        let by = |key, descending| Sorting { key, descending };
+        let (up, down) = (by(SortKey::UpdatedAt, false), by(SortKey::UpdatedAt, true));
+        let ascending = list(&[up]).await;
+        assert!(ascending.is_sorted() && ascending.len() == count, "{} incidents", ascending.len());
+        let mut expected = ascending.clone();
+        expected.reverse();
+        assert!(list(&[down]).await == expected);
+        // In each direction of the time, with the keys in the other one.
+        expected.sort_by_key(|(updated_at, id)| (Reverse(*updated_at), *id));
+        assert!(list(&[down, by(SortKey::CreatedAt, false)]).await == expected);
+        expected.reverse();
+        assert!(list(&[up, by(SortKey::CreatedAt, true)]).await == expected);
+    }
 }

@@ -88,6 +88,11 @@ impl Order {
         self.0.len() == 1
     }
 
+    /// Returns whether the order is that of the update, and of the creation in the same direction.
+    pub(crate) fn is_by_update(&self) -> bool {
+        self.by_update() == Some(self.is_newest_first()) && self.0.len() == 2
+    }
+
     /// Returns whether the newest incident comes first among those that are equal otherwise.
     pub(crate) fn is_newest_first(&self) -> bool {
         self.0.last().is_some_and(|last| last.descending)

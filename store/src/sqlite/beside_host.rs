@@ -25,7 +25,7 @@ impl BesideHost {
     /// Opens the database in a data folder, which must be there.
     pub fn open(data_dir: &Path, policy: Policy, times: hookmill_incident::Clock) -> Result<Self> {
         database::prepare_file(data_dir, false)?;
-        let connection = database::open(data_dir)?;
+        let connection = database::open_beside_host(data_dir)?;
         let clock = WriteClock::after(database::last_key(&connection)?, times);
         Ok(Self { connection, path: database::path(data_dir), clock, policy })
     }

@@ -1,7 +1,7 @@
 //! Writes the database anew, without free space.
 
 use super::database;
-use crate::private_files::{in_use, private_file};
+use crate::private_files::{in_use, lock_file, private_file};
 use anyhow::{Context, Result, ensure};
 use rusqlite::Connection;
 use std::fs::File;
@@ -15,7 +15,7 @@ const JOURNAL: &str = "hookmill.db.copy-journal";
 /// Replaces the database in a data folder by a copy without free space, which gives space back from then on. Returns the
 /// size before and after.
 pub(crate) fn compact(data_dir: &Path) -> Result<(u64, u64)> {
-    let lock = private_file(&data_dir.join("lock"))?;
+    let lock = lock_file(data_dir)?;
     let file = database::prepare_file(data_dir, false)?;
     ensure!(lock.try_lock().is_ok() && file.try_lock().is_ok(), in_use(data_dir));
     let path = database::path(data_dir);

@@ -6,18 +6,18 @@ use super::quarantine;
 use super::storage::INCREMENTAL;
 use super::wal_file::wal_path;
 use crate::mark::{Mark, how_to_accept};
-use crate::private_files::private_file;
+use crate::private_files::{lock_file, private_file};
 use anyhow::{Context, Result, ensure};
 use hookmill_incident::id;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tracing::info;
 
 /// The migrations, each from the version before. A released migration is never edited.
-pub(super) const SCHEMA: [&str; 19] = [
+pub(super) const SCHEMA: [&str; 20] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
@@ -37,6 +37,7 @@ pub(super) const SCHEMA: [&str; 19] = [
     include_str!("schema/17.sql"),
     include_str!("schema/18.sql"),
     include_str!("schema/19.sql"),
+    include_str!("schema/20.sql"),
 ];
 /// The version from which on incidents are found by indexes: its migration changes each incident.
 const WITH_SEARCH: usize = 13;
@@ -45,6 +46,8 @@ const WITH_FAILURE_GROUPS: usize = 18;
 /// Another process, such as `hookmill token create`, may hold the database for a moment. A sender waits for no longer lock:
 /// it tries again.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+/// The pause between two looks at the version of a database that a host may be migrating.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// The size of the log, in pages, from which it is copied into the database.
 const CHECKPOINT_PAGES: u32 = 8000;
 /// The pages that each reading connection keeps, in KiB with SQLite's minus sign: the system's cache has them all.
@@ -84,6 +87,28 @@ pub(super) fn prepare_file(data_dir: &Path, accepts_loss: bool) -> Result<File> 
 pub(super) fn open(data_dir: &Path) -> Result<Connection> {
     let path = path(data_dir);
     let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    prepare(&connection).with_context(|| format!("the database {} cannot be used", path.display()))?;
+    Ok(connection)
+}
+
+/// Opens the database in a data folder, which a host may use, for writing. Migrates the database if no host uses it: a host
+/// that runs does not know a newer schema.
+pub(super) fn open_beside_host(data_dir: &Path) -> Result<Connection> {
+    let path = path(data_dir);
+    let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let (lock, until) = (lock_file(data_dir)?, Instant::now() + BUSY_TIMEOUT);
+    // A host that has just started may migrate the database itself.
+    while version(&connection)? < SCHEMA.len() && lock.try_lock().is_err() {
+        ensure!(
+            Instant::now() < until,
+            "the host that runs on {} uses version {} of the database's schema, and this hookmill would migrate it to \
+             version {}, which that host does not know; upgrade the host first, or stop it",
+            data_dir.display(),
+            version(&connection)?,
+            SCHEMA.len()
+        );
+        std::thread::sleep(LOOK_EVERY);
+    }
     prepare(&connection).with_context(|| format!("the database {} cannot be used", path.display()))?;
     Ok(connection)
 }

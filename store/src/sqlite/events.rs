@@ -1,7 +1,7 @@
 //! The table `events`.
 
 use super::columns::{Conditions, read_into, unreadable};
-use super::key_lists::{IndexRange, KeyList, Scan, combinations};
+use super::key_lists::{IndexRange, KeyList, Scan, Time, combinations};
 use super::pages::{listed, size};
 use super::stored_days;
 use super::walk::Walk;
@@ -151,7 +151,7 @@ pub(super) fn list(
     let before = before.and_then(|key| order.position(vec![SortValue::Number(key)]));
     let mut walk = Walk::new(connection, &order, scan(filter), before.as_ref(), lists(connection, filter)?);
     let mut page = Filling::new(limit);
-    while let Some((key, _)) = walk.next()? {
+    while let Some(((_, key), _)) = walk.next()? {
         find.raw_bind_parameter(1, key)?;
         let mut rows = find.raw_query();
         if let Some(row) = rows.next()? {
@@ -214,8 +214,9 @@ fn lists(connection: &Connection, filter: &EventFilter) -> Result<Vec<(Class, Ke
 }
 
 fn key_lists(connection: &Connection, filter: &EventFilter) -> Result<Vec<KeyList>> {
-    let list =
-        |table, condition, values| KeyList::Index(IndexRange { table, condition, values, key: "key", time: None });
+    let list = |table, condition, values| {
+        KeyList::Index(IndexRange { table, condition, values, key: "key", time: Time::Absent })
+    };
     if !filter.id.is_empty() {
         let keys: BTreeSet<i64> = filter.id.iter().copied().map(row_key).collect();
         return Ok(vec![KeyList::Keys(keys.into_iter().collect())]);

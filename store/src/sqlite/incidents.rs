@@ -89,13 +89,27 @@ pub(super) fn with_key(
     Ok(connection.prepare_cached(&sql)?.query_row([key], read).optional()?)
 }
 
-/// Returns what `read` finds in the texts of an incident that was not deleted; none of one whose record has no texts.
-pub(super) fn read_texts<T>(connection: &Connection, key: i64, read: impl FnOnce(&Texts) -> T) -> Result<Option<T>> {
+/// Returns whether an incident that was not deleted passes a check of its source-ref and its stored record, and one of its
+/// texts. One whose record has no texts does not pass.
+pub(super) fn passes_texts(
+    connection: &Connection,
+    key: i64,
+    may_pass: impl FnOnce(&str, &str) -> bool,
+    passes: impl FnOnce(&Texts) -> bool,
+) -> Result<bool> {
+    let check = |row: &Row| {
+        let may_pass = may_pass(row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?);
+        Ok(may_pass && postings::texts(row).is_some_and(|texts| passes(&texts)))
+    };
+    Ok(read_texts(connection, key, check)?.unwrap_or(false))
+}
+
+/// Reads the row with the source-ref and the record of an incident that was not deleted.
+fn read_texts<T>(connection: &Connection, key: i64, read: impl FnOnce(&Row) -> Result<T>) -> Result<Option<T>> {
     let sql = "SELECT source_ref, record FROM incidents WHERE key = ? AND deleted = 0";
     let mut query = connection.prepare_cached(sql)?;
     let mut rows = query.query([key])?;
-    let Some(row) = rows.next()? else { return Ok(None) };
-    Ok(postings::texts(row).map(|texts| read(&texts)))
+    rows.next()?.map(read).transpose()
 }
 
 /// Returns the number of incidents that were ever stored.
@@ -170,7 +184,8 @@ pub(super) fn remove(connection: &Connection, key: i64) -> Result<()> {
 }
 
 fn remove_from_searches(connection: &Connection, key: i64) -> Result<()> {
-    read_texts(connection, key, |texts| postings::remove(connection, key, texts))?.unwrap_or(Ok(()))
+    let remove = |row: &Row| postings::texts(row).map_or(Ok(()), |texts| postings::remove(connection, key, &texts));
+    read_texts(connection, key, remove).map(|_| ())
 }
 
 pub(super) fn last_number(connection: &Connection, year: i16) -> Result<u32> {

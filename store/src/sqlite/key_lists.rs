@@ -2,14 +2,18 @@
 
 use crate::rows::Place;
 use anyhow::Result;
+use hookmill_incident::id::{row_key_at, row_key_ms};
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::RangeInclusive;
 
 /// The rows of the first part of a list. Each further part is twice as large, up to the last number.
 const PART: usize = 8;
 const PART_MAX: usize = 1_024;
+/// The nanoseconds of a millisecond, in which keys have their time.
+const NANOSECONDS: i64 = 1_000_000;
 
 /// The keys of an index that belong to a value, or keys that were collected before.
 #[derive(Clone, Debug)]
@@ -17,6 +21,8 @@ pub(super) enum KeyList {
     Index(IndexRange),
     /// Sorted.
     Keys(Vec<i64>),
+    /// Sorted, each at the time in the key.
+    TimedKeys(Vec<i64>),
 }
 
 /// The part of an index in which some columns have certain values, so that the others are sorted.
@@ -29,8 +35,18 @@ pub(super) struct IndexRange {
     pub values: Vec<Value>,
     /// The column with the key.
     pub key: &'static str,
-    /// The column before the key in the order.
-    pub time: Option<&'static str>,
+    pub time: Time,
+}
+
+/// The time before the key in the order of a list.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Time {
+    /// The list is in the order of the keys.
+    Absent,
+    /// A column of the index before the key.
+    Column(&'static str),
+    /// The time in the key, in nanoseconds. It must be later than this one.
+    OfKey(i64),
 }
 
 /// The way in which lists are read.
@@ -59,13 +75,30 @@ impl Scan {
             false => (first.max(key.saturating_add(1)), last),
         }
     }
+
+    /// Returns the first and the last key after a place in a list whose times are those in the keys.
+    fn keys_after_time(&self, (time, key): Place) -> (i64, i64) {
+        let (first, last) = (*self.keys.start(), *self.keys.end());
+        let ms = time.div_euclid(NANOSECONDS);
+        // The keys with this time.
+        let (from, until) = (row_key_at(ms + i64::from(time.rem_euclid(NANOSECONDS) > 0)), row_key_at(ms + 1));
+        match (self.times_descend, self.keys_descend) {
+            (true, true) => (first, last.min(key.clamp(from, until) - 1)),
+            (false, false) => (first.max(key.saturating_add(1).clamp(from, until)), last),
+            // A part has all keys of its last time, so that none of them is left, or all at the start.
+            (true, false) => (first, last.min(if key < from { until - 1 } else { from - 1 })),
+            (false, true) => (first.max(if key >= until { from } else { until }), last),
+        }
+    }
 }
 
 impl KeyList {
     /// Returns keys in a range, at most `limit`, in any order.
     pub fn keys(&self, connection: &Connection, range: &RangeInclusive<i64>, limit: usize) -> Result<Vec<i64>> {
         match self {
-            Self::Keys(keys) => Ok(keys.iter().copied().filter(|key| range.contains(key)).take(limit).collect()),
+            Self::Keys(keys) | Self::TimedKeys(keys) => {
+                Ok(keys.iter().copied().filter(|key| range.contains(key)).take(limit).collect())
+            }
             Self::Index(IndexRange { table, condition, values, key, .. }) => {
                 let sql = format!("SELECT {key} FROM {table} WHERE {condition} AND {key} >= ? AND {key} <= ? LIMIT ?");
                 let bounds = [*range.start(), *range.end(), limit as i64].map(Value::Integer);
@@ -85,50 +118,103 @@ impl KeyList {
     /// Returns at most `limit` places after a place.
     fn part(&self, connection: &Connection, scan: &Scan, after: Place, limit: usize) -> Result<VecDeque<Place>> {
         match self {
-            Self::Keys(keys) => {
-                let (first, last) = scan.keys_after(after.1);
-                let place = |key: &i64| (0, *key);
-                let keys = &keys[..keys.partition_point(|key| *key <= last)];
-                let keys = &keys[keys.partition_point(|key| *key < first)..];
-                Ok(match scan.keys_descend {
-                    true => keys.iter().rev().take(limit).map(place).collect(),
-                    false => keys.iter().take(limit).map(place).collect(),
-                })
-            }
+            Self::Keys(keys) => Ok(part_of(keys, scan.keys_after(after.1), scan.keys_descend, limit, |_| 0)),
+            Self::TimedKeys(keys) => Ok(part_of(keys, scan.keys_after_time(after), scan.times_descend, limit, time_in)),
             Self::Index(range) => range.part(connection, scan, after, limit),
         }
     }
 }
 
+/// Returns the time in a key, in nanoseconds.
+fn time_in(key: i64) -> i64 {
+    row_key_ms(key) * NANOSECONDS
+}
+
+/// Returns the first places of sorted keys in a range, at most `limit`.
+fn part_of(
+    keys: &[i64],
+    (first, last): (i64, i64),
+    descends: bool,
+    limit: usize,
+    time: fn(i64) -> i64,
+) -> VecDeque<Place> {
+    let place = |key: &i64| (time(*key), *key);
+    let keys = &keys[..keys.partition_point(|key| *key <= last)];
+    let keys = &keys[keys.partition_point(|key| *key < first)..];
+    match descends {
+        true => keys.iter().rev().take(limit).map(place).collect(),
+        false => keys.iter().take(limit).map(place).collect(),
+    }
+}
+
 impl IndexRange {
     fn part(&self, connection: &Connection, scan: &Scan, after: Place, limit: usize) -> Result<VecDeque<Place>> {
-        let Self { table, condition, key, .. } = self;
+        let key = self.key;
         let key_order = if scan.keys_descend { "DESC" } else { "ASC" };
-        let mut values = self.values.clone();
-        let sql = match self.time {
-            None => {
+        match self.time {
+            Time::Absent => {
                 // One bound on each side: SQLite seeks to the first of two and reads up to the second.
                 let (first, last) = scan.keys_after(after.1);
-                values.extend([first, last].map(Value::Integer));
-                format!(
-                    "SELECT 0, {key} FROM {table} WHERE {condition} AND {key} >= ? AND {key} <= ? ORDER BY {key} {key_order}"
-                )
+                let more = format!("{key} >= ? AND {key} <= ? ORDER BY {key} {key_order}");
+                self.places(connection, "0", &more, &[first, last, limit as i64])
             }
-            Some(time) => {
+            Time::Column(time) => {
                 let compared = |descends| if descends { "<" } else { ">" };
                 let (time_after, key_after) = (compared(scan.times_descend), compared(scan.keys_descend));
-                let bounds = [after.0, after.0, after.1, *scan.keys.start(), *scan.keys.end()];
-                values.extend(bounds.map(Value::Integer));
                 let time_order = if scan.times_descend { "DESC" } else { "ASC" };
-                format!(
-                    "SELECT {time}, {key} FROM {table} WHERE {condition} AND {time} {time_after}= ? \
-                     AND ({time} {time_after} ? OR {key} {key_after} ?) AND {key} >= ? AND {key} <= ? \
-                     ORDER BY {time} {time_order}, {key} {key_order}"
-                )
+                let more = format!(
+                    "{time} {time_after}= ? AND ({time} {time_after} ? OR {key} {key_after} ?) \
+                     AND {key} >= ? AND {key} <= ? ORDER BY {time} {time_order}, {key} {key_order}"
+                );
+                let bounds = [after.0, after.0, after.1, *scan.keys.start(), *scan.keys.end(), limit as i64];
+                self.places(connection, time, &more, &bounds)
             }
-        };
-        values.push(Value::Integer(limit as i64));
-        let mut query = connection.prepare_cached(&format!("{sql} LIMIT ?"))?;
+            Time::OfKey(earliest) => self.part_by_time_in_key(connection, scan, (earliest, after), limit),
+        }
+    }
+
+    /// Returns places after a place in the order of the time in their keys, at most `limit`, or more to have all keys of the
+    /// last time.
+    fn part_by_time_in_key(
+        &self,
+        connection: &Connection,
+        scan: &Scan,
+        (earliest, after): (i64, Place),
+        limit: usize,
+    ) -> Result<VecDeque<Place>> {
+        let (first, last) = scan.keys_after_time(after);
+        let first = first.max(row_key_at(earliest.div_euclid(NANOSECONDS).saturating_add(1)));
+        let order = if scan.times_descend { "DESC" } else { "ASC" };
+        let time = format!("({} >> 15) * {NANOSECONDS}", self.key);
+        let more = format!("{0} >= ? AND {0} <= ? ORDER BY {0} {order}", self.key);
+        let mut places = self.places(connection, &time, &more, &[first, last, limit as i64])?;
+        if scan.times_descend == scan.keys_descend {
+            return Ok(places);
+        }
+        // Keys of one time are in the other direction, so that all of the last time are needed to put them in order.
+        if let Some(read) = places.back().map(|place| place.1).filter(|_| places.len() == limit) {
+            let of_time = row_key_at(row_key_ms(read))..row_key_at(row_key_ms(read) + 1);
+            let (first, last) = match scan.times_descend {
+                true => (first.max(of_time.start), read - 1),
+                false => (read + 1, last.min(of_time.end - 1)),
+            };
+            places.extend(self.places(connection, &time, &more, &[first, last, i64::MAX])?);
+        }
+        let places_of_part = places.make_contiguous();
+        match scan.times_descend {
+            true => places_of_part.sort_unstable_by_key(|(time, key)| (Reverse(*time), *key)),
+            false => places_of_part.sort_unstable_by_key(|(time, key)| (*time, Reverse(*key))),
+        }
+        Ok(places)
+    }
+
+    /// Returns the time and the key of the rows that also pass a further condition with some parameters, of which the last
+    /// is the number of rows.
+    fn places(&self, connection: &Connection, time: &str, more: &str, parameters: &[i64]) -> Result<VecDeque<Place>> {
+        let Self { table, condition, values, key, .. } = self;
+        let sql = format!("SELECT {time}, {key} FROM {table} WHERE {condition} AND {more} LIMIT ?");
+        let mut query = connection.prepare_cached(&sql)?;
+        let values = values.iter().cloned().chain(parameters.iter().copied().map(Value::Integer));
         let places = query.query_map(params_from_iter(values), |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(places.collect::<Result<_, _>>()?)
     }

@@ -5,27 +5,25 @@
 //! incidents pass. If many pass each condition, the lists of one are read until the page is full, which it soon is.
 //!
 //! In the order of creation, the keys are in this order. In another order, the lists of the classes are read in this order
-//! or, if the page is not full after some time, all incidents that are left are sorted.
+//! or, if the page is not full after some time, all incidents that are left are sorted. The keys are nearly in the order of
+//! the update too: only incidents whose time of update is not that in their key have other places.
 
 use super::columns::Conditions;
 use super::incidents;
 use super::key_lists::{KeyList, Scan};
 use super::pages::listed;
 use super::search_conditions::{
-    Check, Condition, Lists, all, between, changed_after, class_lists, conditions, keys_of_times, of_creation,
+    Check, Condition, Lists, all, between, class_lists, conditions, keys_of_times, moved, of_creation,
 };
 use super::walk::Walk;
 use crate::columns::nanoseconds;
 use crate::pages::Filling;
 use crate::rows::{
-    ALL_COUNTED_MAX, BoundedCount, Class, IncidentFilter, IncidentRow, Listed, Order, Page, Position, SortKey,
-    SortValue,
+    ALL_COUNTED_MAX, BoundedCount, Class, IncidentFilter, IncidentRow, Listed, Order, Page, Place, Position,
 };
 use anyhow::Result;
-use hookmill_incident::id::row_key_at;
-use jiff::Timestamp;
 use rusqlite::types::Value;
-use rusqlite::{CachedStatement, Connection, OptionalExtension};
+use rusqlite::{CachedStatement, Connection};
 use std::ops::RangeInclusive;
 
 /// The number of incidents up to which each is checked, rather than intersected with the keys of another condition.
@@ -48,9 +46,6 @@ pub(super) fn list(
         by_creation = lists_by_creation(connection, &mut conditions, &range)?;
     } else {
         keys = intersect(connection, &mut conditions, &range)?;
-        if let (Some(keys), Some(after)) = (&mut keys, after) {
-            drop_passed(connection, order, after, keys)?;
-        }
     }
     let times_descend = order.by_update().unwrap_or_default();
     let scan = Scan { keys: range, keys_descend: order.is_newest_first(), times_descend };
@@ -60,14 +55,7 @@ pub(super) fn list(
         search.fill(&mut page, by_creation, None)?;
         return Ok(page.finish());
     }
-    let all_in_range = between(connection, *search.scan.keys.start(), *search.scan.keys.end())?;
-    // To pass over an incident in the order of a list takes about the time in which one is read to be sorted.
-    let passed_over = |keys: &Vec<i64>| all_in_range.saturating_mul(limit) / keys.len().max(1);
-    if keys.as_ref().is_none_or(|keys| passed_over(keys) < keys.len()) {
-        // No incident was updated before it was created.
-        let updated_after = filter.updated_after.max(filter.created_after).map_or(i64::MIN, nanoseconds);
-        let updated_after = order.by_update().map(|_| updated_after);
-        let lists = class_lists(connection, filter, updated_after)?;
+    if let Some(lists) = search.lists_in_order(filter, keys.as_deref(), limit)? {
         if search.fill(&mut page, lists, keys.as_deref())? {
             return Ok(page.finish());
         }
@@ -135,24 +123,6 @@ fn intersect(
     Ok(passing)
 }
 
-/// Drops keys of incidents before a position in an order by the time of update. Others are found when they are sorted.
-fn drop_passed(connection: &Connection, order: &Order, after: &Position, keys: &mut Vec<i64>) -> Result<()> {
-    let (Some(descends), [SortValue::Number(time), ..]) = (order.by_update(), after.values()) else { return Ok(()) };
-    if order.leading() > 0 || order.first_time() != SortKey::UpdatedAt || keys.len() <= FEW {
-        return Ok(());
-    }
-    // No incident was updated before it was created.
-    if descends {
-        let created_before = Some(Timestamp::from_nanosecond(i128::from(*time) + 1)?);
-        let range = keys_of_times(connection, &IncidentFilter { created_before, ..IncidentFilter::default() })?;
-        keys.retain(|key| range.contains(key));
-    } else if let Some(changed) = changed_after(connection, time.saturating_sub(1))? {
-        let first = row_key_at(time.div_euclid(1_000_000));
-        keys.retain(|key| *key >= first || changed.binary_search(key).is_ok());
-    }
-    Ok(())
-}
-
 /// Takes the condition whose lists are read instead of checking it: one with the dearest check. Returns its lists.
 fn take_lists(conditions: &mut Vec<Condition>) -> Option<Vec<KeyList>> {
     let is_sorted = |condition: &Condition| matches!(condition.lists, Lists::Sorted(_));
@@ -177,13 +147,46 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
+    /// Returns lists in the order that have all incidents with certain keys, or all that pass a filter. Returns none if it is
+    /// better to sort those with the keys.
+    fn lists_in_order(
+        &self,
+        filter: &IncidentFilter,
+        keys: Option<&[i64]>,
+        limit: usize,
+    ) -> Result<Option<Vec<(Class, KeyList)>>> {
+        if let Some(keys) = keys {
+            if keys.len() <= FEW {
+                return Ok(None);
+            }
+            if self.order.is_by_update() {
+                let lists = [KeyList::TimedKeys(keys.to_vec()), moved()];
+                return Ok(Some(lists.map(|list| (Class::default(), list)).into()));
+            }
+            let all_in_range = between(self.connection, *self.scan.keys.start(), *self.scan.keys.end())?;
+            // To pass over an incident in the order of a list takes about the time in which one is read to be sorted.
+            if all_in_range.saturating_mul(limit) / keys.len() >= keys.len() {
+                return Ok(None);
+            }
+        }
+        // No incident was updated before it was created.
+        let updated_after = filter.updated_after.max(filter.created_after).map_or(i64::MIN, nanoseconds);
+        let updated_after = self.order.by_update().map(|_| updated_after);
+        class_lists(self.connection, filter, updated_after).map(Some)
+    }
+
     /// Fills a page with the incidents of some lists in their order. If only those with certain keys pass, it gives up when
     /// it is better to sort these, and returns false.
     fn fill(&mut self, page: &mut Filled, lists: Vec<(Class, KeyList)>, keys: Option<&[i64]>) -> Result<bool> {
         let mut walk = Walk::new(self.connection, self.order, self.scan.clone(), self.after, lists);
         let mut left = keys.map_or(usize::MAX, <[i64]>::len);
-        while let Some((key, position)) = walk.next()? {
-            let passes = keys.is_none_or(|keys| keys.binary_search(&key).is_ok());
+        let is_by_update = self.order.is_by_update();
+        while let Some((place, position)) = walk.next()? {
+            let key = place.1;
+            let passes = match keys {
+                None => true,
+                Some(keys) => keys.binary_search(&key).is_ok() && (!is_by_update || self.is_at(place)?),
+            };
             if passes && self.checks.are_passed_by(key)? && !self.add(page, key, position)? {
                 break;
             }
@@ -195,20 +198,19 @@ impl Search<'_> {
         Ok(true)
     }
 
+    /// Returns whether the time of a place is that of the last update. It is not if the time is that in the key of an
+    /// incident that was changed.
+    fn is_at(&self, (updated_at, key): Place) -> Result<bool> {
+        let sql = "SELECT 1 FROM incidents WHERE key = ? AND updated_at = ?";
+        Ok(self.connection.prepare_cached(sql)?.exists([key, updated_at])?)
+    }
+
     /// Sorts the incidents with these keys, and fills a page with those after the position.
     fn sort(&mut self, page: &mut Filled, keys: &[i64]) -> Result<()> {
         let after = self.after.map(|position| self.order.directed(position));
-        let sql = "SELECT status, severity, source, updated_at FROM incidents WHERE key = ? AND deleted = 0";
-        let mut find = self.connection.prepare_cached(sql)?;
         let mut found = Vec::new();
         for key in keys.iter().filter(|key| self.scan.keys.contains(key)) {
-            if !self.checks.are_passed_by(*key)? {
-                continue;
-            }
-            let class = find.query_row([key], |row| {
-                Ok((Class { status: row.get(0)?, severity: row.get(1)?, source: row.get(2)? }, row.get(3)?))
-            });
-            let Some((class, updated_at)) = class.optional()? else { continue };
+            let Some((class, updated_at)) = self.checks.passed_by(*key)? else { continue };
             let position = class.position(self.order, (updated_at, *key));
             let directed = self.order.directed(&position);
             if after.as_ref().is_none_or(|after| directed > *after) {
@@ -238,9 +240,11 @@ impl Search<'_> {
 struct Checks<'a> {
     connection: &'a Connection,
     conditions: &'a [Condition],
-    /// The statement that finds an incident by its key, the last parameter, if it passes; none if each does.
-    statement: Option<CachedStatement<'a>>,
+    /// The statement that reads an incident by its key, the last parameter, if its row passes.
+    statement: CachedStatement<'a>,
     parameters: usize,
+    /// Whether the row of each incident passes.
+    is_passed_by_rows: bool,
 }
 
 impl<'a> Checks<'a> {
@@ -257,24 +261,38 @@ impl<'a> Checks<'a> {
                 all.add(expression, parameters.iter().cloned());
             }
         }
-        if all.is_empty() {
-            return Ok(Self { connection, conditions, statement: None, parameters: 0 });
-        }
+        let is_passed_by_rows = all.is_empty();
         all.add("deleted = 0 AND key = ?", []);
-        let mut statement = connection.prepare_cached(&format!("SELECT 1 FROM incidents {}", all.sql()))?;
+        let sql = format!("SELECT status, severity, source, updated_at FROM incidents {}", all.sql());
+        let mut statement = connection.prepare_cached(&sql)?;
         for (index, value) in all.values.iter().enumerate() {
             statement.raw_bind_parameter(index + 1, value)?;
         }
-        Ok(Self { connection, conditions, statement: Some(statement), parameters: all.values.len() + 1 })
+        Ok(Self { connection, conditions, statement, parameters: all.values.len() + 1, is_passed_by_rows })
     }
 
     fn are_passed_by(&mut self, key: i64) -> Result<bool> {
-        if let Some(statement) = &mut self.statement {
-            statement.raw_bind_parameter(self.parameters, key)?;
-            if statement.raw_query().next()?.is_none() {
+        if !self.is_passed_by_rows {
+            self.statement.raw_bind_parameter(self.parameters, key)?;
+            if self.statement.raw_query().next()?.is_none() {
                 return Ok(false);
             }
         }
+        self.are_passed_by_texts(key)
+    }
+
+    /// Returns the class and the time of update of an incident that passes.
+    fn passed_by(&mut self, key: i64) -> Result<Option<(Class, i64)>> {
+        self.statement.raw_bind_parameter(self.parameters, key)?;
+        let mut rows = self.statement.raw_query();
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let class = Class { status: row.get(0)?, severity: row.get(1)?, source: row.get(2)? };
+        let updated_at = row.get(3)?;
+        drop(rows);
+        Ok(self.are_passed_by_texts(key)?.then_some((class, updated_at)))
+    }
+
+    fn are_passed_by_texts(&self, key: i64) -> Result<bool> {
         for condition in self.conditions {
             if !condition.check.is_passed_by_texts(self.connection, key)? {
                 return Ok(false);

@@ -2,7 +2,7 @@
 
 use super::columns::Conditions;
 use super::incidents;
-use super::key_lists::{IndexRange, KeyList, Scan, combinations};
+use super::key_lists::{IndexRange, KeyList, Scan, Time, combinations};
 use crate::columns::nanoseconds;
 use crate::rows::{Class, IncidentFilter};
 use crate::search_values::{Kind, stored, stored_technique};
@@ -91,7 +91,7 @@ impl Condition {
 /// Returns the list of all incidents.
 pub(super) fn all() -> KeyList {
     let (table, condition) = ("incidents NOT INDEXED", "deleted = 0");
-    KeyList::Index(IndexRange { table, condition, values: Vec::new(), key: "key", time: None })
+    KeyList::Index(IndexRange { table, condition, values: Vec::new(), key: "key", time: Time::Absent })
 }
 
 impl Check {
@@ -102,15 +102,21 @@ impl Check {
 
     /// Returns whether the texts of an incident pass, if the check needs them.
     pub fn is_passed_by_texts(&self, connection: &Connection, key: i64) -> Result<bool> {
-        let passes = match self {
-            Self::Sql(..) => return Ok(true),
-            Self::Words(words) => incidents::read_texts(connection, key, |texts| words.are_in(texts)),
-            Self::Prefixes(prefixes) => incidents::read_texts(connection, key, |texts| {
-                texts.values().any(|value| prefixes.iter().any(|prefix| value.starts_with(prefix)))
-            }),
-        };
-        // An incident that cannot be read has no texts.
-        Ok(passes?.unwrap_or_default())
+        match self {
+            Self::Sql(..) => Ok(true),
+            Self::Words(words) => incidents::passes_texts(
+                connection,
+                key,
+                |source_ref, record| words.may_be_in(source_ref, record),
+                |texts| words.are_in(texts),
+            ),
+            Self::Prefixes(prefixes) => incidents::passes_texts(
+                connection,
+                key,
+                |_, _| true,
+                |texts| texts.values().any(|value| prefixes.iter().any(|prefix| value.starts_with(prefix))),
+            ),
+        }
     }
 }
 
@@ -160,7 +166,7 @@ fn of_values(kind: Kind, mut values: Vec<String>) -> Condition {
             condition: "kind = ? AND value = ?",
             values: vec![Value::Integer(kind as i64), Value::Text(value.clone())],
             key: "incident",
-            time: None,
+            time: Time::Absent,
         })
     };
     let lists = values.iter().map(list).collect();
@@ -198,7 +204,7 @@ fn of_prefixes(connection: &Connection, prefixes: &[String]) -> Result<Condition
                 Value::Text(end(prefix)),
             ],
             key: "incident",
-            time: None,
+            time: Time::Absent,
         })
     };
     let lists = Lists::Unsorted(prefixes.iter().map(list).collect());
@@ -226,7 +232,7 @@ fn of_words(words: SearchWords) -> Condition {
     // Words have no character of the query language.
     let text = words.words().iter().map(|word| format!("\"{}\"{}", word.text, if word.is_prefix { "*" } else { "" }));
     let values = vec![Value::Text(text.collect::<Vec<_>>().join(" AND "))];
-    let list = IndexRange { table: "words", condition: "words MATCH ?", values, key: "rowid", time: None };
+    let list = IndexRange { table: "words", condition: "words MATCH ?", values, key: "rowid", time: Time::Absent };
     let lists = vec![KeyList::Index(list)];
     // All that have a word with a beginning are found before the first is known.
     let has_prefix = words.words().iter().any(|word| word.is_prefix);
@@ -243,7 +249,7 @@ fn of_source_refs(connection: &Connection, filter: &IncidentFilter) -> Result<Co
             condition: "source = ? AND source_ref = ? AND deleted = 0",
             values: vec![Value::Text(source.clone()), Value::Text(source_ref.clone())],
             key: "key",
-            time: None,
+            time: Time::Absent,
         })
     };
     let pairs = sources.iter().flat_map(|source| filter.source_ref.iter().map(move |text| (source, text)));
@@ -269,31 +275,12 @@ fn of_classes(connection: &Connection, filter: &IncidentFilter) -> Result<Condit
 }
 
 /// Returns the lists of the classes that pass: by their keys or, with `updated_after`, by the time of their update, which
-/// must be later.
+/// must be later. The incidents whose time of update is not that in their key are in lists of their own.
 pub(super) fn class_lists(
     connection: &Connection,
     filter: &IncidentFilter,
     updated_after: Option<i64>,
 ) -> Result<Vec<(Class, KeyList)>> {
-    let list = |class: &Class| {
-        let words = [&class.status, &class.severity, &class.source].map(|word| Value::Text(word.clone()));
-        match updated_after {
-            None => IndexRange {
-                table: "incidents INDEXED BY incidents_class",
-                condition: "deleted = 0 AND status = ? AND severity = ? AND source = ?",
-                values: words.into(),
-                key: "key",
-                time: None,
-            },
-            Some(time) => IndexRange {
-                table: "incidents INDEXED BY incidents_updated",
-                condition: "deleted = 0 AND status = ? AND severity = ? AND source = ? AND updated_at > ?",
-                values: words.into_iter().chain([Value::Integer(time)]).collect(),
-                key: "key",
-                time: Some("updated_at"),
-            },
-        }
-    };
     let (index, condition) = ("incidents INDEXED BY incidents_class", "deleted = 0");
     let columns = [
         ("status", filter.status.iter().map(ToString::to_string).collect()),
@@ -304,39 +291,85 @@ pub(super) fn class_lists(
     for words in combinations(connection, index, condition, &columns)? {
         if let Ok([status, severity, source]) = <[String; 3]>::try_from(words) {
             let class = Class { status, severity, source };
-            lists.push((class.clone(), KeyList::Index(list(&class))));
+            let by_key = |is_moved, time| class_list(&class, is_moved, time);
+            let both = match updated_after {
+                None => [by_key(false, Time::Absent), by_key(true, Time::Absent)],
+                Some(after) => [by_key(false, Time::OfKey(after)), moved_class_list(&class, after)],
+            };
+            lists.extend(both.map(|list| (class.clone(), KeyList::Index(list))));
         }
     }
     Ok(lists)
 }
 
-/// Returns the keys of the incidents that were changed after a time, sorted; none of more than [`COLLECTED_MAX`].
-pub(super) fn changed_after(connection: &Connection, after_ns: i64) -> Result<Option<Vec<i64>>> {
-    let sql = "SELECT key FROM incidents INDEXED BY incidents_changed \
-               WHERE deleted = 0 AND updated_at > created_at AND updated_at > ? LIMIT ?";
-    let mut query = connection.prepare_cached(sql)?;
-    let changed = query.query_map(params![after_ns, COLLECTED_MAX as i64 + 1], |row| row.get(0))?;
-    let mut changed = changed.collect::<Result<Vec<i64>, _>>()?;
-    changed.sort_unstable();
-    Ok((changed.len() <= COLLECTED_MAX).then_some(changed))
+fn words(class: &Class) -> impl Iterator<Item = Value> {
+    [&class.status, &class.severity, &class.source].map(|word| Value::Text(word.clone())).into_iter()
 }
 
-/// An incident was updated after a time if it was created after it, or changed.
+/// Returns the list of the incidents of a class whose time of update is that in their key, or of all others.
+fn class_list(class: &Class, is_moved: bool, time: Time) -> IndexRange {
+    IndexRange {
+        table: "incidents INDEXED BY incidents_class",
+        condition: "deleted = 0 AND status = ? AND severity = ? AND source = ? \
+                    AND (updated_at <> (key >> 15) * 1000000) = ?",
+        values: words(class).chain([Value::Integer(is_moved.into())]).collect(),
+        key: "key",
+        time,
+    }
+}
+
+/// Returns the list of the incidents of a class that were updated after a time, and whose time of update is not that in
+/// their key.
+fn moved_class_list(class: &Class, updated_after: i64) -> IndexRange {
+    IndexRange {
+        table: "incidents INDEXED BY incidents_updated",
+        condition: "deleted = 0 AND updated_at <> (key >> 15) * 1000000 \
+                    AND status = ? AND severity = ? AND source = ? AND updated_at > ?",
+        values: words(class).chain([Value::Integer(updated_after)]).collect(),
+        key: "key",
+        time: Time::Column("updated_at"),
+    }
+}
+
+/// Returns the list of all incidents whose time of update is not that in their key, by this time.
+pub(super) fn moved() -> KeyList {
+    KeyList::Index(IndexRange {
+        table: "incidents INDEXED BY incidents_moved",
+        condition: "deleted = 0 AND updated_at <> (key >> 15) * 1000000",
+        values: Vec::new(),
+        key: "key",
+        time: Time::Column("updated_at"),
+    })
+}
+
+/// Returns the keys of the incidents that were updated after a time other than that in their key, sorted; none of more than
+/// [`COLLECTED_MAX`].
+fn moved_after(connection: &Connection, after_ns: i64) -> Result<Option<Vec<i64>>> {
+    let sql = "SELECT key FROM incidents INDEXED BY incidents_moved \
+               WHERE deleted = 0 AND updated_at <> (key >> 15) * 1000000 AND updated_at > ? LIMIT ?";
+    let mut query = connection.prepare_cached(sql)?;
+    let moved = query.query_map(params![after_ns, COLLECTED_MAX as i64 + 1], |row| row.get(0))?;
+    let mut moved = moved.collect::<Result<Vec<i64>, _>>()?;
+    moved.sort_unstable();
+    Ok((moved.len() <= COLLECTED_MAX).then_some(moved))
+}
+
+/// An incident was updated after a time if the time in its key is later, or it was changed later.
 fn of_update(connection: &Connection, after: Timestamp) -> Result<Condition> {
     let (first, after) = (row_key_at(after.as_millisecond()), nanoseconds(after));
     let check = Check::Sql("updated_at > ?".to_owned(), vec![Value::Integer(after)]);
-    let Some(mut changed) = changed_after(connection, after)? else {
+    let Some(mut moved) = moved_after(connection, after)? else {
         return Ok(Condition { lists: Lists::Missing, check });
     };
-    changed.retain(|key| *key < first);
+    moved.retain(|key| *key < first);
     let created = IndexRange {
         table: "incidents NOT INDEXED",
         condition: "deleted = 0 AND key >= ? AND updated_at > ?",
         values: vec![Value::Integer(first), Value::Integer(after)],
         key: "key",
-        time: None,
+        time: Time::Absent,
     };
-    Ok(Condition::sorted(vec![KeyList::Index(created), KeyList::Keys(changed)], check))
+    Ok(Condition::sorted(vec![KeyList::Index(created), KeyList::Keys(moved)], check))
 }
 
 /// Returns the condition that an incident was created in a range of keys, which is checked in any case.

@@ -38,7 +38,7 @@ impl TokenTable {
     /// Opens the database in a data folder, and creates it if it is missing.
     pub fn open(data_dir: &Path) -> Result<Self> {
         database::prepare_file(data_dir, false)?;
-        Ok(Self(database::open(data_dir)?))
+        Ok(Self(database::open_beside_host(data_dir)?))
     }
 
     /// Adds a token, and the action to the trail. Returns `false` if the name is taken.

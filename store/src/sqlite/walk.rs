@@ -23,7 +23,7 @@ pub(super) struct Walk<'a> {
     open: Vec<(Class, OpenList)>,
     /// The next place of each open list, by its index.
     heads: BinaryHeap<Reverse<Head>>,
-    last: Option<i64>,
+    last: Option<Place>,
 }
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,8 +62,8 @@ impl<'a> Walk<'a> {
         Self { connection, order, scan, after, groups, open: Vec::new(), heads: BinaryHeap::new(), last: None }
     }
 
-    /// Returns the key and the position of the next incident.
-    pub fn next(&mut self) -> Result<Option<(i64, Position)>> {
+    /// Returns the place in its list and the position of the next incident.
+    pub fn next(&mut self) -> Result<Option<(Place, Position)>> {
         loop {
             let Some(Reverse(head)) = self.heads.pop() else {
                 match self.groups.pop() {
@@ -74,10 +74,10 @@ impl<'a> Walk<'a> {
                 continue;
             };
             self.read_head(head.list)?;
-            let is_repeated = self.last.replace(head.place.1) == Some(head.place.1);
+            let is_repeated = self.last.replace(head.place) == Some(head.place);
             if !is_repeated && self.after.as_ref().is_none_or(|after| head.directed > *after) {
                 let position = self.open[head.list].0.position(self.order, head.place);
-                return Ok(Some((head.place.1, position)));
+                return Ok(Some((head.place, position)));
             }
         }
     }
@@ -85,7 +85,7 @@ impl<'a> Walk<'a> {
     /// Counts the rows that pass up to a number, among a bounded number of those in the lists.
     pub fn count(&mut self, max: usize, mut passes: impl FnMut(i64) -> Result<bool>) -> Result<BoundedCount> {
         let (mut count, mut looked_at) = (0, 0);
-        while let Some((key, _)) = self.next()? {
+        while let Some(((_, key), _)) = self.next()? {
             let is_found = passes(key)?;
             if looked_at == LOOKED_AT_MAX || (is_found && count == max) {
                 return Ok(BoundedCount { count, has_more: true });

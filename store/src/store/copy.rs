@@ -2,7 +2,7 @@
 
 use super::Store;
 use crate::leases::{LeaseName, Leases};
-use crate::private_files::{in_use, private_file};
+use crate::private_files::{in_use, lock_file};
 use crate::reads::Reads;
 use crate::rows::{CopyProgress, DatabaseCopy, EpochChanges, NewEpoch, TriageResult};
 use crate::sqlite::{copy, epoch};
@@ -25,7 +25,7 @@ pub fn schema_version() -> usize {
 /// Returns an error if the database is damaged, or cannot be read or written to `to`.
 pub fn copy_database(data_dir: &Path, to: &Path, on_step: &mut dyn FnMut(CopyProgress) -> Result<()>) -> Result<()> {
     ensure!(data_dir.is_dir(), "there is no data folder {}", data_dir.display());
-    let is_in_use = private_file(&data_dir.join("lock"))?.try_lock().is_err();
+    let is_in_use = lock_file(data_dir)?.try_lock().is_err();
     copy::copy(data_dir, is_in_use, to, on_step)
 }
 
@@ -43,7 +43,7 @@ pub fn inspect_copy(path: &Path, is_thorough: bool) -> Result<DatabaseCopy> {
 /// # Errors
 /// Returns an error if a host runs on the folder or it has a database.
 pub fn lock_without_database(data_dir: &Path) -> Result<File> {
-    let lock = private_file(&data_dir.join("lock"))?;
+    let lock = lock_file(data_dir)?;
     if lock.try_lock().is_err() {
         bail!(in_use(data_dir));
     }
