@@ -80,6 +80,10 @@ test("events appear as they arrive, and a stream that was cut mends itself witho
   await page.locator("tr", { has: page.locator(`a[href$="${queued}"]`) }).getByText("discarded").waitFor();
   await page.keyboard.press("p");
   await link(page, paused).waitFor();
+  // A row of the stream and one of the list show how long storing took.
+  for (const id of [paused, missed[0]]) {
+    await page.locator("tr", { has: page.locator(`a[href$="${id}"]`) }).getByRole("cell", { name: /^\d+ ms$/ }).waitFor();
+  }
   assertClean(page);
 });
 

@@ -173,7 +173,7 @@ function Rows({ rows, selected }: { rows: Row[]; selected: Signal<ReadonlySet<st
     <Table
       label="Table of events"
       summary="Events, newest first"
-      columns={[<span class="visually-hidden">Selected</span>, "Received", "Source", "Status", "Failure", "Message", "Incidents"]}
+      columns={[<span class="visually-hidden">Selected</span>, "Received", "Stored after", "Source", "Status", "Failure", "Message", "Incidents"]}
       class="events"
     >
       {rows.map((row) => (
@@ -189,7 +189,7 @@ function EventRow({ row, selected }: { row: Row; selected: Signal<ReadonlySet<st
       <tr>
         <td />
         <td>{row.id}</td>
-        <td colSpan={5}>
+        <td colSpan={6}>
           This event cannot be read: <PlainText text={row.error} />
         </td>
       </tr>
@@ -210,6 +210,7 @@ function EventRow({ row, selected }: { row: Row; selected: Signal<ReadonlySet<st
           <Time at={row.received_at} />
         </Link>
       </td>
+      <td>{row.stored_after_ms !== null && `${row.stored_after_ms} ms`}</td>
       <td>{row.source}</td>
       <td>
         <Status status={row.status} />

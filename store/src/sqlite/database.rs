@@ -17,7 +17,7 @@ use std::time::Duration;
 use tracing::info;
 
 /// The migrations, each from the version before. A released migration is never edited.
-pub(super) const SCHEMA: [&str; 18] = [
+pub(super) const SCHEMA: [&str; 19] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
@@ -36,6 +36,7 @@ pub(super) const SCHEMA: [&str; 18] = [
     include_str!("schema/16.sql"),
     include_str!("schema/17.sql"),
     include_str!("schema/18.sql"),
+    include_str!("schema/21.sql"),
 ];
 /// The version from which on incidents are found by indexes: its migration changes each incident.
 const WITH_SEARCH: usize = 13;
