@@ -230,6 +230,24 @@ test("everything works by keyboard", async () => {
   assertClean(page);
 });
 
+test("an address that leads nowhere says so, and where to go on", async () => {
+  const page = await signedIn();
+  for (const [path, text, link] of [
+    ["events/no-id", "Retention removed the event", "The list"],
+    ["incidents/INC-2000-0001", "The incident was deleted", "The list"],
+    ["sources/no-source", "The source was removed", "The list"],
+    ["deliveries/no-id", "The delivery was removed", "The list"],
+    ["nowhere", "The address is wrong.", "Overview"],
+  ]) {
+    await page.goto(`${host.url}/console/${path}`);
+    await page.getByText(text, { exact: false }).waitFor();
+    await assertAccessible(page);
+    await page.locator("#main").getByRole("link", { name: link, exact: true }).click();
+    await page.getByRole("heading", { name: link === "Overview" ? link : /^(Events|Incidents|Sources|Deliveries)$/, level: 1 }).waitFor();
+  }
+  assertClean(page);
+});
+
 test("a change is offered only to a token that may make it, and one that is refused says so", async () => {
   const id = await host.post("late", "to replay");
   const reader = await signedIn(host.token("read", "reader"));

@@ -22,7 +22,8 @@ import { Versions } from "./bench/versions";
 
 export function Bench() {
   const query = location.value.query;
-  const plugins = useSignal<string[]>([]);
+  // Null until they were read.
+  const plugins = useSignal<string[] | null>(null);
   const sources = useSignal<string[]>([]);
   const samples = useSignal<string[]>([]);
   const origin = useSignal<PayloadOrigin | null>(null);
@@ -141,6 +142,12 @@ export function Bench() {
     <>
       <h1>Bench</h1>
       <p>Runs versions of a mapper without storing anything.</p>
+      {plugins.value?.length === 0 && (
+        <p>
+          No mapper is loaded. Put one, a file <code>NAME.wasm</code>, into the folder <code>plugins_dir</code>;{" "}
+          <code>hookmill plugin new DIR</code> makes the source of one.
+        </p>
+      )}
       <form
         class="filters"
         aria-label="Run"
@@ -153,7 +160,7 @@ export function Bench() {
           Plugin
           <select value={name} onChange={(change) => choosePlugin(change.currentTarget.value)}>
             <option value="">choose one</option>
-            {plugins.value.map((known) => (
+            {plugins.value?.map((known) => (
               <option key={known}>{known}</option>
             ))}
           </select>

@@ -89,6 +89,7 @@ function state(list: IncidentList): string {
   const count = list.rows.value.length;
   if (list.error.value !== "") return `Not current: ${list.error.value}`;
   if (list.next.value === undefined) return "Loading…";
+  if (count === 0) return "";
   return list.next.value === null ? `All ${quantity(count, "incident")} loaded` : `${quantity(count, "incident")} loaded, there are more`;
 }
 
