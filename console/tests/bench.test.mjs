@@ -200,6 +200,12 @@ test("two versions are compared on past traffic, and a file that is not in the f
   await traffic.locator("summary", { hasText: "Newly failing" }).press("Enter");
   await page.getByRole("columnheader", { name: "Before" }).first().waitFor();
   await assertAccessible(page);
+  const inBench = await traffic.getByRole("link", { name: "in the bench" }).first().getAttribute("href");
+  const both = await opened(inBench.replace("/console/", ""));
+  await both.getByText("As received, with its headers and context.", { exact: false }).waitFor();
+  await both.getByRole("textbox", { name: "Payload", exact: true }).press("Control+Enter");
+  await both.getByRole("rowheader", { name: "error", exact: true }).waitFor();
+  assertClean(both);
   const file = new URL("../../target/plugins/generic.wasm", import.meta.url).pathname;
   await page.getByLabel("A file that is not in the plugins folder").setInputFiles(file);
   await page.getByRole("button", { name: "Compare the file" }).press("Enter");
@@ -292,11 +298,13 @@ test("a version is promoted and rolled back with its proof beside it", async () 
   await page.getByRole("button", { name: "Promote…" }).press("Enter");
   await assertAccessible(page);
   await page.getByRole("dialog").getByRole("button", { name: "Promote" }).press("Enter");
-  await page.getByText(/^Version \S+ is live\./).waitFor();
+  await page.getByText(/^Version \S+ \([0-9a-f]{8}\) is live\./).waitFor();
   assert.notEqual(await live(), former);
   await page.getByRole("button", { name: "Roll back…" }).press("Enter");
-  await page.getByRole("dialog").getByRole("button", { name: "Roll back" }).press("Enter");
+  await page.getByRole("dialog", { name: `(${former.slice(0, 8)}) live again?` }).getByRole("button", { name: "Roll back" }).press("Enter");
   await page.locator("summary", { hasText: "held back since a rollback" }).waitFor();
   assert.equal(await live(), former);
+  // There is no further version to return to.
+  await page.getByRole("button", { name: "Roll back…", disabled: true }).waitFor();
   assertClean(page);
 });
