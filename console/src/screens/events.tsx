@@ -109,6 +109,13 @@ function List({ query }: { query: URLSearchParams }) {
   const refused = useSignal<RefusedRequests[]>([]);
   const times = useSignal<number[]>([]);
   const selected = useSignal<ReadonlySet<string>>(new Set());
+  const readRows = async (options: PageOptions) => {
+    const page = await read(query, options);
+    const readable = page.rows.flatMap((row) => ("source" in row ? [Date.parse(row.received_at)] : []));
+    // What arrived before the screen was opened counts too.
+    if (times.value.length === 0) times.value = readable.filter((time) => Date.now() - time < MINUTE_MS);
+    return page;
+  };
   const follow = (arrivals: Arrivals<Row>) => {
     const parameters = new URLSearchParams([...query].filter(([name]) => name !== "code" && name !== "status"));
     const count = (at: string) => {
@@ -136,9 +143,9 @@ function List({ query }: { query: URLSearchParams }) {
   return (
     <>
       <Refused entries={refused.value} />
-      <Total totals={totals} nouns="events" isFiltered={isFiltered} />
+      <Total totals={totals} noun="event" isFiltered={isFiltered} />
       <Rate times={times} />
-      <LiveList rows="events" read={(options) => read(query, options)} follow={follow} readAgain={readByIds} empty={!isFiltered ? <NoEvents /> : <p>No event matches.</p>}>
+      <LiveList rows="events" read={readRows} follow={follow} readAgain={readByIds} empty={!isFiltered ? <NoEvents /> : <p>No event matches.</p>}>
         {(rows) => (
           <>
             <Selection rows={rows} selected={selected} filter={filter} matching={totals?.matching ?? null} />

@@ -58,7 +58,7 @@ function List({ list }: { list: IncidentList }) {
       <p id="sort-help" class="visually-hidden">
         Sorts by this column alone; with Shift, by this column too.
       </p>
-      <Total totals={list.totals.value} nouns="incidents" isFiltered={isFiltered(list.query)} />
+      <Total totals={list.totals.value} noun="incident" isFiltered={isFiltered(list.query)} />
       <Bulk list={list} />
       <p class="live">
         <button type="button" onClick={() => void list.read()}>
