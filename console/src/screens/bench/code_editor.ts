@@ -46,8 +46,8 @@ const markErrors = StateEffect.define<Place[]>();
 const errors = StateField.define<DecorationSet>({
   create: () => Decoration.none,
   update: (marks, { changes, effects }) => {
-    const places = effects.find((effect) => effect.is(markErrors))?.value as Place[] | undefined;
-    return places ? Decoration.set(places.map(({ begin, end }) => ERROR.range(begin, end)), true) : marks.map(changes);
+    const marking = effects.find((effect): effect is StateEffect<Place[]> => effect.is(markErrors));
+    return marking ? Decoration.set(marking.value.map(({ begin, end }) => ERROR.range(begin, end)), true) : marks.map(changes);
   },
   provide: (field) => EditorView.decorations.from(field),
 });
