@@ -37,7 +37,10 @@ async fn an_event_shows_how_it_was_verified_mapped_and_stored() {
         let verification = &journey["verification"];
         assert_eq!((&verification["scheme"], &verification["secret"]["state"]), (&json!("hookmill"), &json!(state)));
         assert!(journey["receive_us"].is_u64() && journey["verify_us"].is_u64(), "{journey}");
-        assert!(time(&journey["stored_at"]) >= time(&event["received_at"]), "{event}");
+        let stored_after = time(&journey["stored_at"]).duration_since(time(&event["received_at"]));
+        assert_eq!(event["stored_after_ms"], json!(stored_after.as_millis()), "{event}");
+        let listed = host.get(&format!("/api/events?id={}", answer.event_id())).await;
+        assert_eq!(listed["data"][0]["stored_after_ms"], event["stored_after_ms"], "{listed}");
         let runs = journey["runs"].as_array().unwrap();
         let plugin = &runs[0]["plugin"];
         assert_eq!((runs.len(), &plugin["name"], &plugin["version"]), (1, &json!("echo"), &json!("1.0")));

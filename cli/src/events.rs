@@ -90,24 +90,30 @@ impl EventList {
         query.extend(self.page.parameters());
         self.connection.print_list("events", &query, |events: Vec<ListedItem<ShownEvent>>| {
             let rows = events.iter().map(row).collect();
-            table(["ID", "RECEIVED (UTC)", "SOURCE", "STATUS", "CODE", "RESULT"], rows)
+            table(["ID", "RECEIVED (UTC)", "STORED AFTER", "SOURCE", "STATUS", "CODE", "RESULT"], rows)
         })
     }
 }
 
-fn row(item: &ListedItem<ShownEvent>) -> [String; 6] {
-    let ShownEvent { result, source, received_at, .. } = match item {
+fn row(item: &ListedItem<ShownEvent>) -> [String; 7] {
+    let ShownEvent { result, source, received_at, stored_after_ms, .. } = match item {
         ListedItem::Readable(event) => event,
         ListedItem::Unreadable(unreadable) => return unreadable_row(unreadable),
     };
     [
         result.id.to_string(),
         utc(*received_at),
+        stored_after(*stored_after_ms),
         clean(source),
         result.status.to_string(),
         error_code(result),
         join(&[incident_numbers(&result.incidents), given(result.message.as_ref())], "; "),
     ]
+}
+
+/// Returns the time until an event was stored, if it is known.
+fn stored_after(ms: Option<u64>) -> String {
+    ms.map_or_else(String::new, |ms| format!("{ms} ms"))
 }
 
 fn stored_event(StoredEvent { event, journey, body, body_removed, discard_reason }: &StoredEvent) -> String {
@@ -118,6 +124,7 @@ fn stored_event(StoredEvent { event, journey, body, body_removed, discard_reason
         ("id", result.id.to_string()),
         ("source", clean(&event.source)),
         ("received", event.received_at.to_string()),
+        ("stored after", stored_after(event.stored_after_ms)),
         ("status", result.status.to_string()),
         ("code", error_code(result)),
         ("message", given(result.message.as_ref())),

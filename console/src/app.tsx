@@ -99,7 +99,12 @@ function Screen() {
       ) : screen && !id ? (
         <Loaded key={path} load={screen.load} props={{}} />
       ) : (
-        <h1>There is no such page</h1>
+        <>
+          <h1>There is no such page</h1>
+          <p>
+            The address is wrong. <Link to={SCREENS[0]?.path ?? ""}>{SCREENS[0]?.name}</Link> leads to everything.
+          </p>
+        </>
       )}
     </main>
   );

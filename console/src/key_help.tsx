@@ -6,7 +6,7 @@ import { SCREENS } from "./screens";
 const KEYS: [string, string][] = [
   ["?", "show this list"],
   ...SCREENS.map(({ key, name }): [string, string] => [key, `go to ${name}`]),
-  ["j, k", "next and previous row of the list"],
+  ["j, k", "next and previous row of the list, or incident"],
   ["Enter", "open the row"],
   ["x", "select the incident of the row"],
   ["c", "change the selected incidents, or the incident"],

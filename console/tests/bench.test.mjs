@@ -111,12 +111,12 @@ test("an error of a pasted payload points at its place, and hostile text is text
   await page.getByRole("combobox", { name: "Version" }).locator("option").first().waitFor({ state: "attached" });
   await payload.fill('{\n  "metadata": 9007199254740993,\n  "event": nonsense{}\n}');
   await payload.press("Control+Enter");
-  await page.getByRole("button", { name: "Show line 3" }).press("Enter");
-  const selected = () => {
-    const area = document.querySelector("textarea");
-    return document.activeElement === area && area.value.slice(0, area.selectionStart).split("\n").length === 3;
-  };
-  await page.waitForFunction(selected);
+  const show = page.getByRole("button", { name: "Show line 3" });
+  await show.waitFor();
+  assert.equal(await payload.locator(".wrong").innerText(), "nonsense");
+  await show.press("Enter");
+  await page.waitForFunction(() => document.activeElement.shadowRoot?.activeElement?.getAttribute("role") === "textbox");
+  assert.equal(await page.evaluate(() => getSelection().toString()), "nonsense");
   await assertAccessible(page);
   const hostile = JSON.stringify({ ...CHANGED, event: { ...CHANGED.event, DetectName: HOSTILE, Large: "LARGE" } });
   await payload.fill(hostile.replace('"LARGE"', "9007199254740993"));
@@ -126,7 +126,33 @@ test("an error of a pasted payload points at its place, and hostile text is text
   const shown = await incidents.textContent();
   assert.ok(shown.includes("<img src=x onerror=alert(1)>") && shown.includes("a\\u{202E}b"), shown);
   assert.ok(shown.includes("9007199254740993"), shown);
-  assert.equal(await page.locator("#main img, #main pre a").count(), 0);
+  // The editor has images without a source beside a character that it replaces.
+  assert.equal(await page.locator("#main img:not(.cm-widgetBuffer), #main pre a").count(), 0);
+  await payload.fill(HOSTILE);
+  assert.equal(await payload.innerText(), HOSTILE.replace("\u202e", "\\u{202E}"));
+  assertClean(page);
+});
+
+test("a payload is typed and run by keyboard, and the editor is left with Tab", async () => {
+  const page = await opened("bench?plugin=crowdstrike");
+  const payload = page.getByRole("textbox", { name: "Payload", exact: true });
+  await payload.focus();
+  // Letters are keys of screens, outside of fields.
+  await page.keyboard.type('{"id": 9007199254740993');
+  await page.keyboard.press("Control+z");
+  await page.keyboard.type(`${"\n".repeat(60)}{"overview": 1}`);
+  await page.keyboard.press("Control+Enter");
+  await page.getByRole("heading", { name: "Limits used" }).waitFor();
+  assert.match(page.url(), /\/console\/bench\?plugin=crowdstrike$/);
+  await assertAccessible(page);
+  const hasFocus = () => page.evaluate(() => document.activeElement.shadowRoot !== null);
+  assert.ok(await hasFocus());
+  await page.keyboard.press("Tab");
+  assert.ok(!(await hasFocus()), "Tab leaves the editor");
+  await page.keyboard.press("Shift+Tab");
+  assert.ok(await hasFocus());
+  await page.keyboard.press("Shift+Tab");
+  assert.ok(!(await hasFocus()), "Shift and Tab leave the editor");
   assertClean(page);
 });
 
@@ -149,17 +175,17 @@ test("a sample of the plugin is run, and a payload that was typed is not lost wi
   await sample.selectOption("other.json");
   const replace = page.getByRole("dialog", { name: "Replace the payload?" });
   await replace.getByRole("button", { name: "Cancel" }).click();
-  assert.equal(await payload.inputValue(), '{"typed": true}');
+  assert.equal(await payload.innerText(), '{"typed": true}');
   await page.getByRole("link", { name: "Incidents", exact: true }).click();
   const leave = page.getByRole("dialog", { name: "Leave this page?" });
   await leave.getByText("The payload that you typed is not kept.").waitFor();
   await assertAccessible(page);
   await leave.getByRole("button", { name: "Cancel" }).click();
-  assert.equal(await payload.inputValue(), '{"typed": true}');
+  assert.equal(await payload.innerText(), '{"typed": true}');
   await sample.selectOption("other.json");
   await replace.getByRole("button", { name: "Replace" }).click();
   await page.getByText("As in the sample", { exact: false }).waitFor();
-  assert.match(await payload.inputValue(), /"other": 1/);
+  assert.match(await payload.innerText(), /"other": 1/);
   assertClean(page);
 });
 
@@ -174,6 +200,12 @@ test("two versions are compared on past traffic, and a file that is not in the f
   await traffic.locator("summary", { hasText: "Newly failing" }).press("Enter");
   await page.getByRole("columnheader", { name: "Before" }).first().waitFor();
   await assertAccessible(page);
+  const inBench = await traffic.getByRole("link", { name: "in the bench" }).first().getAttribute("href");
+  const both = await opened(inBench.replace("/console/", ""));
+  await both.getByText("As received, with its headers and context.", { exact: false }).waitFor();
+  await both.getByRole("textbox", { name: "Payload", exact: true }).press("Control+Enter");
+  await both.getByRole("rowheader", { name: "error", exact: true }).waitFor();
+  assertClean(both);
   const file = new URL("../../target/plugins/generic.wasm", import.meta.url).pathname;
   await page.getByLabel("A file that is not in the plugins folder").setInputFiles(file);
   await page.getByRole("button", { name: "Compare the file" }).press("Enter");
@@ -266,11 +298,13 @@ test("a version is promoted and rolled back with its proof beside it", async () 
   await page.getByRole("button", { name: "Promote…" }).press("Enter");
   await assertAccessible(page);
   await page.getByRole("dialog").getByRole("button", { name: "Promote" }).press("Enter");
-  await page.getByText(/^Version \S+ is live\./).waitFor();
+  await page.getByText(/^Version \S+ \([0-9a-f]{8}\) is live\./).waitFor();
   assert.notEqual(await live(), former);
   await page.getByRole("button", { name: "Roll back…" }).press("Enter");
-  await page.getByRole("dialog").getByRole("button", { name: "Roll back" }).press("Enter");
+  await page.getByRole("dialog", { name: `(${former.slice(0, 8)}) live again?` }).getByRole("button", { name: "Roll back" }).press("Enter");
   await page.locator("summary", { hasText: "held back since a rollback" }).waitFor();
   assert.equal(await live(), former);
+  // There is no further version to return to.
+  await page.getByRole("button", { name: "Roll back…", disabled: true }).waitFor();
   assertClean(page);
 });

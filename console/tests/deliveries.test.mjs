@@ -67,7 +67,7 @@ async function opened(token = admin, options = {}) {
 test("without deliveries, the screen says how there will be some", async () => {
   const page = await opened();
   await page.getByText("There are none. A delivery becomes a dead letter").waitFor();
-  await page.getByText("No delivery matches. A delivery is made when").waitFor();
+  await page.getByText("There is no delivery yet. A delivery is made when").waitFor();
   await page.getByRole("button", { name: "Test… unused" }).click();
   await page.getByText("No notification names this destination").waitFor();
   await assertAccessible(page);

@@ -155,6 +155,13 @@ test("Monday morning: 300 new incidents are triaged by keyboard alone", async ()
   await page.getByText("Saved as revision 2.").waitFor();
   const { status, assignee, notes } = await api("GET", `incidents/${last}`);
   assert.deepEqual([status, assignee, notes[0].text], ["escalated", "operator", "to the second line"]);
+  // From one incident to the next, without the list between.
+  const previous = (await page.getByRole("link", { name: "Previous: INC-" }).textContent()).replace("Previous: ", "");
+  await page.keyboard.press("k");
+  await page.getByRole("heading", { name: previous }).waitFor();
+  await page.keyboard.press("j");
+  await page.getByRole("heading", { name: last }).waitFor();
+  assert.equal(await page.getByRole("link", { name: "Next: INC-" }).count(), 0);
   await page.getByRole("link", { name: "Back to the list" }).click();
   await page.locator(`tr[aria-rowindex="298"]`, { hasText: "escalated" }).waitFor();
   assert.equal(new URL(page.url()).search, "?status=new&source=monday&sort=created_at");
@@ -566,6 +573,9 @@ test("both screens fit 320 px in both themes, and a list without incidents says 
     await page.keyboard.press("i");
     await page.getByText("There are no incidents yet.").waitFor();
     await page.getByRole("link", { name: "add a source" }).waitFor();
+    await assertAccessible(page);
+    await page.keyboard.press("b");
+    await page.getByText("No mapper is loaded.", { exact: false }).waitFor();
     await assertAccessible(page);
     await page.keyboard.press("o");
     await page.getByText("No plugin is loaded").waitFor();

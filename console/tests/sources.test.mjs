@@ -110,6 +110,7 @@ test("from nothing to the first incident, past every mistake on the way", async 
 
   const accepted = await (await postSigned(url, secret, new Date())).json();
   await page.getByText("The first event arrived.").waitFor();
+  assert.equal(await page.getByRole("link", { name: "Add another source" }).getAttribute("href"), "/console/sources/new");
   const incident = page.getByRole("link", { name: accepted.incident_number });
   assert.ok((await incident.getAttribute("href")).endsWith(`/console/incidents/${accepted.incident_id}`));
   await assertAccessible(page);

@@ -1644,6 +1644,8 @@ export interface components {
             source: components["schemas"]["Name"];
             /** Format: date-time */
             received_at: string;
+            /** @description The time from receiving the event until it was stored, in milliseconds. Null for events of earlier versions. */
+            stored_after_ms: number | null;
             content_type: components["schemas"]["MaybeText"];
             headers: components["schemas"]["NamedValue"][];
             context: components["schemas"]["NamedValue"][];

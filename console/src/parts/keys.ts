@@ -4,7 +4,7 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 import { hasEnded } from "../session";
 
 // Keys go to these fields, and to nothing else.
-export const TYPED_INTO = "input:not([type=checkbox], [type=radio]), select, textarea, dialog";
+export const TYPED_INTO = "input:not([type=checkbox], [type=radio]), select, textarea, [contenteditable], dialog";
 
 export function useKeys(actions: Record<string, () => void>): void {
   const newest = useRef(actions);
@@ -12,7 +12,9 @@ export function useKeys(actions: Record<string, () => void>): void {
   // A key works as soon as the screen is seen.
   useLayoutEffect(() => {
     const listen = (event: KeyboardEvent) => {
-      const isTyping = event.target instanceof Element && event.target.closest(TYPED_INTO);
+      // The target of an event in a shadow tree is the element that has the tree.
+      const [target] = event.composedPath();
+      const isTyping = target instanceof Element && target.closest(TYPED_INTO);
       if (hasEnded.value || isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
       const action = newest.current[event.key];
       if (!action) return;

@@ -2,13 +2,15 @@
 
 import { useEffect } from "preact/hooks";
 import { useSignal } from "@preact/signals";
-import { isAbort, textOf, type ReadOptions } from "../api/client";
+import { ApiError, isAbort, textOf, type ReadOptions } from "../api/client";
 import { usePoll } from "./poll";
 
 interface LiveValue<T> {
   // Null until the value was read.
   value: T | null;
   isRead: boolean;
+  // Whether the host answered that there is nothing of this id.
+  isMissing: boolean;
   // Why the value is not current; empty if it is.
   error: string;
   refresh: () => Promise<void>;
@@ -22,18 +24,21 @@ export function notCurrent(reason: string): string {
 export function useLiveValue<T>(read: (options: ReadOptions) => Promise<T>, everyMs?: number): LiveValue<T> {
   const value = useSignal<T | null>(null);
   const isRead = useSignal(false);
+  const isMissing = useSignal(false);
   const error = useSignal("");
   const refresh = async (options: ReadOptions = {}) => {
     try {
       value.value = await read(options);
       isRead.value = true;
+      isMissing.value = false;
       error.value = "";
     } catch (failure) {
       if (isAbort(failure)) return;
+      isMissing.value = failure instanceof ApiError && failure.status === 404;
       error.value = textOf(failure);
     }
   };
   useEffect(() => void refresh(), []);
   usePoll((signal) => refresh({ isPoll: true, signal }), everyMs);
-  return { value: value.value, isRead: isRead.value, error: error.value, refresh: () => refresh() };
+  return { value: value.value, isRead: isRead.value, isMissing: isMissing.value, error: error.value, refresh: () => refresh() };
 }

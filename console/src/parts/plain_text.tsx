@@ -4,7 +4,8 @@
 import { useState } from "preact/hooks";
 
 // Control and format characters, which include those for bidirectional text, and halves of surrogate pairs.
-const HIDDEN = /((?:(?![\n\t])[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029])+)/u;
+export const HIDDEN_CHARACTER = /(?![\n\t])[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu;
+const HIDDEN = new RegExp(`((?:${HIDDEN_CHARACTER.source})+)`, "u");
 // More is shown on request, so that a large payload does not stop the page.
 const CHARS_AT_ONCE = 256 * 1024;
 
@@ -40,7 +41,10 @@ export function escapedHidden(json: string): string {
     .join("");
 }
 
+export function shownNumber(codePoint: number): string {
+  return `\\u{${codePoint.toString(16).toUpperCase().padStart(4, "0")}}`;
+}
+
 function numbers(characters: string): string {
-  const number = (character: string) => character.codePointAt(0)?.toString(16).toUpperCase().padStart(4, "0");
-  return [...characters].map((character) => `\\u{${number(character)}}`).join("");
+  return [...characters].map((character) => shownNumber(character.codePointAt(0) ?? 0)).join("");
 }

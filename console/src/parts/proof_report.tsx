@@ -1,7 +1,7 @@
 // The report of a comparison of two versions on known payloads.
 
 import type { Proof } from "../api/client";
-import { Link } from "../router";
+import { Link, href } from "../router";
 import { FieldChanges } from "./field_changes";
 import { PlainText } from "./plain_text";
 import { Time } from "./time";
@@ -24,9 +24,9 @@ export function ProofReport({ report }: { report: Proof }) {
         {report.newly_failing.count}. Newly succeeding: {report.newly_succeeding.count}.
         {report.left_out > 0 && ` Left out, because the time was over: ${report.left_out}.`}
       </p>
-      <Payloads title="Newly failing" differences={report.newly_failing} />
-      <Payloads title="Changed" differences={report.changed} />
-      <Payloads title="Newly succeeding" differences={report.newly_succeeding} />
+      <Payloads title="Newly failing" report={report} differences={report.newly_failing} />
+      <Payloads title="Changed" report={report} differences={report.changed} />
+      <Payloads title="Newly succeeding" report={report} differences={report.newly_succeeding} />
     </>
   );
 }
@@ -36,7 +36,13 @@ function verdict({ passed, newly_failing }: Proof): string {
   return newly_failing.count > 0 ? "✗ Payloads newly fail" : "✗ No payload was mapped in time";
 }
 
-function Payloads({ title, differences }: { title: string; differences: Differences }) {
+// The address of the bench with a payload and both versions.
+function benchOf({ plugin, against }: Proof, event: string): string {
+  const versions = { version: plugin.sha256, ...(against ? { against: against.sha256 } : {}) };
+  return href(`bench?${new URLSearchParams({ plugin: plugin.name, event, ...versions })}`);
+}
+
+function Payloads({ title, report, differences }: { title: string; report: Proof; differences: Differences }) {
   if (differences.count === 0) return null;
   const rest = differences.count - differences.payloads.length;
   return (
@@ -48,6 +54,8 @@ function Payloads({ title, differences }: { title: string; differences: Differen
         <section key={payload} aria-label={`${title}: ${payload}`}>
           <p>
             {UUID.test(payload) ? <Link to={`events/${payload}`}>{payload}</Link> : <PlainText text={payload} />} of {source}
+            {/* The bench reads its address when it is opened: a link that leads there from the bench itself loads the page. */}
+            {UUID.test(payload) && <>, <a href={benchOf(report, payload)}>in the bench</a></>}
             {reason !== null && (
               <>
                 : <PlainText text={reason} />

@@ -21,11 +21,9 @@ export function counted({ count, has_more }: Count): string {
   return `${has_more ? "at least " : ""}${count.toLocaleString()}`;
 }
 
-export function Total({ totals, nouns, isFiltered }: { totals: Totals | null; nouns: string; isFiltered: boolean }) {
+export function Total({ totals, noun, isFiltered }: { totals: Totals | null; noun: string; isFiltered: boolean }) {
   if (!totals) return <p class="total">Counting…</p>;
-  return (
-    <p class="total">
-      {isFiltered ? `${counted(totals.matching)} of ${counted(totals.all)} ${nouns} match` : `${counted(totals.all)} ${nouns}`}
-    </p>
-  );
+  const { matching, all } = totals;
+  const rows = `${counted(all)} ${noun}${all.count === 1 ? "" : "s"}`;
+  return <p class="total">{isFiltered ? `${counted(matching)} of ${rows} match${matching.count === 1 ? "es" : ""}` : rows}</p>;
 }

@@ -2,7 +2,7 @@
 
 import "./bench.css";
 import { useEffect } from "preact/hooks";
-import { useSignal } from "@preact/signals";
+import { useComputed, useSignal } from "@preact/signals";
 import { call, type Plugin, type PluginWithVersions, type ReadOptions } from "../api/client";
 import { LongText } from "../parts/plain_text";
 import { prettyJson } from "../parts/pretty_json";
@@ -16,13 +16,14 @@ import { isAdmin } from "../session";
 import { PayloadEditor } from "./bench/payload_editor";
 import { editable, isLarge, readEvent, readSample, runInput, type PayloadOrigin } from "./bench/payload_origin";
 import type { Place } from "./bench/payload_place";
-import { Difference, Result, type Run } from "./bench/result";
+import { Difference, Result, errorPlaces, type Run } from "./bench/result";
 import { Traffic } from "./bench/traffic";
 import { Versions } from "./bench/versions";
 
 export function Bench() {
   const query = location.value.query;
-  const plugins = useSignal<string[]>([]);
+  // Null until they were read.
+  const plugins = useSignal<string[] | null>(null);
   const sources = useSignal<string[]>([]);
   const samples = useSignal<string[]>([]);
   const origin = useSignal<PayloadOrigin | null>(null);
@@ -34,6 +35,7 @@ export function Bench() {
   const replacing = useSignal<(() => void) | null>(null);
   const shownPlace = useSignal<Place | null>(null);
   const run = useSignal<Run | null>(null);
+  const marked = useComputed(() => [...(run.value?.places.values() ?? [])]);
   const loading = useTask();
   const task = useTask();
   const canRun = isAdmin();
@@ -106,7 +108,8 @@ export function Bench() {
       const answer = await call("post", "/api/plugins/{name}/run", { id: name, body, isExact: true, signal });
       // A stored incident may have a hundred ids of events, which say nothing of the mapper.
       const incidents = JSON.stringify(answer.incidents ?? [], (key, value: unknown) => (key === "event_ids" ? undefined : value));
-      run.value = { answer, incidents: prettyJson(incidents) ?? incidents, payload: payload.value };
+      const places = errorPlaces(answer, payload.value);
+      run.value = { answer, incidents: prettyJson(incidents) ?? incidents, payload: payload.value, places };
     });
   const choosePlugin = (chosen: string) => {
     // The sample is one of the plugin before.
@@ -139,6 +142,12 @@ export function Bench() {
     <>
       <h1>Bench</h1>
       <p>Runs versions of a mapper without storing anything.</p>
+      {plugins.value?.length === 0 && (
+        <p>
+          No mapper is loaded. Put one, a file <code>NAME.wasm</code>, into the folder <code>plugins_dir</code>;{" "}
+          <code>hookmill plugin new DIR</code> makes the source of one.
+        </p>
+      )}
       <form
         class="filters"
         aria-label="Run"
@@ -151,7 +160,7 @@ export function Bench() {
           Plugin
           <select value={name} onChange={(change) => choosePlugin(change.currentTarget.value)}>
             <option value="">choose one</option>
-            {plugins.value.map((known) => (
+            {plugins.value?.map((known) => (
               <option key={known}>{known}</option>
             ))}
           </select>
@@ -211,11 +220,12 @@ export function Bench() {
         </Question>
       )}
       <div class="bench">
-        <section aria-label="Payload">
+        <section aria-labelledby="payload">
+          <h2 id="payload">Payload</h2>
           {origin.value && isLarge(origin.value) ? (
             <LongText key={origin.value.body?.data} text={origin.value.body?.data ?? ""} label="Payload as received" />
           ) : (
-            <PayloadEditor text={payload.value} onInput={edit} onRun={() => void start()} place={shownPlace.value} />
+            <PayloadEditor text={payload.value} onInput={edit} onRun={() => void start()} errors={marked.value} place={shownPlace.value} />
           )}
           {origin.value && <Origin origin={origin.value} isEdited={isTyped} />}
         </section>
@@ -251,7 +261,7 @@ function Origin({ origin, isEdited }: { origin: PayloadOrigin; isEdited: boolean
   if (origin.body.encoding === "base64") {
     return <p>The payload is not UTF-8 and cannot be shown here. {origin.event !== null && "It is run as it was received."}</p>;
   }
-  if (isLarge(origin)) return <p>A payload of more than 1 MiB is run as it was received, and not edited here.</p>;
+  if (isLarge(origin)) return <p>A payload of more than 16 MiB is run as it was received, and not edited here.</p>;
   if (isEdited) return <p role="status">Changed. It is run with the headers, the context and the source that it came with.</p>;
   return (
     <p role="status">

@@ -135,7 +135,7 @@ async function read(query: URLSearchParams, { cursor, ...options }: PageOptions)
 function List({ query }: { query: URLSearchParams }) {
   const empty = (
     <p>
-      No delivery matches. A delivery is made when a payload changes an incident and <code>webhooks</code> names a destination, or
+      {query.size > 0 ? "No delivery matches." : "There is no delivery yet."} A delivery is made when a payload changes an incident and <code>webhooks</code> names a destination, or
       a rule of <code>notifications</code> applies.
     </p>
   );

@@ -31,6 +31,12 @@ export function DeliveryPage({ id }: { id: string }) {
       <h1>Delivery {id}</h1>
       <p role="alert">{failure || live.error}</p>
       <p role="status">{done}</p>
+      {live.isMissing && !delivery && (
+        <p>
+          The delivery was removed some time after it was delivered, or the address is wrong. <Link to="deliveries">The list</Link> has all
+          deliveries.
+        </p>
+      )}
       {delivery && (
         <>
           <p>

@@ -109,6 +109,13 @@ function List({ query }: { query: URLSearchParams }) {
   const refused = useSignal<RefusedRequests[]>([]);
   const times = useSignal<number[]>([]);
   const selected = useSignal<ReadonlySet<string>>(new Set());
+  const readRows = async (options: PageOptions) => {
+    const page = await read(query, options);
+    const readable = page.rows.flatMap((row) => ("source" in row ? [Date.parse(row.received_at)] : []));
+    // What arrived before the screen was opened counts too.
+    if (times.value.length === 0) times.value = readable.filter((time) => Date.now() - time < MINUTE_MS);
+    return page;
+  };
   const follow = (arrivals: Arrivals<Row>) => {
     const parameters = new URLSearchParams([...query].filter(([name]) => name !== "code" && name !== "status"));
     const count = (at: string) => {
@@ -136,9 +143,9 @@ function List({ query }: { query: URLSearchParams }) {
   return (
     <>
       <Refused entries={refused.value} />
-      <Total totals={totals} nouns="events" isFiltered={isFiltered} />
+      <Total totals={totals} noun="event" isFiltered={isFiltered} />
       <Rate times={times} />
-      <LiveList rows="events" read={(options) => read(query, options)} follow={follow} readAgain={readByIds} empty={!isFiltered ? <NoEvents /> : <p>No event matches.</p>}>
+      <LiveList rows="events" read={readRows} follow={follow} readAgain={readByIds} empty={!isFiltered ? <NoEvents /> : <p>No event matches.</p>}>
         {(rows) => (
           <>
             <Selection rows={rows} selected={selected} filter={filter} matching={totals?.matching ?? null} />
@@ -173,7 +180,7 @@ function Rows({ rows, selected }: { rows: Row[]; selected: Signal<ReadonlySet<st
     <Table
       label="Table of events"
       summary="Events, newest first"
-      columns={[<span class="visually-hidden">Selected</span>, "Received", "Source", "Status", "Failure", "Message", "Incidents"]}
+      columns={[<span class="visually-hidden">Selected</span>, "Received", "Stored after", "Source", "Status", "Failure", "Message", "Incidents"]}
       class="events"
     >
       {rows.map((row) => (
@@ -189,7 +196,7 @@ function EventRow({ row, selected }: { row: Row; selected: Signal<ReadonlySet<st
       <tr>
         <td />
         <td>{row.id}</td>
-        <td colSpan={5}>
+        <td colSpan={6}>
           This event cannot be read: <PlainText text={row.error} />
         </td>
       </tr>
@@ -210,6 +217,7 @@ function EventRow({ row, selected }: { row: Row; selected: Signal<ReadonlySet<st
           <Time at={row.received_at} />
         </Link>
       </td>
+      <td>{row.stored_after_ms !== null && `${row.stored_after_ms} ms`}</td>
       <td>{row.source}</td>
       <td>
         <Status status={row.status} />

@@ -11,9 +11,9 @@ import { Link } from "../router";
 import { CopyOrDelete, Delete, Playbook, Resend } from "./incident/actions";
 import { EDIT_ID, Edit } from "./incident/edit";
 import { Details, Events, Observables, Related, Summary, Techniques } from "./incident/facts";
+import { InList } from "./incident/in_list";
 import { IncidentRecord } from "./incident/record";
 import { Timeline } from "./incident/timeline";
-import { lastList } from "./incidents/list";
 import "./incident.css";
 
 export function IncidentPage({ id }: { id: string }) {
@@ -25,9 +25,7 @@ export function IncidentPage({ id }: { id: string }) {
   useTitle(incident ? `${incident.number} ${incident.title}` : "Incident");
   return (
     <>
-      <p>
-        <Link to={lastList()}>Back to the list</Link>
-      </p>
+      <InList which={id} />
       <h1>{incident ? <>{incident.number} <PlainText text={incident.title} /></> : "Incident"}</h1>
       {record.error.value !== "" && (
         <p role="alert">

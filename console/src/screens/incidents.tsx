@@ -58,7 +58,7 @@ function List({ list }: { list: IncidentList }) {
       <p id="sort-help" class="visually-hidden">
         Sorts by this column alone; with Shift, by this column too.
       </p>
-      <Total totals={list.totals.value} nouns="incidents" isFiltered={isFiltered(list.query)} />
+      <Total totals={list.totals.value} noun="incident" isFiltered={isFiltered(list.query)} />
       <Bulk list={list} />
       <p class="live">
         <button type="button" onClick={() => void list.read()}>
@@ -89,6 +89,7 @@ function state(list: IncidentList): string {
   const count = list.rows.value.length;
   if (list.error.value !== "") return `Not current: ${list.error.value}`;
   if (list.next.value === undefined) return "Loading…";
+  if (count === 0) return "";
   return list.next.value === null ? `All ${quantity(count, "incident")} loaded` : `${quantity(count, "incident")} loaded, there are more`;
 }
 

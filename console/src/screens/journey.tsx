@@ -78,6 +78,7 @@ export function Journey({ id }: { id: string }) {
   const {
     value: journey,
     error,
+    isMissing,
     refresh,
   } = useLiveValue(async (options) => {
     known.current = known.current && options.isPoll ? await readAgain(known.current, options) : await read(id, options);
@@ -96,6 +97,11 @@ export function Journey({ id }: { id: string }) {
       <h1>Event {id}</h1>
       <p role="alert">{failure || (journey === null ? error : "")}</p>
       <p role="status">{journey !== null && error !== "" ? notCurrent(error) : done}</p>
+      {isMissing && journey === null && (
+        <p>
+          Retention removed the event, or the address is wrong. <Link to="events">The list</Link> has all events.
+        </p>
+      )}
       {journey && (
         <>
           <Actions event={journey.event} change={change} />

@@ -45,7 +45,7 @@ async function read(id: string, { isPoll = false, ...options }: ReadOptions): Pr
 }
 
 function OneSource({ name }: { name: string }) {
-  const { value: shown, error, refresh } = useLiveValue((options) => read(name, options));
+  const { value: shown, error, isMissing, refresh } = useLiveValue((options) => read(name, options));
   const { act, done, failure } = useChanges();
   const vendors = useSignal<Vendor[]>([]);
   const secret = useSignal("");
@@ -86,6 +86,11 @@ function OneSource({ name }: { name: string }) {
       <h1>Source {name}</h1>
       <p role="alert">{failure || (shown === null ? error : "")}</p>
       <p role="status">{shown !== null && error !== "" ? notCurrent(error) : done}</p>
+      {isMissing && shown === null && (
+        <p>
+          The source was removed, or the address is wrong. <Link to="sources">The list</Link> has all sources.
+        </p>
+      )}
       {secret.value !== "" && (
         <>
           <p>

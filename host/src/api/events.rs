@@ -179,11 +179,14 @@ fn result(state: EventState) -> EventResult {
 }
 
 fn shown_event(row: EventRow) -> ShownEvent {
-    let EventRow { state, event, attempts, tried, .. } = row;
+    let EventRow { state, event, attempts, tried, stored_at, .. } = row;
+    // A clock that was set back meanwhile does not make the time negative.
+    let stored_after = |at: i64| u64::try_from(at - event.received_at).unwrap_or(0);
     ShownEvent {
         result: result(state),
         source: event.source.to_string(),
         received_at: timestamp(event.received_at),
+        stored_after_ms: stored_at.map(stored_after),
         content_type: event.content_type,
         headers: named_texts(event.headers),
         context: named_texts(event.context),

@@ -1,6 +1,6 @@
 //! Rows of the table `events`.
 
-use super::{After, Cells, Columns, Id, Json, Word, columns};
+use super::{After, Cells, Columns, Id, Json, Word, columns, value};
 use crate::rows::EventRow;
 use anyhow::Result;
 use hookmill_incident::{
@@ -19,7 +19,7 @@ columns! {
 }
 
 columns! {
-    /// Everything that lists show.
+    /// Everything that lists show, without `stored_at`.
     EventColumns {
         id: Id,
         status: Word<EventStatus>,
@@ -114,6 +114,17 @@ pub(crate) fn with_body(row: &dyn Cells) -> Result<EventRow> {
         read.journey.log = log;
     }
     Ok(read)
+}
+
+/// The columns of [`with_time`]. `stored_at` is the SQL of that column: a database may have a way that does not read the body.
+pub(crate) fn list_with_time(stored_at: &str) -> String {
+    format!("{}, {stored_at}", EventColumns::LIST)
+}
+
+/// Reads an event as lists show it: without its body, with the time at which it was written.
+pub(crate) fn with_time(row: &dyn Cells) -> Result<EventRow> {
+    let stored_at = value(row, EventColumns::COUNT, "stored_at")?;
+    Ok(EventRow { stored_at, ..without_body(row)? })
 }
 
 /// Reads an event without its body.

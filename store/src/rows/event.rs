@@ -41,7 +41,7 @@ pub struct EventRow {
     pub tried: Vec<String>,
     /// Why an operator discarded the event; not in lists.
     pub discard_reason: Option<String>,
-    /// When the event was written, in milliseconds since the Unix epoch; `None` in lists.
+    /// When the event was written, in milliseconds since the Unix epoch; `None` for events of earlier versions.
     pub stored_at: Option<i64>,
     /// The way of the event; empty in lists.
     pub journey: Journey,

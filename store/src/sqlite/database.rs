@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use tracing::info;
 
 /// The migrations, each from the version before. A released migration is never edited.
-pub(super) const SCHEMA: [&str; 20] = [
+pub(super) const SCHEMA: [&str; 21] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
@@ -38,6 +38,7 @@ pub(super) const SCHEMA: [&str; 20] = [
     include_str!("schema/18.sql"),
     include_str!("schema/19.sql"),
     include_str!("schema/20.sql"),
+    include_str!("schema/21.sql"),
 ];
 /// The version from which on incidents are found by indexes: its migration changes each incident.
 const WITH_SEARCH: usize = 13;

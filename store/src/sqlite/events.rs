@@ -24,6 +24,9 @@ use uuid::Uuid;
 
 /// The newest events among which those of some sources are searched.
 const EVENTS_SEARCHED: u64 = 100_000;
+/// The time at which an event was written, from an index: a row has it behind the body.
+const STORED_AT: &str = "(SELECT stored_at FROM events AS written INDEXED BY events_class \
+                         WHERE written.status = events.status AND written.source = events.source AND written.key = events.key)";
 /// An event gets its id a moment before its time of arrival. If the clock is set forward by more in between, a list of
 /// events after a time does not have the event.
 const ID_AHEAD_MS: i64 = 60_000;
@@ -119,12 +122,11 @@ pub(super) fn find(connection: &Connection, id: Uuid) -> Result<Option<Listed<Ev
 
 /// Returns events without their bodies, in the order of the ids. Those that are not there any more are left out.
 pub(super) fn with_ids(connection: &Connection, ids: &[Uuid]) -> Result<Vec<(Uuid, Listed<EventRow>)>> {
-    let sql = format!("SELECT {} FROM events WHERE key = ? AND id = ?", EventColumns::LIST);
+    let sql = format!("SELECT {} FROM events WHERE key = ? AND id = ?", events::list_with_time(STORED_AT));
     let mut query = connection.prepare_cached(&sql)?;
     let mut found = Vec::with_capacity(ids.len());
     for &id in ids {
-        let row =
-            query.query_row(params![row_key(id), id.as_bytes()], |row| Ok(events::without_body(row))).optional()?;
+        let row = query.query_row(params![row_key(id), id.as_bytes()], |row| Ok(events::with_time(row))).optional()?;
         if let Some(row) = row {
             found.push((id, listed(id, row)?));
         }
@@ -146,7 +148,7 @@ pub(super) fn list(
     before: Option<i64>,
     limit: usize,
 ) -> Result<Page<Listed<EventRow>>> {
-    let mut find = passing(connection, filter, &format!("{}, key", EventColumns::LIST))?;
+    let mut find = passing(connection, filter, &format!("{}, key", events::list_with_time(STORED_AT)))?;
     let order = Order::default();
     let before = before.and_then(|key| order.position(vec![SortValue::Number(key)]));
     let mut walk = Walk::new(connection, &order, scan(filter), before.as_ref(), lists(connection, filter)?);
@@ -159,7 +161,7 @@ pub(super) fn list(
                 break;
             }
             let Id(id) = value(row, 0, "id")?;
-            page.push(key, listed(id, events::without_body(row))?, size(row)?);
+            page.push(key, listed(id, events::with_time(row))?, size(row)?);
         }
     }
     Ok(page.finish())

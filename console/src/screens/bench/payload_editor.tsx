@@ -1,64 +1,43 @@
-// A text area with the numbers of its lines, which can show a place of its text.
+// The field of a payload, with marks at the places of the errors of its last run.
 
-import { useEffect, useId, useRef } from "preact/hooks";
-import { lineOf, type Place } from "./payload_place";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { openEditor, type CodeEditor } from "./code_editor";
+import type { Place } from "./payload_place";
 
 interface Props {
   text: string;
   onInput: (text: string) => void;
-  // Runs the payload: Ctrl and Enter.
   onRun: () => void;
+  // The places of errors, in the text that was run.
+  errors: Place[];
   // The place to select and scroll to. Each object is shown once.
   place: Place | null;
 }
 
-export function PayloadEditor({ text, onInput, onRun, place }: Props) {
-  const id = useId();
-  const area = useRef<HTMLTextAreaElement>(null);
-  const frame = useRef<HTMLDivElement>(null);
-  useEffect(() => {
-    if (!place || !area.current || !frame.current) return;
-    area.current.focus();
-    area.current.setSelectionRange(place.begin, place.end);
-    const height = area.current.scrollHeight / lines(text);
-    frame.current.scrollTop = Math.max(0, (lineOf(text, place) - 4) * height);
-  }, [place]);
-  useEffect(() => {
-    // Browsers without `field-sizing` keep the height of the rows.
-    if (area.current) area.current.rows = Math.min(lines(text), ROWS_MAX);
+export function PayloadEditor(props: Props) {
+  const { text, errors, place } = props;
+  const newest = useRef(props);
+  newest.current = props;
+  const element = useRef<HTMLDivElement>(null);
+  const editor = useRef<CodeEditor | null>(null);
+  // The text that the editor has.
+  const present = useRef("");
+  useLayoutEffect(() => {
+    if (!element.current) return;
+    editor.current = openEditor(element.current, "Payload", {
+      onInput: (typed) => newest.current.onInput((present.current = typed)),
+      onRun: () => newest.current.onRun(),
+    });
+    return () => editor.current?.close();
+  }, []);
+  useLayoutEffect(() => {
+    if (text === present.current) return;
+    present.current = text;
+    editor.current?.replace(text);
   }, [text]);
-  const run = (event: KeyboardEvent) => {
-    if (event.key !== "Enter" || !event.ctrlKey) return;
-    event.preventDefault();
-    onRun();
-  };
-  return (
-    <>
-      <label for={id}>Payload</label>
-      <div class="editor" ref={frame}>
-        <pre aria-hidden="true">{numbers(lines(text))}</pre>
-        <textarea
-          id={id}
-          ref={area}
-          spellcheck={false}
-          autocomplete="off"
-          wrap="off"
-          aria-keyshortcuts="Control+Enter"
-          value={text}
-          onInput={(event) => onInput(event.currentTarget.value)}
-          onKeyDown={run}
-        />
-      </div>
-    </>
-  );
-}
-
-const ROWS_MAX = 20_000;
-
-function lines(text: string): number {
-  return text.split("\n").length;
-}
-
-function numbers(count: number): string {
-  return Array.from({ length: Math.min(count, ROWS_MAX) }, (_, index) => index + 1).join("\n");
+  useEffect(() => editor.current?.mark(errors), [errors]);
+  useEffect(() => {
+    if (place) editor.current?.show(place);
+  }, [place]);
+  return <div ref={element} />;
 }

@@ -4,8 +4,8 @@ import { call, type StoredEvent } from "../../api/client";
 import { escapedHidden } from "../../parts/plain_text";
 import { prettyJson } from "../../parts/pretty_json";
 
-// The editor of a browser takes many seconds for a text of 10 MB. Payloads that hosts take by default can be edited.
-const EDITED_CHARS_MAX = 1024 * 1024;
+// The editor takes a second or two to open a text of this size.
+const EDITED_CHARS_MAX = 16 * 1024 * 1024;
 
 export interface PayloadOrigin {
   // The id of the event; null for a sample.
@@ -20,11 +20,11 @@ export interface PayloadOrigin {
 }
 
 // Returns the text of a payload as the editor shows it. JSON has line breaks, and escapes for characters that cannot be seen.
-// A large payload is not edited.
+// The editor has one kind of line end. A large payload is not edited.
 export function editable(origin: PayloadOrigin): string {
   if (origin.body?.encoding !== "utf-8" || isLarge(origin)) return "";
   const pretty = prettyJson(origin.body.data);
-  return pretty === null ? origin.body.data : escapedHidden(pretty);
+  return pretty === null ? origin.body.data.replaceAll(/\r\n?/g, "\n") : escapedHidden(pretty);
 }
 
 export function isLarge({ body }: PayloadOrigin): boolean {

@@ -25,8 +25,11 @@ export function lineOf(payload: string, { begin }: Place): number {
   return payload.slice(0, begin).split("\n").length;
 }
 
+// Returns the last character for the end of the payload.
 function character(payload: string, index: number): Place | null {
-  return index < 0 || index > payload.length ? null : { begin: index, end: Math.min(index + 1, payload.length) };
+  if (index < 0 || index > payload.length || payload.length === 0) return null;
+  const begin = Math.min(index, payload.length - 1);
+  return { begin, end: begin + 1 };
 }
 
 function indexOfByte(payload: string, byte: number): number {

@@ -12,15 +12,27 @@ export interface Run {
   incidents: string;
   // The payload of this run.
   payload: string;
+  // The places of its errors, by their messages.
+  places: ReadonlyMap<string, Place>;
+}
+
+// Finding a place reads the payload: so many places are found.
+const PLACES_MAX = 50;
+
+// Returns the places that the messages of a run name.
+export function errorPlaces({ outcome }: PluginDryRun, payload: string): Map<string, Place> {
+  const messages = [...(outcome?.error ? [outcome.error.message] : []), ...(outcome?.problems ?? []), ...(outcome?.skipped ?? [])];
+  const found = messages.slice(0, PLACES_MAX).map((message) => [message, payloadPlace(payload, message)] as const);
+  return new Map(found.flatMap(([message, place]) => (place ? [[message, place] as const] : [])));
 }
 
 type Call = Pick<PluginDryRun, "plugin" | "outcome" | "log" | "duration_us" | "memory_bytes" | "limits">;
 
 export function Result({ run, show }: { run: Run; show: (place: Place) => void }) {
-  const { answer, incidents, payload } = run;
+  const { answer, incidents } = run;
   return (
     <>
-      <Outcome call={answer} payload={payload} show={show} />
+      <Outcome call={answer} run={run} show={show} />
       {answer.incidents && answer.incidents.length > 0 && (
         <>
           <h3>Incidents, as they would be</h3>
@@ -51,17 +63,17 @@ export function Difference({ run, against }: { run: PluginDryRun; against: NonNu
   );
 }
 
-function Outcome({ call, payload, show }: { call: Call; payload?: string; show?: (place: Place) => void }) {
+function Outcome({ call, run, show }: { call: Call; run?: Run; show?: (place: Place) => void }) {
   const { outcome } = call;
   if (!outcome) return <p role="status">No mapper was called.</p>;
   const message = (text: string) => {
-    const place = payload === undefined ? null : payloadPlace(payload, text);
+    const place = run?.places.get(text);
     return (
       <>
         <PlainText text={text} />
-        {place && show && payload !== undefined && (
+        {place && show && run && (
           <button type="button" class="place" onClick={() => show(place)}>
-            Show line {lineOf(payload, place)}
+            Show line {lineOf(run.payload, place)}
           </button>
         )}
       </>

@@ -6,6 +6,7 @@ import { PlainText } from "../../parts/plain_text";
 import { PluginVersions } from "../../parts/plugin_versions";
 import { QuestionButton } from "../../parts/question";
 import { useTask } from "../../parts/task";
+import { isLive, versionName } from "../../parts/versions";
 import { isAdmin } from "../../session";
 
 interface Props {
@@ -22,9 +23,12 @@ export function Versions({ plugin, reload }: Props) {
       done.value = "";
       const live = await call("post", path, { id: plugin.name });
       await reload();
-      done.value = `Version ${live.version} is live. Events in quarantine that it has not seen are mapped again now.`;
+      const name = versionName({ version: live.version ?? "", sha256: live.sha256 ?? "" });
+      done.value = `Version ${name} is live. Events in quarantine that it has not seen are mapped again now.`;
     });
   const isDisabled = !canChange || task.isBusy.value;
+  // The version to which the host would return: the newest one that was live, and was not rolled back itself.
+  const former = plugin.versions.find((known) => known.live_since !== null && known.state !== "held" && !isLive(plugin, known));
   return (
     <section aria-labelledby="versions">
       <h2 id="versions">Versions of {plugin.name}</h2>
@@ -52,8 +56,8 @@ export function Versions({ plugin, reload }: Props) {
         </QuestionButton>{" "}
         <QuestionButton
           label="Roll back"
-          isDisabled={isDisabled || plugin.versions.filter((known) => known.live_since !== null).length < 2}
-          title="Make the previous version live again?"
+          isDisabled={isDisabled || !former}
+          title={former ? `Make version ${versionName(former)} live again?` : ""}
           yes="Roll back"
           agreed={() => void change("/api/plugins/{name}/rollback")}
         >

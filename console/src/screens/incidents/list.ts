@@ -192,10 +192,9 @@ export class IncidentList {
 // The list that was shown last, so that a reader comes back from an incident to the same place.
 let kept: IncidentList | undefined;
 
-// Returns the address of that list, or of all incidents.
-export function lastList(): string {
-  const query = kept && kept.openedBy === session.value?.token ? String(kept.query) : "";
-  return query === "" ? "incidents" : `incidents?${query}`;
+// Returns that list, unless it was read with another token.
+export function lastList(): IncidentList | undefined {
+  return kept?.openedBy === session.value?.token ? kept : undefined;
 }
 
 export function listOf(query: URLSearchParams): IncidentList {

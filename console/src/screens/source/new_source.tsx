@@ -10,7 +10,7 @@ import { MarkedText } from "../../parts/marked_text";
 import { PlainText } from "../../parts/plain_text";
 import { useTask } from "../../parts/task";
 import { useTitle } from "../../parts/title";
-import { Link, place, replace, replaceQuery, useUnsaved } from "../../router";
+import { Link, href, place, replace, replaceQuery, useUnsaved } from "../../router";
 import { isAdmin } from "../../session";
 import { Connect, VendorSteps } from "./connect";
 import { SCHEMES } from "./schemes";
@@ -317,6 +317,12 @@ function Wait({ known, registered }: { known: Known; registered: Registered }) {
         checks={chosen?.vendor.checks ?? []}
         arrived={() => (hasArrived.value = true)}
       />
+      {hasArrived.value && (
+        <p>
+          {/* The page begins anew. */}
+          <a href={href("sources/new")}>Add another source</a>
+        </p>
+      )}
     </>
   );
 }

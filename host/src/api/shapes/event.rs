@@ -55,6 +55,8 @@ pub struct ShownEvent {
     pub source: String,
     /// When the event was received.
     pub received_at: Timestamp,
+    /// The time from receiving the event until it was stored, in milliseconds; null for events of earlier versions.
+    pub stored_after_ms: Option<u64>,
     /// The `Content-Type` of the body.
     pub content_type: Option<String>,
     /// The headers of the request, without secrets.

@@ -2,7 +2,7 @@
 
 use super::stored_days;
 use crate::Dedup;
-use crate::columns::events::{EventColumns, list_with_body, with_body, without_body};
+use crate::columns::events::{EventColumns, list_with_body, list_with_time, with_body, with_time, without_body};
 use crate::columns::repeats::KnownColumns;
 use crate::columns::{Columns, Id, Ids, value};
 use crate::ledger::{KnownEvent, RepeatKeyRow, is_repeat};
@@ -31,9 +31,9 @@ pub(super) async fn find(client: &impl GenericClient, id: Uuid) -> Result<Option
 
 /// Returns events without their bodies, in the order of the ids. Those that are not there any more are left out.
 pub(super) async fn with_ids(client: &impl GenericClient, ids: &[Uuid]) -> Result<Vec<(Uuid, Listed<EventRow>)>> {
-    let sql = format!("SELECT {} FROM events WHERE key = ANY($1) AND id = ANY($2)", EventColumns::LIST);
+    let sql = format!("SELECT {} FROM events WHERE key = ANY($1) AND id = ANY($2)", list_with_time("stored_at"));
     let found = by_id(raw_rows(client, &sql, &[keys_of(ids), Value::ids(ids)]).await?)?;
-    let row = |id: &Uuid| found.get(id).map(|row| (*id, readable(*id, without_body(row))));
+    let row = |id: &Uuid| found.get(id).map(|row| (*id, readable(*id, with_time(row))));
     Ok(ids.iter().filter_map(row).collect())
 }
 
@@ -59,7 +59,7 @@ pub(super) async fn list(
     let mut conditions = conditions(client, filter).await?;
     conditions.before("key", before);
     let limit_parameter = conditions.parameter(limit + 1);
-    let (list, where_sql) = (EventColumns::LIST, conditions.sql());
+    let (list, where_sql) = (list_with_time("stored_at"), conditions.sql());
     let sql = format!("SELECT {list} FROM events {where_sql} ORDER BY key DESC LIMIT {limit_parameter}");
     let mut page = Filling::new(limit);
     for row in raw_rows(client, &sql, &conditions.values).await? {
@@ -67,7 +67,7 @@ pub(super) async fn list(
             break;
         }
         let Id(id) = value(&row, 0, "id")?;
-        page.push(row_key(id), readable(id, without_body(&row)), size(&row)?);
+        page.push(row_key(id), readable(id, with_time(&row)), size(&row)?);
     }
     Ok(page.finish())
 }
