@@ -60,6 +60,8 @@ struct Shared {
     /// The id of the host.
     host: String,
     state: Mutex<State>,
+    /// The plugin versions that the host has loaded, in JSON.
+    plugins: Mutex<String>,
     /// A task waits for a lease, or one was dropped.
     wake: Arc<Notify>,
 }
@@ -85,7 +87,8 @@ struct Waiting {
 impl HostLeases {
     /// Starts the thread of a host that has a row in `hosts`.
     pub fn start(address: Address, host: String) -> Result<Self> {
-        let shared = Arc::new(Shared { host, state: Mutex::default(), wake: Arc::default() });
+        let shared =
+            Arc::new(Shared { host, state: Mutex::default(), plugins: Mutex::new("[]".into()), wake: Arc::default() });
         let (stop, stopped) = watch::channel(false);
         let keeper = Keeper { shared: shared.clone(), address, client: None };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -97,6 +100,11 @@ impl HostLeases {
     /// Returns the id of the host.
     pub fn host(&self) -> &str {
         &self.shared.host
+    }
+
+    /// Sets the plugin versions in the row of the host, in JSON. They are written with the next renewal.
+    pub fn set_plugins(&self, plugins: String) {
+        *self.shared.plugins.lock().unwrap_or_else(PoisonError::into_inner) = plugins;
     }
 
     /// Releases every lease and removes the row of the host. Blocks.
@@ -281,7 +289,8 @@ impl Keeper {
         }
         view.others = hosts::live_others(client, host).await?;
         if renews {
-            hosts::put_seen(client, host, &view.wanted()).await?;
+            let plugins = shared.plugins.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            hosts::put_seen(client, host, &view.wanted(), &plugins).await?;
             shared.lock().ask_for(&view.excess());
         }
         let wanted = view.takeable();
