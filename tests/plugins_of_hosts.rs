@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::fs;
 
-
 fn config() -> String {
     format!("sources: {{ lab: {{ secret: {SECRET}, plugin: echo }} }}")
 }
@@ -87,6 +86,30 @@ async fn a_file_of_one_host_is_proven_once_and_live_on_all() {
     fs::remove_file(a_folder.plugin("echo")).unwrap();
     a.logs("stays live on all hosts").await;
     assert_eq!(a.signed("lab", "four").await.status_word(), "accepted");
+}
+
+/// A plugin that is removed stays so, also if a host has its file, until one puts a file there.
+#[tokio::test]
+async fn a_plugin_is_removed_from_all_hosts() {
+    if !is_shared() {
+        return;
+    }
+    let (a_folder, b_folder) = folders();
+    let (a, b) = (a_folder.start().await, b_folder.start().await);
+    is_live([&a, &b], "1.0").await;
+    assert_eq!(change_live(&b, "remove").await["version"], "1.0");
+    for host in [&a, &b] {
+        eventually("no plugin", async || host.list("/api/plugins").await.is_empty().then_some(())).await;
+    }
+    let waiting = a.signed("lab", "one").await;
+    assert_eq!(waiting.status_word(), "queued");
+    drop(a);
+    let a = a_folder.start().await;
+    a.logs("have decided on").await;
+    assert!(a.list("/api/plugins").await.is_empty());
+    a_folder.put("echo", &echo("2.0"));
+    is_live([&a, &b], "2.0").await;
+    b.event_when(waiting.event_id(), |event| event["status"] == "mapped").await;
 }
 
 #[tokio::test]

@@ -41,6 +41,8 @@ pub enum Decision {
         /// The reason why the version in the plugins folder is not live.
         objection: String,
     },
+    /// The plugin was removed from all hosts.
+    Removed(PluginVersion),
     /// The file was decided on before, perhaps by another host, and does not count again.
     Known,
 }

@@ -203,6 +203,9 @@ impl PluginDir {
     /// takes the place of the former one without a gap.
     fn suspend_replaced(&self) {
         let plugins = self.loaded.plugins().clone();
+        for name in plugins.keys().filter(|name| !self.shared.has_live(name) && !self.files.is_loading(name)) {
+            self.live.remove(name, "it was removed from all hosts");
+        }
         let is_own = |version: &PluginVersion| {
             self.files.is_loading(&version.name)
                 && self.releases.newest_file(&version.name).as_ref() == Some(&version.sha256)
@@ -236,7 +239,7 @@ impl PluginDir {
 
     /// Returns whether the folder has a file of a plugin that the other hosts do not know.
     fn has_own_file(&self, name: &str) -> bool {
-        self.releases.newest_file(name).is_some_and(|sha256| !self.shared.is_known(name, &sha256))
+        self.releases.newest_file(name).is_some_and(|sha256| !self.shared.is_known(name, sha256))
     }
 
     fn look(&mut self) {
@@ -283,6 +286,7 @@ impl PluginDir {
         self.spawn(name.clone(), Cause::File, async move {
             match (command, file) {
                 (VersionCommand::Rollback, _) => Ok(Loading::Decided(releases.roll_back(&name).await?)),
+                (VersionCommand::Remove, _) => Ok(Loading::Decided(Decision::Removed(releases.remove(&name).await?))),
                 (VersionCommand::Promote, Some(file)) => load_file(&releases, &name, &path, file, true).await,
                 (VersionCommand::Promote, None) => Ok(Loading::Decided(releases.promote_newest(&name).await?)),
             }
@@ -327,6 +331,7 @@ impl PluginDir {
     fn finish_file(&mut self, name: &str, result: LoadResult) {
         let answer = match &result {
             Ok(Loading::Decided(Decision::Live { plugin, .. })) => Ok((*plugin.version).clone()),
+            Ok(Loading::Decided(Decision::Removed(version))) => Ok(version.clone()),
             Ok(Loading::Decided(Decision::Unchanged { objection })) => Err(CommandError::Refused(objection.clone())),
             Ok(Loading::Decided(Decision::Known) | Loading::FileChanged | Loading::CutOff) => {
                 Err(CommandError::FileChanging)
@@ -343,8 +348,12 @@ impl PluginDir {
                 self.files.end_loading(name, LoadEnd::Decided);
                 self.live.go_live(name, plugin, objection);
             }
+            Ok(Loading::Decided(Decision::Removed(_))) => self.files.end_loading(name, LoadEnd::Decided),
             Ok(Loading::Decided(Decision::Known)) => {
                 self.files.end_loading(name, LoadEnd::Decided);
+                if let Some(sha256) = self.releases.newest_file(name) {
+                    self.shared.add_decided(name, sha256);
+                }
                 info!(plugin = name, "the hosts have decided on {} before", self.files.path(name).display());
             }
             Ok(Loading::Decided(Decision::Unchanged { objection })) => {

@@ -3,7 +3,7 @@
 use super::decision::{Decision, Releases};
 use super::report::objection_of;
 use crate::loaded::Plugins;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use hookmill_incident::PluginVersion;
 use hookmill_sandbox::Plugin;
 use hookmill_store::{LeaseName, Leases, SharedVersion, VersionDecision, VersionState};
@@ -30,6 +30,8 @@ pub struct SharedVersions {
     objections: BTreeMap<String, Objection>,
     /// The plugins and digests of all versions.
     known: BTreeSet<(String, String)>,
+    /// The plugins and digests of files that were decided on before. Their versions may be gone.
+    decided: BTreeSet<(String, String)>,
 }
 
 #[derive(Debug)]
@@ -69,9 +71,20 @@ impl SharedVersions {
         self.live.contains_key(name) || self.newest.contains_key(name)
     }
 
-    /// Returns whether a file is a version of a plugin.
-    pub fn is_known(&self, name: &str, sha256: &str) -> bool {
-        self.known.contains(&(name.to_owned(), sha256.to_owned()))
+    /// Returns whether a plugin has a live version.
+    pub fn has_live(&self, name: &str) -> bool {
+        self.live.contains_key(name)
+    }
+
+    /// Records that the hosts have decided on a file before.
+    pub fn add_decided(&mut self, name: &str, sha256: String) {
+        self.decided.insert((name.to_owned(), sha256));
+    }
+
+    /// Returns whether the hosts know a file of a plugin.
+    pub fn is_known(&self, name: &str, sha256: String) -> bool {
+        let file = (name.to_owned(), sha256);
+        self.known.contains(&file) || self.decided.contains(&file)
     }
 
     /// Returns whether a version is the live one of its plugin.
@@ -162,6 +175,23 @@ impl Releases {
         let decision = VersionDecision { plugin: newest, state, report: None, goes_live: true, file: None };
         self.versions.decide(lease.grant(), decision).await?;
         Ok(Decision::Live { plugin, objection: None })
+    }
+
+    /// Removes a plugin from all hosts that share the database, whatever files their folders have. Returns the version that
+    /// was live, or the newest one.
+    ///
+    /// # Errors
+    /// Returns an error if the database is not shared, or the store fails.
+    pub async fn remove(&self, name: &str) -> Result<PluginVersion> {
+        ensure!(
+            self.store.is_shared(),
+            "the database has one host; remove the file of the plugin from the plugins folder"
+        );
+        let lease = self.store.acquire(LeaseName::Proof).await;
+        let known = self.store.plugin_versions(name.to_owned()).await?;
+        let first = known.into_iter().next().with_context(|| format!("plugin `{name}` has no versions"))?;
+        self.store.remove_versions(lease.grant(), name.to_owned()).await?;
+        Ok(first.plugin)
     }
 
     /// Returns the versions that hosts share.

@@ -190,6 +190,8 @@ pub(crate) trait PlainWrites {
         Ok(())
     }
 
+    /// Removes all versions of a plugin and their files.
+    fn remove_versions(&mut self, plugin: &str) -> Result<()>;
     /// Sets the digest of a file in the cache and removes the plugin's other files except the newest. Returns the names
     /// of the removed files.
     fn put_compiled(&mut self, plugin: &str, name: &str, digest: [u8; 32]) -> Result<Vec<String>>;

@@ -70,6 +70,18 @@ impl Store {
         self.write_under(under, decide).await
     }
 
+    /// Removes all versions of a plugin under the lease of proofs. Their files do not count as new ones.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be removed, or the lease was granted again.
+    pub async fn remove_versions(&self, under: &Grant, plugin: String) -> Result<(), StoreError> {
+        let remove = move |ledger: &mut Writes| {
+            ledger.changed.settings = true;
+            ledger.rows.remove_versions(&plugin)
+        };
+        self.write_under(under, remove).await
+    }
+
     /// Returns the digest that a file in the cache must have. Blocks.
     ///
     /// # Errors

@@ -70,6 +70,10 @@ impl PlainWrites for PostgresTx<'_> {
         plugin_files::put(self.direct()?, plugin, file)
     }
 
+    fn remove_versions(&mut self, plugin: &str) -> Result<()> {
+        versions::remove(self.direct()?, plugin)
+    }
+
     fn put_compiled(&mut self, plugin: &str, name: &str, digest: [u8; 32]) -> Result<Vec<String>> {
         versions::put_compiled(self.direct()?, plugin, name, digest, self.clock.now_ms())
     }

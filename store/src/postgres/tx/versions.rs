@@ -52,6 +52,11 @@ pub(super) fn put_live(session: &Session, plugin: &PluginVersion, keep: usize, n
     session.column("SELECT sha256 FROM plugin_versions WHERE plugin = $1 AND live_since IS NOT NULL", &[&name])
 }
 
+pub(super) fn remove(session: &Session, plugin: &str) -> Result<()> {
+    session.execute("DELETE FROM plugin_versions WHERE plugin = $1", &[&stored_text(plugin)])?;
+    plugin_files::remove_unused(session, plugin)
+}
+
 pub(super) fn put_compiled(
     session: &Session,
     plugin: &str,
