@@ -26,6 +26,7 @@ const EMBEDDED: &[(&str, &str)] = &[
     ("logs::no_line_contains_a_secret", FILES),
     ("quarantine::large_groups_and_many_groups_are_listed_whole", FILES),
     ("reload::a_removed_plugin_unloads_after_a_while_and_comes_back", REMOVED),
+    ("reload::auto_finds_the_mapper_that_fits", REMOVED),
     ("reload::compiled_plugins_are_cached_and_checked", REMOVED),
     ("retention::", COMMANDS),
     ("search::incidents_of_an_older_database_are_found_and_unchanged", FILES),
