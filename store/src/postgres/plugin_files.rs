@@ -60,3 +60,53 @@ pub(super) async fn is_known(client: &impl GenericClient, plugin: &str, sha256: 
     let sql = "SELECT 1::bigint FROM plugin_files WHERE plugin = $1 AND sha256 = $2";
     Ok(!column::<i64>(client, sql, &[plugin.into(), sha256.into()]).await?.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::postgres::test_database::{address, store};
+    use crate::{LeaseName, Leases, PluginFile, StoreError, VersionDecision};
+    use hookmill_incident::PluginVersion;
+
+    fn live(number: u8) -> VersionDecision {
+        let plugin = PluginVersion { name: "edr".into(), version: "1".into(), sha256: number.to_string() };
+        let file = Some(PluginFile { bytes: vec![0, number], signature: Some("a signature".into()) });
+        VersionDecision { plugin, state: None, report: None, goes_live: true, file }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn files_are_kept_as_long_as_their_versions_and_known_after_that() {
+        let (address, folders) = (address(), [(); 2].map(|()| tempfile::tempdir().unwrap()));
+        let (a, b) =
+            (store(address.clone(), "a", folders[0].path()).await, store(address, "b", folders[1].path()).await);
+        let lease = a.acquire(LeaseName::Proof).await;
+        for number in 0..7 {
+            a.decide_version(lease.grant(), live(number)).await.unwrap();
+        }
+        let versions = b.shared_versions().await.unwrap();
+        let shown: Vec<_> = versions.iter().map(|row| (&*row.plugin.sha256, row.is_live, row.is_newest)).collect();
+        let former = |sha256| (sha256, false, false);
+        assert_eq!(shown, [former("2"), former("3"), former("4"), former("5"), ("6", true, true)]);
+        assert_eq!(b.plugin_file(&live(6).plugin).await.unwrap(), live(6).file);
+        assert_eq!(b.plugin_file(&live(1).plugin).await.unwrap(), None);
+        assert!(b.is_known_file("edr", "1").await.unwrap() && !b.is_known_file("edr", "7").await.unwrap());
+
+        // A former version that is put into a folder again is the newest one.
+        a.decide_version(lease.grant(), live(2)).await.unwrap();
+        let versions = b.shared_versions().await.unwrap();
+        let newest = versions.iter().find(|row| row.is_newest).unwrap();
+        assert!(newest.plugin.sha256 == "2" && newest.is_live);
+
+        let former = lease.grant().clone();
+        drop(lease);
+        let lease = b.acquire(LeaseName::Proof).await;
+        let refused = a.decide_version(&former, live(8)).await;
+        assert!(matches!(refused, Err(StoreError::LeaseLost)), "{refused:?}");
+        let refused = a.remove_versions(&former, "edr".into()).await;
+        assert!(matches!(refused, Err(StoreError::LeaseLost)), "{refused:?}");
+        b.remove_versions(lease.grant(), "edr".into()).await.unwrap();
+        assert_eq!(a.shared_versions().await.unwrap(), []);
+        assert!(a.is_known_file("edr", "2").await.unwrap() && !a.is_known_file("edr", "8").await.unwrap());
+        a.close();
+        b.close();
+    }
+}
