@@ -9,6 +9,7 @@ pub const SECRET_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
 const FILES: &str = "it changes the files of the embedded database";
 const COMMANDS: &str = "its command opens the embedded database";
+const REMOVED: &str = "hosts that share a database keep plugins whose files are gone";
 const SETTINGS: &str = "it compares a whole configuration";
 
 /// The tests that use the embedded database in any case, by the beginnings of their names, with the reasons.
@@ -24,6 +25,9 @@ const EMBEDDED: &[(&str, &str)] = &[
     ("logs::every_request_has_an_id", FILES),
     ("logs::no_line_contains_a_secret", FILES),
     ("quarantine::large_groups_and_many_groups_are_listed_whole", FILES),
+    ("reload::a_removed_plugin_unloads_after_a_while_and_comes_back", REMOVED),
+    ("reload::auto_finds_the_mapper_that_fits", REMOVED),
+    ("reload::compiled_plugins_are_cached_and_checked", REMOVED),
     ("retention::", COMMANDS),
     ("search::incidents_of_an_older_database_are_found_and_unchanged", FILES),
     ("senders::no_header_or_parameter_with_a_secret_is_stored", FILES),

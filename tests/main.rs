@@ -53,6 +53,7 @@ mod overview;
 mod pacing;
 mod playbooks;
 mod plugin_files;
+mod plugins_of_hosts;
 mod pressure;
 mod pull;
 mod pull_auth;

@@ -43,6 +43,8 @@ pub(super) enum PluginCommand {
     Promote(release::Release),
     /// Return to the version that was live before
     Rollback(release::Release),
+    /// Remove a plugin from all hosts that share a database
+    Remove(release::Release),
     /// Compile the plugin files of a folder into its subfolder `compiled`, for `precompiled_dir` of the configuration
     Precompile(precompile::Precompile),
     /// Sign plugin files, for hosts that accept only signed files
@@ -63,6 +65,7 @@ impl PluginCommand {
             Self::Diff(diff) => diff.run(),
             Self::Promote(release) => release.promote(),
             Self::Rollback(release) => release.rollback(),
+            Self::Remove(release) => release.remove(),
             Self::Precompile(precompile) => precompile.run(),
             Self::Sign(sign) => sign.run(),
         }

@@ -93,6 +93,7 @@ routes! { guarded, GUARDED;
     "/api/plugins/{name}/diff" => post(plugins::diff);
     "/api/plugins/{name}/promote" => post(plugins::promote);
     "/api/plugins/{name}/rollback" => post(plugins::rollback);
+    "/api/plugins/{name}/remove" => post(plugins::remove);
     "/api/deliveries" => get(deliveries::list);
     "/api/deliveries/retry" => post(deliveries::retry_dead);
     "/api/deliveries/{id}" => get(deliveries::show);

@@ -35,7 +35,7 @@ pub use source_yaml::source_yaml;
 
 use crate::deliver::{Destination, Notifications};
 use crate::pull::Pulls;
-use crate::release::decision::Reload;
+use crate::release::options::Reload;
 use crate::release::proof::ProofBounds;
 use crate::release::trust::Trust;
 use crate::source::{Source, SourceOrigin};

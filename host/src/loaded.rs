@@ -29,6 +29,7 @@ pub struct Loaded {
     plugins: ArcSwap<Plugins>,
     states: ArcSwap<PluginStates>,
     settled: AtomicBool,
+    lacking: AtomicBool,
     changed: watch::Sender<()>,
 }
 
@@ -61,7 +62,14 @@ impl Loaded {
         self.settled.load(Ordering::Acquire)
     }
 
-    /// Returns a receiver that is notified when the live plugins change or [`Loaded::is_settled`] becomes true.
+    /// Returns whether a version that is live on all hosts is not loaded on this one. The host maps no payloads that such a
+    /// version may have to map.
+    pub fn is_lacking(&self) -> bool {
+        self.lacking.load(Ordering::Acquire)
+    }
+
+    /// Returns a receiver that is notified when the live plugins change, [`Loaded::is_settled`] becomes true or
+    /// [`Loaded::is_lacking`] changes.
     pub fn watch(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
@@ -70,6 +78,13 @@ impl Loaded {
     pub(crate) fn settle(&self) {
         self.settled.store(true, Ordering::Release);
         self.changed.send_replace(());
+    }
+
+    /// Records whether a version that is live on all hosts is not loaded on this one.
+    pub(crate) fn set_lacking(&self, is_lacking: bool) {
+        if self.lacking.swap(is_lacking, Ordering::AcqRel) != is_lacking {
+            self.changed.send_replace(());
+        }
     }
 
     /// Publishes the states of the files; the live plugins stay.

@@ -142,7 +142,8 @@ impl Mappers {
                 if own.is_none() && self.loaded.states().contains_key(&*source.name) {
                     return Candidates::Plugins(vec![Err(not_loaded(&source.name))]);
                 }
-                if !self.loaded.is_settled() {
+                // The mapper that fits may be one that is not loaded yet.
+                if !self.loaded.is_settled() || self.loaded.is_lacking() {
                     return Candidates::Plugins(Vec::new());
                 }
                 let fitted = self.fitted.read().unwrap_or_else(PoisonError::into_inner).get(&source.name).cloned();

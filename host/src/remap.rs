@@ -46,7 +46,17 @@ impl Remapper {
     /// Maps waiting events whenever the plugins, the sources or the queue change, until `stop` is set.
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         while let Some(lease) = lease(&self.store, LeaseName::Remap, &mut stop).await {
+            let mut plugins = self.loaded.watch();
             self.run_under(&lease, &mut stop).await;
+            drop(lease);
+            if self.loaded.is_lacking() {
+                // Another host may have the versions that this one lacks.
+                tokio::select! {
+                    _ = plugins.changed() => {}
+                    () = tokio::time::sleep(POLL_INTERVAL) => {}
+                    _ = stop.changed() => {}
+                }
+            }
         }
     }
 
@@ -60,6 +70,9 @@ impl Remapper {
                 && let Err(error) = self.remap_all(statuses, lease, stop).await
             {
                 warn!("cannot map waiting events again: {error:#}");
+            }
+            if self.loaded.is_lacking() {
+                return;
             }
             // Only another plugin can change the result of an event in quarantine.
             statuses = tokio::select! {

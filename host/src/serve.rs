@@ -20,7 +20,9 @@ use crate::pull::Puller;
 use crate::rate_limit::RateLimit;
 use crate::refusals::Refusals;
 use crate::registry::Registry;
-use crate::release::decision::{ReleaseOptions, Releases};
+use crate::release::decision::Releases;
+use crate::release::live_plugins::LivePlugins;
+use crate::release::options::ReleaseOptions;
 use crate::release::plugin_dir::{PluginDir, PluginRefusal};
 use crate::release::plugin_files::PluginFiles;
 use crate::release::precompiled::Precompiled;
@@ -262,8 +264,8 @@ fn open_plugins(
     let releases = Arc::new(releases);
     let (folder, lock) = (settings.plugins_dir.clone(), settings.trust.lock.clone());
     let files = PluginFiles::new(folder, settings.plugins_dir_shared, lock, store.clock().clone());
-    let (metrics, loaded) = (metrics.clone(), loaded.clone());
-    let plugin_dir = PluginDir::new(files, releases.clone(), metrics, loaded, commands, refusal_sender)?;
+    let (loaded, live) = (loaded.clone(), LivePlugins::new(loaded.clone(), metrics.clone(), store.clone()));
+    let plugin_dir = PluginDir::new(files, releases.clone(), store.clone(), live, loaded, commands, refusal_sender)?;
     Ok(PluginParts { releases, plugin_dir, refusals })
 }
 

@@ -10,8 +10,8 @@ use crate::reads::{Read, Reads, for_all_reads};
 use crate::rows::{
     BoundedCount, CountFilter, CountSeries, DeadLetters, DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter,
     EventRow, HostRow, IncidentFilter, IncidentKey, IncidentRow, Listed, OpenIncidents, OperatorAction, Order,
-    OwnedSession, Page, Position, QuarantineGroup, QueueCounts, QueuePosition, RelatedIncident, SessionRow,
-    SharedObservable, SourceRow, StorageUse, StoredDelivery, Tally, TokenRow, TriageJob, VersionRow,
+    OwnedSession, Page, PluginFile, Position, QuarantineGroup, QueueCounts, QueuePosition, RelatedIncident, SessionRow,
+    SharedObservable, SharedVersion, SourceRow, StorageUse, StoredDelivery, Tally, TokenRow, TriageJob, VersionRow,
 };
 use crate::sqlite::Sqlite;
 use crate::write_queue::WriteQueue;
@@ -96,6 +96,13 @@ impl Database {
         match &self.kind {
             Kind::Sqlite(_) => None,
             Kind::Postgres(database) => Some(database.leases.host()),
+        }
+    }
+
+    /// Sets the plugin versions that this host shows to the others, in JSON.
+    pub fn set_plugins(&self, plugins: String) {
+        if let Kind::Postgres(database) = &self.kind {
+            database.leases.set_plugins(plugins);
         }
     }
 

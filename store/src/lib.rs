@@ -45,10 +45,11 @@ pub use rows::{
     DueDeliveries, DueDelivery, EpochChanges, EventFilter, EventRow, FieldChange, Health, HostRow, IncidentFilter,
     IncidentKey, IncidentRow, KindUse, LastError, Listed, Message, NewEpoch, Next, OBSERVABLE_PREFIX_BYTES_MAX,
     OpenIncidents, OperatorAction, Order, Outbound, OwnedSession, Page, PatchRefusal, PayloadDifference,
-    PayloadDifferences, Position, ProofReport, PrunePosition, Pruned, QuarantineCause, QuarantineGroup, QueueCounts,
-    QueuePosition, RecordDryRun, Recorded, RelatedIncident, Removed, Retention, RowCount, Scope, SecretRow, SessionRow,
-    SharedObservable, SortKey, SortValue, Sorting, SourceRow, StorageUse, StoredDelivery, StoredKind, Tally, TokenRow,
-    TriageJob, TriageResult, Unreadable, VersionRow, VersionState,
+    PayloadDifferences, PluginFile, Position, ProofReport, PrunePosition, Pruned, QuarantineCause, QuarantineGroup,
+    QueueCounts, QueuePosition, RecordDryRun, Recorded, RelatedIncident, Removed, Retention, RowCount, Scope,
+    SecretRow, SessionRow, SharedObservable, SharedVersion, SortKey, SortValue, Sorting, SourceRow, StorageUse,
+    StoredDelivery, StoredKind, Tally, TokenRow, TriageJob, TriageResult, Unreadable, VersionDecision, VersionRow,
+    VersionState,
 };
 pub use search_words::SearchWords;
 pub use sqlite::Migration;

@@ -21,6 +21,7 @@ mod leases;
 mod loaded;
 mod migration;
 mod opened;
+mod plugin_files;
 mod query;
 mod readers;
 mod reads;

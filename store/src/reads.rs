@@ -5,8 +5,8 @@ use crate::mark::Mark;
 use crate::rows::{
     BoundedCount, CountFilter, CountSeries, DeadLetters, DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter,
     EventRow, HostRow, IncidentFilter, IncidentKey, IncidentRow, Listed, OpenIncidents, OperatorAction, Order,
-    OwnedSession, Page, Position, QuarantineGroup, QueueCounts, QueuePosition, RelatedIncident, SessionRow,
-    SharedObservable, SourceRow, StorageUse, StoredDelivery, Tally, TokenRow, TriageJob, VersionRow,
+    OwnedSession, Page, PluginFile, Position, QuarantineGroup, QueueCounts, QueuePosition, RelatedIncident, SessionRow,
+    SharedObservable, SharedVersion, SourceRow, StorageUse, StoredDelivery, Tally, TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Event, EventStatus};
@@ -81,6 +81,9 @@ macro_rules! for_all_reads {
             fn raised_since(trigger: Trigger) -> Option<i64>;
             fn cursors() -> BTreeMap<String, String>;
             fn plugin_versions(plugin: String) -> Vec<VersionRow>;
+            fn shared_versions() -> Vec<SharedVersion>;
+            fn plugin_file(plugin: String, sha256: String) -> Option<PluginFile>;
+            fn is_known_file(plugin: String, sha256: String) -> bool;
             fn hosts() -> Vec<HostRow>;
             fn silent_sources() -> BTreeMap<String, i64>;
             fn mark() -> Mark;

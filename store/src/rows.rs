@@ -50,4 +50,4 @@ pub use storage::{KindUse, StorageUse};
 pub use tally::{LastError, Tally};
 pub use token::{Scope, TokenRow};
 pub use triage::{TriageJob, TriageResult};
-pub use version::{VersionRow, VersionState};
+pub use version::{PluginFile, SharedVersion, VersionDecision, VersionRow, VersionState};

@@ -231,7 +231,8 @@ impl Store {
         self.topics.watch_queued()
     }
 
-    /// Watches for changes by other hosts of registered sources and silent sources. Without others there are none.
+    /// Watches for changes by other hosts of registered sources, silent sources and plugin versions. Without others there are
+    /// none.
     pub fn watch_settings(&self) -> watch::Receiver<()> {
         self.topics.watch_settings()
     }

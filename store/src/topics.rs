@@ -36,7 +36,7 @@ pub(crate) struct Changed {
     pub queued: bool,
     /// Incidents wait for a playbook that did not before.
     pub triage: bool,
-    /// Other hosts have to read registered sources, states of destinations or silent sources again.
+    /// Other hosts have to read registered sources, states of destinations, silent sources or plugin versions again.
     pub settings: bool,
 }
 

@@ -1,4 +1,4 @@
-//! `hookmill plugin diff|promote|rollback`: shows what a new version changes, and chooses the live version.
+//! `hookmill plugin diff|promote|rollback|remove`: shows what a new version changes, and chooses the live version.
 
 use crate::client::{HostConnection, print_shape, read};
 use crate::text::{clean, fields, utc};
@@ -73,18 +73,23 @@ pub(crate) struct Release {
 impl Release {
     /// Makes the version in the plugins folder live.
     pub fn promote(self) -> Result<()> {
-        self.request("promote")
+        self.request("promote", "is live")
     }
 
     /// Makes the previous version live again.
     pub fn rollback(self) -> Result<()> {
-        self.request("rollback")
+        self.request("rollback", "is live")
     }
 
-    fn request(self, command: &str) -> Result<()> {
+    /// Removes the plugin from all hosts.
+    pub fn remove(self) -> Result<()> {
+        self.request("remove", "was removed from all hosts")
+    }
+
+    fn request(self, command: &str, done: &str) -> Result<()> {
         let answer = self.connection.open()?.post(&["plugins", &self.name, command])?;
-        print_shape(self.connection.json, &answer, |live: PluginVersion| {
-            format!("{} {} is live ({})", clean(&live.name), clean(&live.version), clean(&live.sha256))
+        print_shape(self.connection.json, &answer, |version: PluginVersion| {
+            format!("{} {} {done} ({})", clean(&version.name), clean(&version.version), clean(&version.sha256))
         })
     }
 }

@@ -791,6 +791,32 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/plugins/{name}/remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The name of a plugin.
+                 * @example generic
+                 */
+                name: components["parameters"]["plugin"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Remove a plugin from all hosts
+         * @description All hosts that share the database unload the plugin, and its versions are removed. Files that they have in their folders bring the plugin back only if another file takes their place while the host runs. With the embedded database the answer is 409: remove the file from the plugins folder. Needs a token of scope `admin`.
+         */
+        post: operations["removePlugin"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/deliveries": {
         parameters: {
             query?: never;
@@ -1134,7 +1160,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List the hosts that share the database, with their leases
+         * List the hosts that share the database, with their leases and plugins
          * @description With the embedded database there is one host, which does all work and holds no leases. A host that was killed stays in the list for 10 minutes.
          */
         get: operations["listHosts"];
@@ -2051,6 +2077,8 @@ export interface components {
              *     ]
              */
             leases: string[];
+            /** @description The plugin versions that the host has loaded. */
+            plugins: components["schemas"]["PluginVersion"][];
         };
         Storage: {
             database_bytes: number;
@@ -4422,6 +4450,41 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description The version that is now live. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PluginVersion"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    removePlugin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The name of a plugin.
+                 * @example generic
+                 */
+                name: components["parameters"]["plugin"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The version that was live. */
             200: {
                 headers: {
                     "x-request-id": components["headers"]["RequestId"];

@@ -25,6 +25,7 @@ pub(super) async fn list(State(host): State<Arc<Host>>) -> Result<Json<List<Show
             seen_at: host.store.clock().now(),
             is_live: true,
             leases: Vec::new(),
+            plugins: host.loaded.plugins().values().map(|plugin| (*plugin.version).clone()).collect(),
         });
     }
     Ok(Json(List::complete(rows.into_iter().map(|row| shown(row, own)))))
@@ -41,5 +42,6 @@ fn shown(row: HostRow, own: &str) -> ShownHost {
         seen_at: row.seen_at,
         is_live: row.is_live,
         leases: row.leases,
+        plugins: row.plugins,
     }
 }

@@ -129,6 +129,13 @@ pub(super) async fn rollback(
     carry_out(&host, name, VersionCommand::Rollback).await
 }
 
+pub(super) async fn remove(
+    State(host): State<Arc<Host>>,
+    Path(name): Path<String>,
+) -> Result<Json<PluginVersion>, HttpError> {
+    carry_out(&host, name, VersionCommand::Remove).await
+}
+
 async fn carry_out(host: &Host, name: String, command: VersionCommand) -> Result<Json<PluginVersion>, HttpError> {
     if !host.loaded.states().contains_key(&name) {
         return Err(not_found(&name));

@@ -9,7 +9,7 @@ use super::scalar::{Name, Period};
 use super::source::SourceDeclaration;
 use super::traces::TracesDeclaration;
 use super::value::Interpolated;
-use crate::release::decision::Reload;
+use crate::release::options::Reload;
 use crate::release::trust::SigningKey;
 use anyhow::{Result, anyhow};
 use hookmill_listen::TlsFiles;

@@ -3,7 +3,7 @@
 use super::database::DatabaseSettings;
 use super::limits::Limits;
 use crate::backup::Schedule;
-use crate::release::decision::Reload;
+use crate::release::options::Reload;
 use crate::release::proof::ProofBounds;
 use crate::release::trust::Trust;
 use crate::traces::TracesOptions;

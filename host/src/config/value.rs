@@ -4,7 +4,7 @@
 use super::scalar::{Age, EventsPerInstance, MemoryMib, Mib, Name, Period, Share};
 use crate::deliver::{DestinationType, Format, Ordering};
 use crate::pull::{Condition, HostPattern, Pointer, PollMethod, TimeFormat};
-use crate::release::decision::Reload;
+use crate::release::options::Reload;
 use crate::release::trust::SigningKey;
 use crate::source::{OnUnmappable, SourceKind};
 use hookmill_incident::Severity;

@@ -4,6 +4,7 @@ use super::channel::Channel;
 use super::content::Content;
 use super::destination_type::DestinationType;
 use super::retry_schedule::RetrySchedule;
+use crate::loaded::Loaded;
 use crate::rate_limit::RateLimit;
 use hookmill_store::{DestinationRow, DueDelivery};
 use std::collections::BTreeMap;
@@ -101,8 +102,10 @@ impl Destination {
         self.channel.files()
     }
 
-    /// Returns whether a notifier renders the requests.
-    pub(super) fn waits_for_plugins(&self) -> bool {
-        self.content.as_ref().is_ok_and(|content| content.notifier().is_some())
+    /// Returns whether a notifier renders the requests that may be loaded soon.
+    pub(super) fn waits_for_plugins(&self, loaded: &Loaded) -> bool {
+        let notifier = self.content.as_ref().ok().and_then(|content| content.notifier());
+        let is_lacking = |name: &str| loaded.is_lacking() && !loaded.plugins().contains_key(name);
+        notifier.is_some_and(|(_, name)| !loaded.is_settled() || is_lacking(name))
     }
 }

@@ -142,7 +142,7 @@ impl Queue {
 
     /// Starts ready deliveries, as many as the destination allows, and reads more.
     fn begin(&self, state: &mut QueueState, lease: &Arc<Lease>) {
-        if self.destination.waits_for_plugins() && !self.context.loaded.is_settled() {
+        if self.destination.waits_for_plugins(&self.context.loaded) {
             return state.read_in(PLUGINS_PAUSE);
         }
         if self.is_being_disabled(state) {

@@ -10,6 +10,8 @@ pub enum VersionCommand {
     Promote,
     /// Makes the version that was live before live again, until the file changes.
     Rollback,
+    /// Removes the plugin from all hosts that share the database.
+    Remove,
 }
 
 /// The reason why a command was not carried out.

@@ -1,8 +1,9 @@
 //! Compiled plugins, kept in the data folder so that a restart does not compile them again.
 //!
 //! A compiled plugin is native code. An entry is only used if its digest is the one in the database; a stale or damaged
-//! entry counts as missing, and the code that was installed with the program is used, if there is any. A file that was too much for the compiler has an entry with the reason instead, so that a
-//! restart does not compile it again.
+//! entry counts as missing, and the code that was installed with the program is used, if there is any. A file that was too
+//! much for the compiler has an entry with the reason instead, so that a restart does not compile it again. Hosts that share
+//! a database have a cache each, and the database has the digests of each of them.
 
 use super::precompiled::Precompiled;
 use anyhow::Result;
@@ -17,10 +18,15 @@ use std::sync::Arc;
 /// The end of the name of an entry that has the reason why a file is not compiled.
 const TOO_MUCH: &str = ".refused";
 
+/// The file with the id of the folder.
+const FOLDER_ID: &str = "id";
+
 /// The cache of one data folder.
 #[derive(Debug)]
 pub struct CompiledCache {
     folder: PathBuf,
+    /// The beginning of the names under which a database that many hosts share has the digests of this folder's entries.
+    prefix: String,
     store: Arc<Store>,
     precompiled: Option<Precompiled>,
 }
@@ -33,7 +39,8 @@ impl CompiledCache {
     pub fn open(data_dir: &Path, store: Arc<Store>, precompiled: Option<Precompiled>) -> Result<Self> {
         let folder = data_dir.join("compiled");
         private_folder(&folder)?;
-        Ok(Self { folder, store, precompiled })
+        let prefix = if store.is_shared() { folder_id(&folder)? + "/" } else { String::new() };
+        Ok(Self { folder, prefix, store, precompiled })
     }
 
     /// Removes the entries of plugins that are not kept.
@@ -60,18 +67,23 @@ impl CompiledCache {
     /// Returns the file of an entry that is as it was written.
     fn open_entry(&self, entry: &str) -> Option<File> {
         let mut file = File::open(self.folder.join(entry)).ok()?;
-        let known = self.store.compiled_digest(entry).ok()??;
+        let known = self.store.compiled_digest(&self.known_as(entry)).ok()??;
         (digest(&mut file).ok()? == known).then_some(file)
     }
 
     fn write(&self, plugin: &str, entry: &str, bytes: &[u8]) -> Result<()> {
         replace_file(&self.folder, &self.folder.join(entry), bytes)?;
         let digest: [u8; 32] = Sha256::digest(bytes).into();
-        let former = self.store.set_compiled_digest(plugin, entry, digest)?;
-        for name in former {
+        let former = self.store.set_compiled_digest(&self.known_as(plugin), &self.known_as(entry), digest)?;
+        for name in former.iter().filter_map(|name| name.strip_prefix(&self.prefix)) {
             let _ = fs::remove_file(self.folder.join(name));
         }
         Ok(())
+    }
+
+    /// Returns the name of an entry or of a plugin in the database.
+    fn known_as(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
     }
 }
 
@@ -121,6 +133,19 @@ impl CompiledCode for ReadOnlyCache {
     }
 
     fn put_too_much(&self, _: &str, _: &str, _: u64, _: &str) {}
+}
+
+/// Returns the id of a cache folder, which is made with the folder.
+fn folder_id(folder: &Path) -> Result<String> {
+    let path = folder.join(FOLDER_ID);
+    if let Ok(id) = fs::read_to_string(&path) {
+        return Ok(id);
+    }
+    let mut id = [0; 16];
+    getrandom::fill(&mut id)?;
+    let id = hex::encode(id);
+    replace_file(folder, &path, id.as_bytes())?;
+    Ok(id)
 }
 
 /// Returns the name of an entry, which differs by plugin, version and the engine that compiled it.

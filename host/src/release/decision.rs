@@ -1,56 +1,30 @@
 //! Decides which version of a plugin is live: the one whose file is in the plugins folder, unless its signature, its
 //! proof or an operator's command is against it.
+//!
+//! Decisions are made under the lease of proofs. Hosts that share a database decide one after the other, and the version
+//! of the newest decision is live on all of them, whatever files they have. A file that was decided on before counts again
+//! only if it is put into the folder of a running host.
 
 use super::command::{CommandError, CommandRequest, VersionCommand};
-use super::compiled_cache::{CompiledCache, ReadOnlyCache};
+use super::compiled_cache::CompiledCache;
 use super::idle_versions::IdleVersions;
-use super::plugin_files::check_size;
+use super::options::{ReleaseOptions, Reload};
 use super::precompiled::Precompiled;
 use super::proof::{KnownPayloads, Prover};
-use super::report::objection;
-use super::samples::Sample;
-use super::trust::Trust;
-use super::versions::{KeptFile, Versions};
+use super::report::{objection, objection_of};
+use super::versions::Versions;
 use crate::loaded::Loaded;
-use crate::payload_file::PayloadFile;
-use anyhow::{Context, Result, bail, ensure};
-use hookmill_incident::{PluginVersion, words};
-use hookmill_sandbox::{CompiledCode, Kind, Plugin, PluginLimits, Sandbox};
-use hookmill_store::{ProofReport, Store, VersionRow, VersionState};
+use anyhow::{Context, Result};
+use hookmill_incident::PluginVersion;
+use hookmill_sandbox::{CompiledCode, Kind, Plugin, Sandbox};
+use hookmill_store::{
+    Lease, LeaseName, Leases, PluginFile, ProofReport, Store, VersionDecision, VersionRow, VersionState,
+};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
-
-words!(
-    /// The condition under which a new version of a mapper goes live.
-    Reload {
-        /// As soon as the version is loaded.
-        Immediate = "immediate",
-        /// When the version has mapped known payloads of the plugin, and has not failed on a payload that the live
-        /// version maps.
-        Verified = "verified",
-    }
-);
-
-/// The options of [`Releases`].
-#[derive(Clone, Debug)]
-pub struct ReleaseOptions {
-    /// The folder in which former versions and compiled code are kept.
-    pub data_dir: PathBuf,
-    /// The folder of the compiled code that was installed with the program.
-    pub precompiled_dir: Option<PathBuf>,
-    /// The digests or signatures that plugin files must have.
-    pub trust: Trust,
-    /// The condition under which a new version of a mapper goes live.
-    pub reload: Reload,
-    /// The limits of single plugins, by name.
-    pub limits: BTreeMap<String, PluginLimits>,
-    /// The limits of all other plugins.
-    pub default_limits: PluginLimits,
-}
 
 /// The decision on a plugin.
 #[derive(Debug)]
@@ -67,6 +41,10 @@ pub enum Decision {
         /// The reason why the version in the plugins folder is not live.
         objection: String,
     },
+    /// The plugin was removed from all hosts.
+    Removed(PluginVersion),
+    /// The file was decided on before, perhaps by another host, and does not count again.
+    Known,
 }
 
 /// The reason why there is no decision on a file.
@@ -87,9 +65,10 @@ fn postponed(cause: impl Into<anyhow::Error>) -> DecisionError {
 /// A version whose file is in the plugins folder.
 struct Candidate<'r> {
     plugin: Arc<Plugin>,
-    file: KeptFile,
+    file: PluginFile,
     /// The version that was live last, also before a restart.
     former: Option<&'r VersionRow>,
+    lease: &'r Lease,
 }
 
 /// An earlier decision on a version.
@@ -102,14 +81,14 @@ enum Earlier {
 /// The versions of all plugins.
 #[derive(Debug)]
 pub struct Releases {
-    store: Arc<Store>,
-    versions: Versions,
-    prover: Prover,
-    options: ReleaseOptions,
+    pub(super) store: Arc<Store>,
+    pub(super) versions: Versions,
+    pub(super) prover: Prover,
+    pub(super) options: ReleaseOptions,
     sandbox: Arc<Sandbox>,
-    cache: Arc<CompiledCache>,
-    idle: IdleVersions,
-    loaded: Arc<Loaded>,
+    pub(super) cache: Arc<CompiledCache>,
+    pub(super) idle: IdleVersions,
+    pub(super) loaded: Arc<Loaded>,
     commands: mpsc::Sender<CommandRequest>,
 }
 
@@ -153,48 +132,77 @@ impl Releases {
         bytes: Vec<u8>,
         is_promoted: bool,
     ) -> Result<Decision, DecisionError> {
-        let known = self.store.plugin_versions(name.to_owned()).await.map_err(postponed)?;
-        let former = known.iter().find(|row| row.live_since.is_some());
-        self.idle.saw_file(name, hex::encode(Sha256::digest(&bytes)), path);
-        let file = KeptFile { bytes, signature: self.options.trust.signature(path) };
+        let sha256 = hex::encode(Sha256::digest(&bytes));
+        self.idle.saw_file(name, sha256.clone(), path);
+        let file = PluginFile { bytes, signature: self.options.trust.signature(path) };
+        let decision = self.decide_file(name, &sha256, file, is_promoted).await;
+        if !matches!(decision, Err(DecisionError::Postponed(_))) {
+            self.idle.decided(name, sha256);
+        }
+        decision
+    }
+
+    async fn decide_file(
+        &self,
+        name: &str,
+        sha256: &str,
+        file: PluginFile,
+        is_promoted: bool,
+    ) -> Result<Decision, DecisionError> {
+        if !is_promoted && self.was_decided(name, sha256).await? {
+            return Ok(Decision::Known);
+        }
         if is_promoted {
             self.cache.forget_too_much(name);
         }
-        let plugin = match self.load(name, &file).await {
+        let loaded = self.load(name, &file).await;
+        let lease = &self.store.acquire(LeaseName::Proof).await;
+        // Another host may have had the same file.
+        if !is_promoted && self.was_decided(name, sha256).await? {
+            return Ok(Decision::Known);
+        }
+        let known = self.store.plugin_versions(name.to_owned()).await.map_err(postponed)?;
+        let former = known.iter().find(|row| row.live_since.is_some());
+        let plugin = match loaded {
             Ok(plugin) => Arc::new(plugin),
             Err(error) if former.is_none() => return Err(error.into()),
             Err(error) => return Ok(self.keep_former(name, former, format!("{error:#}")).await),
         };
-        let candidate = Candidate { plugin, file, former };
+        let candidate = Candidate { plugin, file, former, lease };
         if is_promoted {
-            self.record(&candidate, VersionState::Promoted, None).await?;
-            return Ok(self.go_live(candidate).await);
+            return self.go_live(candidate, Some((VersionState::Promoted, None))).await;
         }
         match self.earlier_decision(&candidate, &known) {
-            Earlier::GoesLive => Ok(self.go_live(candidate).await),
+            Earlier::GoesLive => self.go_live(candidate, None).await,
             Earlier::Refused(objection) => Ok(self.keep_former(name, former, objection).await),
             Earlier::None => self.decide_new(candidate).await,
         }
+    }
+
+    /// Returns whether a file does not count again: hosts that share a database have decided on it, and it was not put into
+    /// the folder just now.
+    async fn was_decided(&self, name: &str, sha256: &str) -> Result<bool, DecisionError> {
+        let counts = !self.store.is_shared() || self.idle.is_put_again(name, sha256);
+        Ok(!counts && self.store.is_known_file(name, sha256).await.map_err(postponed)?)
     }
 
     fn earlier_decision(&self, candidate: &Candidate<'_>, known: &[VersionRow]) -> Earlier {
         let (version, former) = (&candidate.plugin.version, candidate.former);
         let own = known.iter().find(|row| row.plugin.sha256 == version.sha256);
         let is_former = former.is_some_and(|row| row.plugin.sha256 == version.sha256);
-        // After a restart, a version that was refused is not proved again.
-        let is_restart = !self.loaded.plugins().contains_key(&version.name);
-        match own.map(|row| (row.state, &row.report)) {
-            Some((VersionState::Refused, Some(report))) if is_restart && former.is_some() => {
-                Earlier::Refused(objection(report))
+        // After a restart, a version that was refused is not proved again, and neither is one that another host refused.
+        let is_restart = self.store.is_shared() || !self.loaded.plugins().contains_key(&version.name);
+        let Some(VersionRow { plugin, state, report, .. }) = own else {
+            return if is_former { Earlier::GoesLive } else { Earlier::None };
+        };
+        match state {
+            VersionState::Refused if !is_restart || former.is_none() => Earlier::None,
+            VersionState::Refused | VersionState::Held => {
+                objection_of(plugin, *state, report.as_ref()).map_or(Earlier::None, Earlier::Refused)
             }
-            Some((VersionState::Held, _)) => Earlier::Refused(format!(
-                "version {} is held back since a rollback; `hookmill plugin promote {}` makes it live, or put another file \
-                 there",
-                version.version, version.name
-            )),
-            Some((VersionState::Promoted, _)) => Earlier::GoesLive,
-            _ if is_former => Earlier::GoesLive,
-            _ => Earlier::None,
+            VersionState::Promoted => Earlier::GoesLive,
+            VersionState::Accepted if is_former => Earlier::GoesLive,
+            VersionState::Accepted => Earlier::None,
         }
     }
 
@@ -210,36 +218,47 @@ impl Releases {
             return Ok(self.keep(name, Some(current.clone()), objection));
         }
         if self.options.reload == Reload::Immediate || plugin.kind() != Kind::Mapper {
-            return Ok(self.go_live(candidate).await);
+            return self.go_live(candidate, None).await;
         }
         let report = self.prover.prove(current.as_ref(), plugin, KnownPayloads::default()).await.map_err(postponed)?;
         log_proof(&report);
         if report.passed {
-            self.record(&candidate, VersionState::Accepted, Some(report)).await?;
-            return Ok(self.go_live(candidate).await);
+            return self.go_live(candidate, Some((VersionState::Accepted, Some(report)))).await;
         }
         let objection = objection(&report);
-        self.record(&candidate, VersionState::Refused, Some(report)).await?;
+        let decision = VersionDecision {
+            plugin: (*plugin.version).clone(),
+            state: Some(VersionState::Refused),
+            report: Some(report),
+            goes_live: false,
+            file: Some(candidate.file.clone()),
+        };
+        self.versions.decide(candidate.lease.grant(), decision).await.map_err(DecisionError::Postponed)?;
         Ok(self.keep(name, current, objection))
     }
 
-    async fn record(
+    async fn go_live(
         &self,
-        candidate: &Candidate<'_>,
-        state: VersionState,
-        report: Option<ProofReport>,
-    ) -> Result<(), DecisionError> {
-        let version = (*candidate.plugin.version).clone();
-        self.store.decide_version(version, state, report).await.map_err(postponed)
-    }
-
-    async fn go_live(&self, Candidate { plugin, file, former }: Candidate<'_>) -> Decision {
+        Candidate { plugin, file, former, lease }: Candidate<'_>,
+        decided: Option<(VersionState, Option<ProofReport>)>,
+    ) -> Result<Decision, DecisionError> {
         let version = &*plugin.version;
         let was_live = former.is_some_and(|row| row.plugin.sha256 == version.sha256);
-        if let Err(error) = self.versions.keep(version, file, was_live).await {
-            warn!(plugin = version.name, "this version cannot be kept for a rollback: {error:#}");
+        let is_recorded = decided.is_some() || self.store.is_shared();
+        let (state, report) = decided.map_or((None, None), |(state, report)| (Some(state), report));
+        let kept = if was_live && !is_recorded {
+            self.versions.keep(version, file).await
+        } else {
+            let decision =
+                VersionDecision { plugin: version.clone(), state, report, goes_live: true, file: Some(file) };
+            self.versions.decide(lease.grant(), decision).await
+        };
+        match kept {
+            Err(error) if is_recorded => return Err(DecisionError::Postponed(error)),
+            Err(error) => warn!(plugin = version.name, "this version cannot be kept for a rollback: {error:#}"),
+            Ok(()) => {}
         }
-        Decision::Live { plugin, objection: None }
+        Ok(Decision::Live { plugin, objection: None })
     }
 
     /// Returns to the version that was live before.
@@ -247,103 +266,31 @@ impl Releases {
     /// # Errors
     /// Returns an error if there is no such version, it cannot be loaded, or the store fails.
     pub async fn roll_back(&self, name: &str) -> Result<Decision> {
+        let lease = self.store.acquire(LeaseName::Proof).await;
         let known = self.store.plugin_versions(name.to_owned()).await?;
-        let live = self.loaded.plugins().get(name).map(|live| live.version.clone());
-        let is_live = |row: &&VersionRow| live.as_ref().is_some_and(|live| live.sha256 == row.plugin.sha256);
+        let live = match self.store.is_shared() {
+            true => known.iter().find(|row| row.live_since.is_some()).map(|row| row.plugin.sha256.clone()),
+            false => self.loaded.plugins().get(name).map(|live| live.version.sha256.clone()),
+        };
+        let is_live = |row: &&VersionRow| live.as_ref() == Some(&row.plugin.sha256);
         let former = known
             .iter()
             .find(|row| row.live_since.is_some() && row.state != VersionState::Held && !is_live(row))
             .context("there is no earlier version that can be live again")?;
         let plugin = Arc::new(self.load_former(former).await?);
+        let decide = |row: &VersionRow, state, goes_live| {
+            let decision = VersionDecision { plugin: row.plugin.clone(), state, report: None, goes_live, file: None };
+            self.versions.decide(lease.grant(), decision)
+        };
+        decide(former, None, true).await?;
         if let Some(live) = known.iter().find(is_live) {
-            self.store.decide_version(live.plugin.clone(), VersionState::Held, None).await?;
+            decide(live, Some(VersionState::Held), false).await?;
         }
-        self.versions.went_live(&former.plugin).await?;
         let objection = format!(
             "rolled back to version {}; `hookmill plugin promote {name}` makes the file in the plugins folder live again",
             plugin.version.version
         );
         Ok(Decision::Live { plugin, objection: Some(objection) })
-    }
-
-    /// Loads a file as if it were put into the plugins folder, with this signature beside it.
-    ///
-    /// # Errors
-    /// Returns an error if the file may not be loaded or cannot be loaded.
-    pub async fn load_file(&self, name: &str, bytes: Vec<u8>, signature: Option<String>) -> Result<Arc<Plugin>> {
-        Ok(Arc::new(self.load_idle(name, KeptFile { bytes, signature }).await?))
-    }
-
-    /// Returns a version that is live, that was kept, or whose file is in the plugins folder, and loads it if necessary.
-    ///
-    /// # Errors
-    /// Returns an error if the file of the version is not there any more, or may not or cannot be loaded.
-    pub async fn version(&self, name: &str, sha256: &str) -> Result<Arc<Plugin>> {
-        if let Some(live) = self.loaded.plugins().get(name).filter(|live| live.version.sha256 == sha256) {
-            return Ok(live.clone());
-        }
-        let _turn = self.idle.turn.acquire().await;
-        let (loaded, seen) = self.idle.loaded(name, sha256);
-        if let Some(idle) = loaded {
-            return Ok(idle);
-        }
-        let plugin = Arc::new(self.load_idle(name, self.idle_file(name, sha256).await?).await?);
-        self.idle.keep(plugin.clone(), seen);
-        Ok(plugin)
-    }
-
-    /// Returns whether [`Releases::version`] finds the file of a version.
-    pub fn is_available(&self, row: &VersionRow) -> bool {
-        row.live_since.is_some() || self.idle.file(&row.plugin.name, &row.plugin.sha256).is_some()
-    }
-
-    async fn idle_file(&self, name: &str, sha256: &str) -> Result<KeptFile> {
-        let known = self.store.plugin_versions(name.to_owned()).await?;
-        if let Some(row) = known.iter().find(|row| row.live_since.is_some() && row.plugin.sha256 == sha256) {
-            return self.versions.read(&row.plugin).await;
-        }
-        let path = self.idle.file(name, sha256);
-        let path = path.with_context(|| {
-            format!("the file of version {sha256} of `{name}` is not kept; put it into the plugins folder again")
-        })?;
-        check_size(tokio::fs::metadata(&path).await.context("the file cannot be read")?.len())?;
-        let bytes = tokio::fs::read(&path).await.context("the file cannot be read")?;
-        ensure!(hex::encode(Sha256::digest(&bytes)) == sha256, "the file in the plugins folder was changed; try again");
-        Ok(KeptFile { bytes, signature: self.options.trust.signature(&path) })
-    }
-
-    /// Compares two versions on known payloads.
-    ///
-    /// # Errors
-    /// Returns an error if the version is not a mapper, or the payloads cannot be read.
-    pub async fn diff(
-        &self,
-        before: Option<&Arc<Plugin>>,
-        new: &Arc<Plugin>,
-        payloads: KnownPayloads,
-    ) -> Result<ProofReport> {
-        for plugin in before.into_iter().chain([new]) {
-            if plugin.kind() != Kind::Mapper {
-                bail!("the plugin is a {}; only mappers can be compared", plugin.kind());
-            }
-        }
-        self.prover.prove(before, new, payloads).await
-    }
-
-    /// Returns the samples of a plugin, sorted by name.
-    ///
-    /// # Errors
-    /// Returns an error if their folder cannot be read.
-    pub async fn samples(&self, plugin: &str) -> Result<Vec<Sample>> {
-        self.prover.samples(plugin).await
-    }
-
-    /// Reads a sample.
-    ///
-    /// # Errors
-    /// Returns an error if the sample must not be used, or is not a payload.
-    pub async fn read_sample(&self, sample: Sample) -> Result<PayloadFile> {
-        self.prover.read_sample(sample).await
     }
 
     /// Removes the compiled code of plugins that are not kept.
@@ -370,7 +317,8 @@ impl Releases {
 
     fn keep(&self, name: &str, current: Option<Arc<Plugin>>, objection: String) -> Decision {
         match current {
-            Some(plugin) if !self.loaded.plugins().contains_key(name) => {
+            // A version that hosts share is loaded because it is live on all.
+            Some(plugin) if !self.store.is_shared() && !self.loaded.plugins().contains_key(name) => {
                 Decision::Live { plugin, objection: Some(objection) }
             }
             _ => Decision::Unchanged { objection },
@@ -379,8 +327,10 @@ impl Releases {
 
     /// Returns the version that is live, or was live when the host stopped.
     async fn live_or_former(&self, name: &str, former: Option<&VersionRow>) -> Option<Arc<Plugin>> {
-        if let Some(live) = self.loaded.plugins().get(name) {
-            return Some(live.clone());
+        let is_former = |live: &Arc<Plugin>| former.is_some_and(|row| row.plugin.sha256 == live.version.sha256);
+        let live = self.loaded.plugins().get(name).cloned();
+        if let Some(live) = live.filter(|live| !self.store.is_shared() || is_former(live)) {
+            return Some(live);
         }
         match self.load_former(former?).await {
             Ok(plugin) => Some(Arc::new(plugin)),
@@ -397,22 +347,18 @@ impl Releases {
     }
 
     /// Checks and compiles a plugin file.
-    async fn load(&self, name: &str, file: &KeptFile) -> Result<Plugin> {
+    pub(super) async fn load(&self, name: &str, file: &PluginFile) -> Result<Plugin> {
         self.load_with(name, file, self.cache.clone()).await
     }
 
-    /// Checks and compiles a plugin file that does not go live.
-    async fn load_idle(&self, name: &str, file: KeptFile) -> Result<Plugin> {
-        self.load_with(name, &file, Arc::new(ReadOnlyCache(self.cache.clone()))).await
-    }
-
-    async fn load_with(&self, name: &str, file: &KeptFile, cache: Arc<dyn CompiledCode>) -> Result<Plugin> {
+    pub(super) async fn load_with(
+        &self,
+        name: &str,
+        file: &PluginFile,
+        cache: Arc<dyn CompiledCode>,
+    ) -> Result<Plugin> {
         self.options.trust.check(name, file.signature.as_deref(), &file.bytes)?;
-        Plugin::load(name, file.bytes.clone(), self.sandbox.clone(), self.limits(name), Some(cache)).await
-    }
-
-    fn limits(&self, name: &str) -> PluginLimits {
-        self.options.limits.get(name).unwrap_or(&self.options.default_limits).clone()
+        Plugin::load(name, file.bytes.clone(), self.sandbox.clone(), self.options.limits(name), Some(cache)).await
     }
 }
 

@@ -21,6 +21,8 @@ pub struct IdleVersions {
 struct Known {
     /// The digest and the path of the newest file in the plugins folder, by plugin.
     files: BTreeMap<String, (String, PathBuf)>,
+    /// The digest of the file that was decided on last, by plugin; `None` if the file is gone since.
+    decided: BTreeMap<String, Option<String>>,
     /// The loaded versions, the oldest first.
     loaded: Vec<Arc<Plugin>>,
     /// The number of files that were seen.
@@ -45,6 +47,28 @@ impl IdleVersions {
     /// Returns the path of a version whose file was in the plugins folder when the folder was last looked at.
     pub fn file(&self, name: &str, sha256: &str) -> Option<PathBuf> {
         self.lock().files.get(name).filter(|(known, _)| known == sha256).map(|(_, path)| path.clone())
+    }
+
+    /// Returns the digest of the newest file of a plugin.
+    pub fn newest_file(&self, name: &str) -> Option<String> {
+        self.lock().files.get(name).map(|(sha256, _)| sha256.clone())
+    }
+
+    /// Records that a file in the plugins folder was decided on.
+    pub fn decided(&self, name: &str, sha256: String) {
+        self.lock().decided.insert(name.to_owned(), Some(sha256));
+    }
+
+    /// Records that the file of a plugin is gone.
+    pub fn gone(&self, name: &str) {
+        let mut known = self.lock();
+        known.files.remove(name);
+        known.decided.insert(name.to_owned(), None);
+    }
+
+    /// Returns whether a file took the place of another one while the host ran.
+    pub fn is_put_again(&self, name: &str, sha256: &str) -> bool {
+        self.lock().decided.get(name).is_some_and(|decided| decided.as_deref() != Some(sha256))
     }
 
     /// Returns a version if it is loaded, and the number of files that were seen until now.

@@ -4,16 +4,20 @@
 //! file is read when it has not changed for a while, compiled in another task and called once as a check. Only then
 //! does the new version replace the version before it, on which calls that have begun still finish. A refused file
 //! changes nothing.
+//!
+//! With a database that many hosts share, the task also loads the versions that are live on all hosts, whichever host found
+//! their files. While such a version is not loaded, its plugin is not called.
 
 use super::command::{CommandError, CommandRequest, VersionCommand};
 use super::decision::{Decision, DecisionError, Releases};
+use super::live_plugins::LivePlugins;
 use super::plugin_files::{FileContent, LoadEnd, NotTaken, PluginFiles, ToLoad, read_plugin};
+use super::shared_versions::SharedVersions;
 use crate::folder_watcher::{FolderWatcher, changed};
-use crate::loaded::{Loaded, PluginStates, Plugins};
-use crate::metrics::Metrics;
+use crate::loaded::{Loaded, PluginStates};
 use anyhow::{Result, anyhow};
 use hookmill_incident::PluginVersion;
-use hookmill_sandbox::Plugin;
+use hookmill_store::Store;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -56,18 +60,31 @@ enum Loading {
     CutOff,
 }
 
+/// The reason why something is loaded.
+#[derive(Clone, Debug)]
+enum Cause {
+    /// A file in the folder, or a command.
+    File,
+    /// The version is live on all hosts.
+    Shared(PluginVersion),
+}
+
 /// The task that owns the plugins folder.
 #[derive(Debug)]
 pub struct PluginDir {
     files: PluginFiles,
     releases: Arc<Releases>,
-    metrics: Arc<Metrics>,
+    store: Arc<Store>,
+    shared: SharedVersions,
+    /// Whether the versions that hosts share have to be read again.
+    is_shared_due: bool,
+    live: LivePlugins,
     loaded: Arc<Loaded>,
     commands: mpsc::Receiver<CommandRequest>,
     /// The replies to the commands that are being carried out, by plugin.
     replies: BTreeMap<String, Reply>,
     refusals: mpsc::Sender<PluginRefusal>,
-    loading: JoinSet<(String, LoadResult)>,
+    loading: JoinSet<(String, Cause, LoadResult)>,
     loads: Arc<Semaphore>,
     /// The entries of the folder that are not taken, with the reasons.
     not_taken: NotTaken,
@@ -83,7 +100,8 @@ impl PluginDir {
     pub fn new(
         files: PluginFiles,
         releases: Arc<Releases>,
-        metrics: Arc<Metrics>,
+        store: Arc<Store>,
+        live: LivePlugins,
         loaded: Arc<Loaded>,
         commands: mpsc::Receiver<CommandRequest>,
         refusals: mpsc::Sender<PluginRefusal>,
@@ -98,7 +116,10 @@ impl PluginDir {
         Ok(Self {
             files,
             releases,
-            metrics,
+            shared: SharedVersions::default(),
+            is_shared_due: store.is_shared(),
+            store,
+            live,
             loaded,
             commands,
             replies: BTreeMap::new(),
@@ -118,17 +139,22 @@ impl PluginDir {
                 warn!("no file system notices, looking every {} s instead: {error}", LOOK_EVERY.as_secs());
             })
             .ok();
+        let mut shared_changes = self.store.watch_settings();
         loop {
             if let Some(Err(error)) = watcher.as_mut().map(|watcher| watcher.follow(self.files.folder())) {
                 self.log_problem(format!("cannot watch {}: {error}", self.files.folder().display()));
             }
             self.look();
-            if !self.loaded.is_settled() && self.files.is_settled() {
+            if self.store.is_shared() {
+                self.follow_shared().await;
+            }
+            if !self.loaded.is_settled() && self.is_settled() {
                 self.settle();
             }
             let pause = if self.files.is_changing() { LOOK_EVERY_UNSETTLED } else { LOOK_EVERY };
             tokio::select! {
-                Some(Ok((name, result))) = self.loading.join_next() => self.finish(&name, result),
+                Some(Ok((name, cause, result))) = self.loading.join_next() => self.finish(&name, cause, result),
+                Ok(()) = shared_changes.changed() => self.is_shared_due = true,
                 Some(request) = self.commands.recv() => self.begin_command(request),
                 () = changed(watcher.as_mut()) => {}
                 () = tokio::time::sleep(pause) => {}
@@ -136,13 +162,84 @@ impl PluginDir {
         }
     }
 
+    fn is_settled(&self) -> bool {
+        let is_shared_settled = || self.shared.is_settled(&self.loaded.plugins());
+        self.files.is_settled() && (!self.store.is_shared() || is_shared_settled())
+    }
+
     /// Records that every file that was there at the start has been loaded or refused.
     fn settle(&self) {
         self.loaded.settle();
         // A folder without plugins may be one that is not mounted yet.
-        if !self.files.is_empty() {
-            self.releases.keep_compiled(|name| self.files.contains(name));
+        if !self.files.is_empty() || self.store.is_shared() {
+            self.releases.keep_compiled(|name| self.files.contains(name) || self.shared.contains(name));
         }
+    }
+
+    /// Reads which versions are live on all hosts, if that may have changed, and loads those that are not loaded here.
+    async fn follow_shared(&mut self) {
+        if self.is_shared_due {
+            match self.releases.shared_versions().await {
+                Ok(versions) => self.shared.replace(versions),
+                Err(error) => {
+                    return self.log_problem(format!("cannot read the plugin versions of all hosts: {error:#}"));
+                }
+            }
+            self.is_shared_due = false;
+            self.suspend_replaced();
+            self.show_objections().await;
+        }
+        for version in self.shared.begin_loading(&self.loaded.plugins()) {
+            let (releases, loads) = (self.releases.clone(), self.loads.clone());
+            self.spawn(version.name.clone(), Cause::Shared(version.clone()), async move {
+                let _turn = loads.acquire().await;
+                let plugin = releases.load_shared(&version).await?;
+                Ok(Loading::Decided(Decision::Live { plugin, objection: None }))
+            });
+        }
+    }
+
+    /// Ends calls of versions that are not live on all hosts any more. A version whose file this host has just decided on
+    /// takes the place of the former one without a gap.
+    fn suspend_replaced(&self) {
+        let plugins = self.loaded.plugins().clone();
+        for name in plugins.keys().filter(|name| !self.shared.has_live(name) && !self.files.is_loading(name)) {
+            self.live.remove(name, "it was removed from all hosts");
+        }
+        let is_own = |version: &PluginVersion| {
+            self.files.is_loading(&version.name)
+                && self.releases.newest_file(&version.name).as_ref() == Some(&version.sha256)
+        };
+        let mut is_lacking = false;
+        for version in self.shared.lacking(&plugins).filter(|version| !is_own(version)) {
+            is_lacking = true;
+            self.live.suspend(&version.name);
+        }
+        self.loaded.set_lacking(is_lacking);
+    }
+
+    /// Shows why live versions are not loaded and why newest versions are not live. A problem with a file in the folder
+    /// of this host that no host has decided on stays.
+    async fn show_objections(&mut self) {
+        for version in self.shared.begin_objecting() {
+            match self.releases.shared_objection(&version).await {
+                Ok(objection) => self.shared.end_objecting(&version, objection),
+                Err(error) => {
+                    self.is_shared_due = true;
+                    self.log_problem(format!("cannot read why version {} is not live: {error:#}", version.version));
+                }
+            }
+        }
+        for (name, objection) in self.shared.objections() {
+            if !self.has_own_file(&name) || self.live.error(&name).is_none() {
+                self.live.set_error(&name, objection);
+            }
+        }
+    }
+
+    /// Returns whether the folder has a file of a plugin that the other hosts do not know.
+    fn has_own_file(&self, name: &str) -> bool {
+        self.releases.newest_file(name).is_some_and(|sha256| !self.shared.is_known(name, sha256))
     }
 
     fn look(&mut self) {
@@ -168,42 +265,77 @@ impl PluginDir {
 
     fn load(&mut self, name: String, file: ToLoad) {
         let (path, releases, loads) = (self.files.path(&name), self.releases.clone(), self.loads.clone());
-        self.spawn(name.clone(), async move {
+        self.spawn(name.clone(), Cause::File, async move {
             let _turn = loads.acquire().await;
             load_file(&releases, &name, &path, file, false).await
         });
     }
 
     fn begin_command(&mut self, CommandRequest { name, command, reply }: CommandRequest) {
+        if self.replies.contains_key(&name) {
+            return drop(reply.send(Err(CommandError::Loading(name))));
+        }
         let file = match self.files.begin_command(&name) {
-            Ok(file) => file,
+            Ok(file) => Some(file),
+            Err(CommandError::UnknownPlugin(_)) if self.shared.contains(&name) => None,
             Err(error) => return drop(reply.send(Err(error))),
         };
         self.replies.insert(name.clone(), reply);
         let (path, releases) = (self.files.path(&name), self.releases.clone());
-        self.spawn(name.clone(), async move {
-            match command {
-                VersionCommand::Rollback => Ok(Loading::Decided(releases.roll_back(&name).await?)),
-                VersionCommand::Promote => load_file(&releases, &name, &path, file, true).await,
+        let file = file.filter(|_| !self.store.is_shared() || self.has_own_file(&name));
+        self.spawn(name.clone(), Cause::File, async move {
+            match (command, file) {
+                (VersionCommand::Rollback, _) => Ok(Loading::Decided(releases.roll_back(&name).await?)),
+                (VersionCommand::Remove, _) => Ok(Loading::Decided(Decision::Removed(releases.remove(&name).await?))),
+                (VersionCommand::Promote, Some(file)) => load_file(&releases, &name, &path, file, true).await,
+                (VersionCommand::Promote, None) => Ok(Loading::Decided(releases.promote_newest(&name).await?)),
             }
         });
     }
 
-    fn spawn(&mut self, name: String, loading: impl Future<Output = LoadResult> + Send + 'static) {
+    fn spawn(&mut self, name: String, cause: Cause, loading: impl Future<Output = LoadResult> + Send + 'static) {
         let loading = tokio::spawn(loading);
         self.loading.spawn(async move {
             let failed = |error| Err(anyhow!("the task that loaded it failed: {error}").into());
             let result = loading.await.unwrap_or_else(failed);
-            (name, result)
+            (name, cause, result)
         });
     }
 
+    fn finish(&mut self, name: &str, cause: Cause, result: LoadResult) {
+        self.is_shared_due |= self.store.is_shared();
+        match cause {
+            Cause::File => self.finish_file(name, result),
+            Cause::Shared(version) => self.finish_shared(&version, result),
+        }
+    }
+
+    /// Publishes a version that is live on all hosts, unless another one has become live meanwhile.
+    fn finish_shared(&mut self, version: &PluginVersion, result: LoadResult) {
+        let failure = result.as_ref().err().map(|error| {
+            let version = &version.version;
+            format!("version {version} is live on other hosts and cannot be loaded on this one: {error:#}")
+        });
+        if let Some(failure) = failure.as_ref().filter(|failure| !self.shared.has_failed(version, failure)) {
+            warn!(plugin = version.name, "{failure}");
+        }
+        self.shared.end_loading(version, failure);
+        if let Ok(Loading::Decided(Decision::Live { plugin, .. })) = result
+            && self.shared.is_live(version)
+        {
+            self.live.go_live(&version.name, plugin, self.live.error(&version.name));
+        }
+    }
+
     /// Publishes the result of loading a file, then answers the command that asked for it.
-    fn finish(&mut self, name: &str, result: LoadResult) {
+    fn finish_file(&mut self, name: &str, result: LoadResult) {
         let answer = match &result {
             Ok(Loading::Decided(Decision::Live { plugin, .. })) => Ok((*plugin.version).clone()),
+            Ok(Loading::Decided(Decision::Removed(version))) => Ok(version.clone()),
             Ok(Loading::Decided(Decision::Unchanged { objection })) => Err(CommandError::Refused(objection.clone())),
-            Ok(Loading::FileChanged | Loading::CutOff) => Err(CommandError::FileChanging),
+            Ok(Loading::Decided(Decision::Known) | Loading::FileChanged | Loading::CutOff) => {
+                Err(CommandError::FileChanging)
+            }
             Err(error) => Err(CommandError::Refused(format!("{error:#}"))),
         };
         match result {
@@ -214,7 +346,15 @@ impl PluginDir {
             }
             Ok(Loading::Decided(Decision::Live { plugin, objection })) => {
                 self.files.end_loading(name, LoadEnd::Decided);
-                self.go_live(name, plugin, objection);
+                self.live.go_live(name, plugin, objection);
+            }
+            Ok(Loading::Decided(Decision::Removed(_))) => self.files.end_loading(name, LoadEnd::Decided),
+            Ok(Loading::Decided(Decision::Known)) => {
+                self.files.end_loading(name, LoadEnd::Decided);
+                if let Some(sha256) = self.releases.newest_file(name) {
+                    self.shared.add_decided(name, sha256);
+                }
+                info!(plugin = name, "the hosts have decided on {} before", self.files.path(name).display());
             }
             Ok(Loading::Decided(Decision::Unchanged { objection })) => {
                 self.files.end_loading(name, LoadEnd::Decided);
@@ -234,30 +374,9 @@ impl PluginDir {
         }
     }
 
-    fn go_live(&self, name: &str, plugin: Arc<Plugin>, objection: Option<String>) {
-        if let Some(objection) = &objection {
-            warn!(plugin = name, "{objection}");
-        }
-        let mut states = PluginStates::clone(&self.loaded.states());
-        let state = states.entry(name.to_owned()).or_default();
-        state.error = objection;
-        let sha256 = plugin.version.sha256.clone();
-        let live = self.loaded.plugins().get(name).map(|live| live.version.sha256.clone());
-        if live.as_ref() == Some(&sha256) {
-            self.loaded.publish_states(states);
-            return;
-        }
-        info!(plugin = name, version = plugin.version.version, sha256, "plugin loaded");
-        state.loaded_at = Some(self.files.clock().now());
-        self.metrics.reload(name, "loaded");
-        let mut plugins = Plugins::clone(&self.loaded.plugins());
-        plugins.insert(name.to_owned(), plugin);
-        self.publish(plugins, states);
-    }
-
     fn refuse(&self, name: &str, error: String) {
         self.publish_error(name, error.clone());
-        self.metrics.reload(name, "refused");
+        self.live.count_refusal(name);
         // If files are refused faster than notices are written, some refusals cause no notice.
         let _ = self.refusals.try_send(PluginRefusal { name: name.to_owned(), file: self.files.path(name), error });
     }
@@ -265,21 +384,17 @@ impl PluginDir {
     fn publish_error(&self, name: &str, error: String) {
         let stays = if self.loaded.plugins().contains_key(name) { "; the previous version stays live" } else { "" };
         warn!(plugin = name, "{} refused{stays}: {error}", self.files.path(name).display());
-        let mut states = PluginStates::clone(&self.loaded.states());
-        states.entry(name.to_owned()).or_default().error = Some(error);
-        self.loaded.publish_states(states);
+        self.live.set_error(name, Some(error));
     }
 
-    fn unload(&self, name: &str) {
-        let mut states = PluginStates::clone(&self.loaded.states());
-        states.remove(name);
-        let mut plugins = Plugins::clone(&self.loaded.plugins());
-        if plugins.remove(name).is_some() {
-            info!(plugin = name, "plugin removed: its file is gone");
-            self.metrics.reload(name, "removed");
+    fn unload(&mut self, name: &str) {
+        self.releases.file_gone(name);
+        if self.shared.contains(name) {
+            self.is_shared_due = true;
+            return info!(plugin = name, "the file is gone; the plugin stays live on all hosts");
         }
         self.releases.keep_compiled(|other| other != name);
-        self.publish(plugins, states);
+        self.live.remove(name, "its file is gone");
     }
 
     /// Publishes the entries of the folder that are not taken, in the place of those that were not taken before.
@@ -298,15 +413,6 @@ impl PluginDir {
         }
         self.not_taken = not_taken;
         self.loaded.publish_states(states);
-    }
-
-    fn publish(&self, plugins: Plugins, states: PluginStates) {
-        let info = plugins.values().map(|plugin| {
-            let version = &plugin.version;
-            (version.name.as_str(), version.version.as_str(), version.sha256.as_str())
-        });
-        self.metrics.set_plugins(info);
-        self.loaded.publish(plugins, states);
     }
 }
 

@@ -235,6 +235,11 @@ impl PluginFiles {
         self.files.contains_key(name)
     }
 
+    /// Returns whether the file of this plugin is being loaded.
+    pub fn is_loading(&self, name: &str) -> bool {
+        self.files.get(name).is_some_and(|file| file.is_loading)
+    }
+
     /// Returns whether no file of a plugin was found.
     pub fn is_empty(&self) -> bool {
         self.files.is_empty()

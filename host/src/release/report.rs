@@ -1,6 +1,7 @@
-//! The objection to a version whose proof failed, and the report without the content of samples.
+//! The objections to versions that do not go live, and the report of a proof without the content of samples.
 
-use hookmill_store::{PayloadDifference, ProofReport};
+use hookmill_incident::PluginVersion;
+use hookmill_store::{PayloadDifference, ProofReport, VersionState};
 use uuid::Uuid;
 
 /// Removes the reasons and fields of samples. Sample files are not payloads of the host's sources, and a plugin can
@@ -16,6 +17,19 @@ pub fn hide_samples(report: &mut ProofReport) {
 /// Returns whether a difference is about a sample: stored payloads have the id of their event instead of a name.
 fn is_sample(difference: &PayloadDifference) -> bool {
     Uuid::parse_str(&difference.payload).is_err()
+}
+
+/// Returns one sentence on why a version does not go live; `None` if nothing was decided against it.
+pub fn objection_of(plugin: &PluginVersion, state: VersionState, report: Option<&ProofReport>) -> Option<String> {
+    let PluginVersion { name, version, .. } = plugin;
+    match (state, report) {
+        (VersionState::Held, _) => Some(format!(
+            "version {version} is held back since a rollback; `hookmill plugin promote {name}` makes it live, or put another \
+             file there"
+        )),
+        (VersionState::Refused, Some(report)) => Some(objection(report)),
+        (VersionState::Refused, None) | (VersionState::Accepted | VersionState::Promoted, _) => None,
+    }
 }
 
 /// Returns one sentence on why the version of a report does not go live.

@@ -1,28 +1,16 @@
-//! The files of versions that were live, kept in the data folder. They make a rollback possible, and the comparison of
-//! a new version with the one before it after a restart.
+//! The files of versions that were live, kept in the data folder, or in the database that many hosts share. They make a
+//! rollback possible, and the comparison of a new version with the one before it after a restart.
 
 use super::trust::signature_path;
 use anyhow::{Context, Result, ensure};
 use hookmill_incident::PluginVersion;
-use hookmill_store::Store;
 use hookmill_store::private_files::{private_folder, replace_file};
+use hookmill_store::{Grant, PluginFile, Store, VersionDecision};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The number of versions of one plugin that are kept, including the live one.
-const KEPT_MAX: usize = 5;
-
-/// The content of a plugin's file.
-#[derive(Debug)]
-pub struct KeptFile {
-    /// The bytes of the component.
-    pub bytes: Vec<u8>,
-    /// The signature beside the file, if signatures are required.
-    pub signature: Option<String>,
-}
-
-/// The kept versions in one data folder.
+/// The kept versions of one host.
 #[derive(Debug)]
 pub struct Versions {
     folder: PathBuf,
@@ -40,49 +28,65 @@ impl Versions {
         Ok(Self { folder, store })
     }
 
-    /// Keeps the file of a version that goes live or is already live.
+    /// Keeps the file of the live version.
     ///
     /// # Errors
-    /// Returns an error if the file cannot be written or the store fails.
-    pub async fn keep(&self, plugin: &PluginVersion, file: KeptFile, is_live: bool) -> Result<()> {
+    /// Returns an error if the file cannot be written.
+    pub async fn keep(&self, plugin: &PluginVersion, file: PluginFile) -> Result<()> {
         let path = self.path(plugin);
         let is_there = path.metadata().is_ok_and(|there| there.len() == file.bytes.len() as u64);
-        if !is_there || file.signature.is_some() {
-            let folder = self.folder.clone();
-            tokio::task::spawn_blocking(move || {
-                if let Some(signature) = &file.signature {
-                    replace_file(&folder, &signature_path(&path), signature.as_bytes())?;
-                }
-                replace_file(&folder, &path, &file.bytes)
-            })
-            .await??;
+        if is_there && file.signature.is_none() {
+            return Ok(());
         }
-        if is_live { Ok(()) } else { self.went_live(plugin).await }
+        let folder = self.folder.clone();
+        tokio::task::spawn_blocking(move || {
+            if let Some(signature) = &file.signature {
+                replace_file(&folder, &signature_path(&path), signature.as_bytes())?;
+            }
+            replace_file(&folder, &path, &file.bytes)
+        })
+        .await?
     }
 
-    /// Records that a kept version goes live, and removes the oldest versions beyond the limit.
+    /// Records a decision under the lease of proofs, with the file if all hosts get it from the database. Otherwise the
+    /// file is kept in the data folder if the version goes live, and the oldest files beyond the limit are removed.
     ///
     /// # Errors
-    /// Returns an error if the store fails or the folder cannot be read.
-    pub async fn went_live(&self, plugin: &PluginVersion) -> Result<()> {
-        let known = self.store.set_live_version(plugin.clone(), KEPT_MAX).await?;
-        let (folder, plugin) = (self.folder.clone(), plugin.name.clone());
-        tokio::task::spawn_blocking(move || remove_others(&folder, &plugin, &known)).await?
+    /// Returns an error if a file cannot be written, the store fails, or the lease was granted again.
+    pub async fn decide(&self, under: &Grant, mut decision: VersionDecision) -> Result<()> {
+        if self.store.is_shared() {
+            self.store.decide_version(under, decision).await?;
+            return Ok(());
+        }
+        let (plugin, file) = (decision.plugin.clone(), decision.file.take());
+        if !decision.goes_live {
+            self.store.decide_version(under, decision).await?;
+            return Ok(());
+        }
+        if let Some(file) = file {
+            self.keep(&plugin, file).await?;
+        }
+        let known = self.store.decide_version(under, decision).await?;
+        let folder = self.folder.clone();
+        tokio::task::spawn_blocking(move || remove_others(&folder, &plugin.name, &known)).await?
     }
 
     /// Reads a version that was kept.
     ///
     /// # Errors
     /// Returns an error if the file is missing or was changed.
-    pub async fn read(&self, plugin: &PluginVersion) -> Result<KeptFile> {
+    pub async fn read(&self, plugin: &PluginVersion) -> Result<PluginFile> {
         let path = self.path(plugin);
-        let bytes = tokio::fs::read(&path).await.with_context(|| format!("cannot read {}", path.display()))?;
-        ensure!(
-            hex::encode(Sha256::digest(&bytes)) == plugin.sha256,
-            "{} was changed; it is not loaded",
-            path.display()
-        );
-        Ok(KeptFile { bytes, signature: tokio::fs::read_to_string(signature_path(&path)).await.ok() })
+        let file = if self.store.is_shared() {
+            let file = self.store.plugin_file(plugin).await?;
+            file.with_context(|| format!("the database has no file of version {} of `{}`", plugin.sha256, plugin.name))?
+        } else {
+            let bytes = tokio::fs::read(&path).await.with_context(|| format!("cannot read {}", path.display()))?;
+            PluginFile { bytes, signature: tokio::fs::read_to_string(signature_path(&path)).await.ok() }
+        };
+        let digest = hex::encode(Sha256::digest(&file.bytes));
+        ensure!(digest == plugin.sha256, "{} was changed; it is not loaded", path.display());
+        Ok(file)
     }
 
     fn path(&self, plugin: &PluginVersion) -> PathBuf {

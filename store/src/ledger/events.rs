@@ -34,6 +34,9 @@ impl<T: Tx + ?Sized> Ledger<'_, T> {
     }
 
     /// Records the result of mapping a stored event again. Returns `None` if its status is no longer `was`.
+    ///
+    /// This comparison is the fence of the task that maps waiting events. Groups of writes are serial, and an event leaves
+    /// the status `queued` or `quarantined` once: a host that was stopped and still has a result finds another status.
     pub fn record_again(&mut self, mapped: &Mapped, was: EventStatus, attempt: u32) -> Result<Option<Recorded>> {
         let before = self.stored_state(mapped.event.id)?.filter(|before| before.status == was);
         let Some(before) = before else { return Ok(None) };

@@ -3,8 +3,8 @@
 use super::{Counts, EncodedEvent};
 use crate::leases::Grant;
 use crate::rows::{
-    Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, Listed, OperatorAction, ProofReport,
-    SessionRow, SourceRow, Tally, TriageJob, VersionState,
+    Attempt, Cursor, DeliveryFilter, DeliveryStatus, IncidentKey, IncidentRow, Listed, OperatorAction, PluginFile,
+    ProofReport, SessionRow, SourceRow, Tally, TriageJob, VersionState,
 };
 use anyhow::Result;
 use hookmill_incident::{Details, Difference, EventState, EventStatus, Mapped, Number, Operation, PluginVersion};
@@ -184,6 +184,14 @@ pub(crate) trait PlainWrites {
     /// Records that a plugin version goes live, and removes all but `keep` of the versions that were live. Returns the
     /// digests of the versions that remain.
     fn put_live_version(&mut self, plugin: &PluginVersion, keep: usize) -> Result<Vec<String>>;
+    /// Keeps the file of a plugin version for all hosts. With a database that only one process can open, the data folder
+    /// has the files.
+    fn put_plugin_file(&mut self, _: &PluginVersion, _: &PluginFile) -> Result<()> {
+        Ok(())
+    }
+
+    /// Removes all versions of a plugin and their files.
+    fn remove_versions(&mut self, plugin: &str) -> Result<()>;
     /// Sets the digest of a file in the cache and removes the plugin's other files except the newest. Returns the names
     /// of the removed files.
     fn put_compiled(&mut self, plugin: &str, name: &str, digest: [u8; 32]) -> Result<Vec<String>>;

@@ -2,11 +2,12 @@
 
 use super::Model;
 use super::random::{Random, SOURCES};
+use crate::leases::{LeaseName, Leases};
 use crate::postgres::loaded;
 use crate::reads::Reads;
 use crate::rows::{
     CountFilter, CountKind, DeliveryFilter, DeliveryStatus, EventFilter, IncidentKey, OperatorAction, QueuePosition,
-    SecretRow, SourceRow, Tally, VersionState,
+    SecretRow, SourceRow, Tally, VersionDecision, VersionState,
 };
 use crate::{LastError, Store};
 use hookmill_incident::id::row_key;
@@ -85,10 +86,10 @@ async fn add_plain_rows(store: &Store) {
         store.record_operator_action(action).await.expect("an action");
         store.begin_session([index; 32]).await.expect("a session");
         let plugin = PluginVersion { name: "edr".into(), version: "1".into(), sha256: index.to_string() };
-        store.decide_version(plugin.clone(), VersionState::Held, None).await.expect("a version");
-        if index == 1 {
-            store.set_live_version(plugin, 3).await.expect("a live version");
-        }
+        let lease = store.acquire(LeaseName::Proof).await;
+        let (state, goes_live) = (Some(VersionState::Held), index == 1);
+        let decision = VersionDecision { plugin, state, report: None, goes_live, file: None };
+        store.decide_version(lease.grant(), decision).await.expect("a version");
         let secret = SecretRow { id: index.into(), sealed: vec![0, index], created_at: 2, not_after: Some(3) };
         let name = format!("source-{index}");
         let source = SourceRow { name, declaration: Map::new(), created_at: 4, secrets: vec![secret.clone(), secret] };

@@ -31,10 +31,11 @@ pub(super) async fn register(client: &Client, host: &HostIdentity) -> Result<u64
     }
 }
 
-/// Records that a host lives, and which leases of others it would take. Returns false if the host was forgotten.
-pub(super) async fn put_seen(client: &Client, id: &str, waiting: &[String]) -> Result<bool> {
-    let sql = "UPDATE hosts SET seen_at = now(), waiting = $2 WHERE id = $1";
-    Ok(client.execute(sql, &[&id, &waiting]).await? > 0)
+/// Records that a host lives, which leases of others it would take, and its loaded plugins in JSON. Returns false if the host
+/// was forgotten.
+pub(super) async fn put_seen(client: &Client, id: &str, waiting: &[String], plugins: &str) -> Result<bool> {
+    let sql = "UPDATE hosts SET seen_at = now(), waiting = $2, plugins = $3 WHERE id = $1";
+    Ok(client.execute(sql, &[&id, &waiting, &plugins]).await? > 0)
 }
 
 /// Returns the leases that each other live host would take.
@@ -54,8 +55,8 @@ pub(super) async fn remove(client: &Client, id: &str) -> Result<()> {
 pub(super) async fn list(client: &Client) -> Result<Vec<HostRow>> {
     let sql = "SELECT id, name, slot, version, started_at, seen_at, \
         seen_at > now() - $1::bigint * interval '1 millisecond', \
-        array(SELECT leases.name FROM leases WHERE host = hosts.id AND expires_at > now() ORDER BY leases.name) \
-        FROM hosts ORDER BY slot";
+        array(SELECT leases.name FROM leases WHERE host = hosts.id AND expires_at > now() ORDER BY leases.name), \
+        plugins FROM hosts ORDER BY slot";
     let rows = client.query(sql, &[&(LEASE_TIME.as_millis() as i64)]).await?;
     rows.iter()
         .map(|row| {
@@ -68,6 +69,7 @@ pub(super) async fn list(client: &Client) -> Result<Vec<HostRow>> {
                 seen_at: time(row.try_get(5)?)?,
                 is_live: row.try_get(6)?,
                 leases: row.try_get(7)?,
+                plugins: serde_json::from_str(row.try_get(8)?)?,
             })
         })
         .collect()

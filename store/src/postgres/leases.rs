@@ -62,6 +62,8 @@ impl fmt::Debug for HostLeases {
 struct Shared {
     host: HostIdentity,
     state: Mutex<State>,
+    /// The plugin versions that the host has loaded, in JSON.
+    plugins: Mutex<String>,
     /// A task waits for a lease, or one was dropped.
     wake: Arc<Notify>,
 }
@@ -87,7 +89,8 @@ struct Waiting {
 impl HostLeases {
     /// Starts the thread of a host that has a row in `hosts`.
     pub fn start(address: Address, host: HostIdentity, clock: Arc<WriteClock>) -> Result<Self> {
-        let shared = Arc::new(Shared { host, state: Mutex::default(), wake: Arc::default() });
+        let plugins = Mutex::new("[]".into());
+        let shared = Arc::new(Shared { host, state: Mutex::default(), plugins, wake: Arc::default() });
         let (stop, stopped) = watch::channel(false);
         let keeper = Keeper { shared: shared.clone(), address, clock, client: None };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -99,6 +102,11 @@ impl HostLeases {
     /// Returns the id of the host.
     pub fn host(&self) -> &str {
         &self.shared.host.id
+    }
+
+    /// Sets the plugin versions in the row of the host, in JSON. They are written with the next renewal.
+    pub fn set_plugins(&self, plugins: String) {
+        *self.shared.plugins.lock().unwrap_or_else(PoisonError::into_inner) = plugins;
     }
 
     /// Releases every lease and removes the row of the host. Blocks.
@@ -284,7 +292,8 @@ impl Keeper {
         }
         view.others = hosts::live_others(client, host).await?;
         if renews {
-            if !hosts::put_seen(client, host, &view.wanted()).await? {
+            let plugins = shared.plugins.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            if !hosts::put_seen(client, host, &view.wanted(), &plugins).await? {
                 clock.set_slot(hosts::register(client, &shared.host).await?);
                 warn!(
                     "this host was away from the database for so long that it was forgotten, and is registered again"

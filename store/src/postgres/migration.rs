@@ -9,7 +9,7 @@ use tokio_postgres::error::SqlState;
 use tracing::info;
 
 /// The migrations, each from the version before. A released migration is never edited.
-const SCHEMA: [&str; 1] = [include_str!("schema/1.sql")];
+const SCHEMA: [&str; 2] = [include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 /// The table of the migrations that were made. Its row 0 is the lock, which needs no other kind of lock than rows have.
 const MIGRATIONS: &str = "CREATE TABLE IF NOT EXISTS migrations (number bigint PRIMARY KEY, checksum text NOT NULL); \
     INSERT INTO migrations (number, checksum) VALUES (0, '') ON CONFLICT DO NOTHING";

@@ -67,13 +67,13 @@ pub(super) async fn snapshot(connection: &mut Object) -> Result<Transaction<'_>>
 #[cfg(test)]
 mod tests {
     use super::{Readers, snapshot};
+    use crate::StoreError;
     use crate::columns::{Cell, Cells};
     use crate::postgres::Address;
     use crate::postgres::query::{cell, raw_row};
-    use crate::postgres::test_database::{address, migrated, tls};
+    use crate::postgres::test_database::{address, migrated, store, tls};
     use crate::reads::Reads;
-    use crate::{Dedup, HostIdentity, Policy, Store, StoreError};
-    use hookmill_incident::{Clock, EventStatus};
+    use hookmill_incident::EventStatus;
     use hookmill_test_postgres::Server;
     use std::sync::Arc;
     use std::time::Duration;
@@ -134,11 +134,7 @@ mod tests {
     async fn a_read_whose_caller_has_gone_does_not_hold_up_another() {
         let (address, folder) = (address(), tempfile::tempdir().unwrap());
         let (client, _) = address.connect().await.unwrap();
-        let host = HostIdentity { id: "one".into(), name: "one".into(), version: "1".into() };
-        let dedup = Dedup { retention: Duration::from_secs(60), window: Duration::from_secs(60) };
-        let policy = Policy { dedup, reopen_within: Duration::ZERO };
-        let (on_commit, clock) = (Box::new(|_, _| {}), Clock::default());
-        let store = Store::connect(address, host, folder.path(), 64, policy, on_commit, clock).await.unwrap();
+        let store = store(address, "one", folder.path()).await;
         let store = Arc::new(store);
         client.batch_execute("BEGIN; LOCK TABLE triage IN ACCESS EXCLUSIVE MODE").await.unwrap();
         let blocked = tokio::spawn({

@@ -18,6 +18,7 @@ mod versions;
 pub(super) use access::tokens;
 
 use super::hosts;
+use super::plugin_files;
 use super::query::cell;
 use super::readers::{Readers, snapshot};
 use crate::Dedup;
@@ -26,8 +27,8 @@ use crate::reads::Reads;
 use crate::rows::{
     BoundedCount, CountFilter, CountSeries, DeadLetters, DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter,
     EventRow, HostRow, IncidentFilter, IncidentKey, IncidentRow, Listed, OpenIncidents, OperatorAction, Order,
-    OwnedSession, Page, Position, QuarantineGroup, QueueCounts, QueuePosition, RelatedIncident, SessionRow,
-    SharedObservable, SourceRow, StorageUse, StoredDelivery, Tally, TokenRow, TriageJob, VersionRow,
+    OwnedSession, Page, PluginFile, Position, QuarantineGroup, QueueCounts, QueuePosition, RelatedIncident, SessionRow,
+    SharedObservable, SharedVersion, SourceRow, StorageUse, StoredDelivery, Tally, TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Event, EventStatus};
@@ -227,6 +228,18 @@ impl Reads for Readers {
 
     async fn silent_sources(&self) -> Result<BTreeMap<String, i64>> {
         sources::silent(&**self.short().await?).await
+    }
+
+    async fn shared_versions(&self) -> Result<Vec<SharedVersion>> {
+        plugin_files::versions(&**self.short().await?).await
+    }
+
+    async fn plugin_file(&self, plugin: String, sha256: String) -> Result<Option<PluginFile>> {
+        plugin_files::file(&**self.long().await?, &plugin, &sha256).await
+    }
+
+    async fn is_known_file(&self, plugin: String, sha256: String) -> Result<bool> {
+        plugin_files::is_known(&**self.short().await?, &plugin, &sha256).await
     }
 
     async fn hosts(&self) -> Result<Vec<HostRow>> {

@@ -2,8 +2,12 @@
 
 use super::Address;
 use super::migration::migrate;
+use crate::{Dedup, HostIdentity, Policy, Store};
+use hookmill_incident::Clock;
 use rustls::{ClientConfig, RootCertStore};
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Returns the address of a new, empty database.
 pub(crate) fn address() -> Address {
@@ -15,6 +19,14 @@ pub(super) async fn migrated() -> Address {
     let address = address();
     migrate(&mut address.connect().await.unwrap().0).await.unwrap();
     address
+}
+
+/// Returns the store of a host with this id.
+pub(super) async fn store(address: Address, id: &str, data_dir: &Path) -> Store {
+    let host = HostIdentity { id: id.into(), name: id.into(), version: "1".into() };
+    let dedup = Dedup { retention: Duration::from_secs(60), window: Duration::from_secs(60) };
+    let policy = Policy { dedup, reopen_within: Duration::ZERO };
+    Store::connect(address, host, data_dir, 64, policy, Box::new(|_, _| {}), Clock::default()).await.unwrap()
 }
 
 /// Returns TLS that trusts no certificate.

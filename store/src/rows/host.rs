@@ -1,5 +1,6 @@
 //! A host that shares the database.
 
+use hookmill_incident::PluginVersion;
 use jiff::Timestamp;
 
 /// A host that shares the database, or the only one.
@@ -21,4 +22,6 @@ pub struct HostRow {
     pub is_live: bool,
     /// The names of the leases that it holds, sorted.
     pub leases: Vec<String>,
+    /// The plugin versions that it has loaded, by name.
+    pub plugins: Vec<PluginVersion>,
 }

@@ -31,3 +31,40 @@ pub struct VersionRow {
     /// The newest proof.
     pub report: Option<ProofReport>,
 }
+
+/// The content of a plugin's file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginFile {
+    /// The bytes of the component.
+    pub bytes: Vec<u8>,
+    /// The signature beside the file, if signatures are required.
+    pub signature: Option<String>,
+}
+
+/// A decision on a version of a plugin.
+#[derive(Clone, Debug)]
+pub struct VersionDecision {
+    /// The version.
+    pub plugin: PluginVersion,
+    /// The state of the version from now on; `None` if only its going live is recorded.
+    pub state: Option<VersionState>,
+    /// The proof, if the version had one.
+    pub report: Option<ProofReport>,
+    /// Whether the version goes live.
+    pub goes_live: bool,
+    /// The file, for hosts that get it from the database.
+    pub file: Option<PluginFile>,
+}
+
+/// A version of a plugin whose file is in the database that many hosts share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedVersion {
+    /// The name, version and digest.
+    pub plugin: PluginVersion,
+    /// The decision.
+    pub state: VersionState,
+    /// Whether the version is live.
+    pub is_live: bool,
+    /// Whether no file of the plugin was put into the folder of a host after this one.
+    pub is_newest: bool,
+}

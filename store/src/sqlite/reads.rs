@@ -12,8 +12,8 @@ use crate::reads::Reads;
 use crate::rows::{
     BoundedCount, CountFilter, CountSeries, DeadLetters, DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter,
     EventRow, HostRow, IncidentFilter, IncidentKey, IncidentRow, Listed, OpenIncidents, OperatorAction, Order,
-    OwnedSession, Page, Position, QuarantineGroup, QueueCounts, QueuePosition, RelatedIncident, SessionRow,
-    SharedObservable, SourceRow, StorageUse, StoredDelivery, Tally, TokenRow, TriageJob, VersionRow,
+    OwnedSession, Page, PluginFile, Position, QuarantineGroup, QueueCounts, QueuePosition, RelatedIncident, SessionRow,
+    SharedObservable, SharedVersion, SourceRow, StorageUse, StoredDelivery, Tally, TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Event, EventStatus};
@@ -226,6 +226,18 @@ impl Reads for Sqlite {
 
     async fn silent_sources(&self) -> Result<BTreeMap<String, i64>> {
         self.readers.read(destinations::silent_sources).await
+    }
+
+    async fn shared_versions(&self) -> Result<Vec<SharedVersion>> {
+        Ok(Vec::new())
+    }
+
+    async fn plugin_file(&self, _: String, _: String) -> Result<Option<PluginFile>> {
+        Ok(None)
+    }
+
+    async fn is_known_file(&self, _: String, _: String) -> Result<bool> {
+        Ok(false)
     }
 
     async fn hosts(&self) -> Result<Vec<HostRow>> {

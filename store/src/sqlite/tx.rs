@@ -358,6 +358,10 @@ impl PlainWrites for SqliteTx<'_> {
         versions::put_live(self.connection, plugin, keep, self.clock.now_ms())
     }
 
+    fn remove_versions(&mut self, plugin: &str) -> Result<()> {
+        versions::remove(self.connection, plugin)
+    }
+
     fn put_compiled(&mut self, plugin: &str, name: &str, digest: [u8; 32]) -> Result<Vec<String>> {
         versions::put_compiled(self.connection, plugin, name, digest, self.clock.now_ms())
     }

@@ -60,6 +60,11 @@ pub(super) fn put_live(connection: &Connection, plugin: &PluginVersion, keep: us
     Ok(query.query_map([&plugin.name], |row| row.get(0))?.collect::<Result<_, _>>()?)
 }
 
+pub(super) fn remove(connection: &Connection, plugin: &str) -> Result<()> {
+    connection.execute("DELETE FROM plugin_versions WHERE plugin = ?", [plugin])?;
+    Ok(())
+}
+
 pub(super) fn compiled_digest(connection: &Connection, name: &str) -> Result<Option<[u8; 32]>> {
     let sql = "SELECT digest FROM compiled WHERE name = ?";
     Ok(connection.prepare_cached(sql)?.query_row([name], |row| row.get(0)).optional()?)

@@ -1,14 +1,26 @@
 //! The hosts that share the database.
 
 use super::Store;
+use crate::columns::json;
 use crate::reads::Reads;
 use crate::rows::HostRow;
 use anyhow::Result;
+use hookmill_incident::PluginVersion;
 
 impl Store {
     /// Returns the id of this host among those that share the database; `None` if the database is embedded.
     pub fn host_id(&self) -> Option<&str> {
         self.database.host_id()
+    }
+
+    /// Returns whether other hosts may use the same database.
+    pub fn is_shared(&self) -> bool {
+        self.host_id().is_some()
+    }
+
+    /// Shows the other hosts which plugin versions this host has loaded.
+    pub fn set_loaded_plugins(&self, plugins: &[&PluginVersion]) {
+        self.database.set_plugins(json(plugins));
     }
 
     /// Returns the hosts that share the database with the leases that each of them holds, by slot; none if the database is

@@ -2,10 +2,15 @@
 
 use super::Store;
 use crate::error::StoreError;
+use crate::leases::Grant;
+use crate::ledger::Writes;
 use crate::reads::Reads;
-use crate::rows::{ProofReport, VersionRow, VersionState};
+use crate::rows::{PluginFile, SharedVersion, VersionDecision, VersionRow};
 use anyhow::Result;
 use hookmill_incident::PluginVersion;
+
+/// The number of versions of one plugin that are kept, including the live one.
+const LIVE_VERSIONS_KEPT: usize = 5;
 
 impl Store {
     /// Returns the versions of a plugin; first the live one, then those that were live, the latest first.
@@ -16,26 +21,65 @@ impl Store {
         self.database.reads().plugin_versions(plugin).await
     }
 
-    /// Records the decision on a version, with its proof if it had one.
+    /// Returns the versions whose files the hosts of a shared database get from it, by plugin; none if the database is
+    /// embedded.
     ///
     /// # Errors
-    /// Returns an error if the decision cannot be written.
-    pub async fn decide_version(
-        &self,
-        plugin: PluginVersion,
-        state: VersionState,
-        report: Option<ProofReport>,
-    ) -> Result<(), StoreError> {
-        self.database.write(move |ledger| ledger.rows.put_version(&plugin, state, report.as_ref())).await
+    /// Returns an error if they cannot be read.
+    pub async fn shared_versions(&self) -> Result<Vec<SharedVersion>> {
+        self.database.reads().shared_versions().await
     }
 
-    /// Records that a version goes live, and removes all but `keep` of the versions that were live. Returns the digests
-    /// of the versions that remain.
+    /// Returns the file of a version from a shared database, if it is kept there.
     ///
     /// # Errors
-    /// Returns an error if the version cannot be written.
-    pub async fn set_live_version(&self, plugin: PluginVersion, keep: usize) -> Result<Vec<String>, StoreError> {
-        self.database.write(move |ledger| ledger.rows.put_live_version(&plugin, keep)).await
+    /// Returns an error if it cannot be read.
+    pub async fn plugin_file(&self, plugin: &PluginVersion) -> Result<Option<PluginFile>> {
+        self.database.reads().plugin_file(plugin.name.clone(), plugin.sha256.clone()).await
+    }
+
+    /// Returns whether a host of a shared database has decided on this file before.
+    ///
+    /// # Errors
+    /// Returns an error if the database cannot be read.
+    pub async fn is_known_file(&self, plugin: &str, sha256: &str) -> Result<bool> {
+        self.database.reads().is_known_file(plugin.to_owned(), sha256.to_owned()).await
+    }
+
+    /// Records a decision on a version under the lease of proofs. If the version goes live, all but [`LIVE_VERSIONS_KEPT`]
+    /// versions that were live are removed. Returns the digests of those that remain.
+    ///
+    /// # Errors
+    /// Returns an error if the decision cannot be written, or the lease was granted again.
+    pub async fn decide_version(&self, under: &Grant, decision: VersionDecision) -> Result<Vec<String>, StoreError> {
+        let VersionDecision { plugin, state, report, goes_live, file } = decision;
+        let decide = move |ledger: &mut Writes| {
+            if let Some(state) = state {
+                ledger.rows.put_version(&plugin, state, report.as_ref())?;
+            }
+            let mut live = Vec::new();
+            if goes_live {
+                live = ledger.rows.put_live_version(&plugin, LIVE_VERSIONS_KEPT)?;
+            }
+            if let Some(file) = &file {
+                ledger.rows.put_plugin_file(&plugin, file)?;
+            }
+            ledger.changed.settings = true;
+            Ok(live)
+        };
+        self.write_under(under, decide).await
+    }
+
+    /// Removes all versions of a plugin under the lease of proofs. Their files do not count as new ones.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot be removed, or the lease was granted again.
+    pub async fn remove_versions(&self, under: &Grant, plugin: String) -> Result<(), StoreError> {
+        let remove = move |ledger: &mut Writes| {
+            ledger.changed.settings = true;
+            ledger.rows.remove_versions(&plugin)
+        };
+        self.write_under(under, remove).await
     }
 
     /// Returns the digest that a file in the cache must have. Blocks.

@@ -34,6 +34,7 @@ const ACTIONS: [string, Words][] = [
   ["POST /api/plugins/*/diff", named("Compared versions of plugin")],
   ["POST /api/plugins/*/promote", named("Promoted a version of plugin")],
   ["POST /api/plugins/*/rollback", named("Rolled back plugin")],
+  ["POST /api/plugins/*/remove", named("Removed plugin")],
   ["POST /api/deliveries/retry", () => "Retried dead letters"],
   ["POST /api/deliveries/*/retry", named("Retried delivery", "deliveries")],
   ["POST /api/destinations/*/enable", named("Enabled destination")],

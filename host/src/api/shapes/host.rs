@@ -1,5 +1,6 @@
 //! A host that shares the database.
 
+use hookmill_incident::PluginVersion;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -24,4 +25,6 @@ pub struct ShownHost {
     pub is_this: bool,
     /// The names of the leases that it holds.
     pub leases: Vec<String>,
+    /// The plugin versions that it has loaded.
+    pub plugins: Vec<PluginVersion>,
 }

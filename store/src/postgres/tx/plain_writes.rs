@@ -2,7 +2,8 @@
 
 use super::{PostgresTx, access, counts, sources, versions};
 use crate::ledger::PlainWrites;
-use crate::rows::{OperatorAction, ProofReport, SessionRow, SourceRow, Tally, VersionState};
+use crate::postgres::plugin_files;
+use crate::rows::{OperatorAction, PluginFile, ProofReport, SessionRow, SourceRow, Tally, VersionState};
 use anyhow::Result;
 use hookmill_incident::PluginVersion;
 use std::sync::Arc;
@@ -63,6 +64,14 @@ impl PlainWrites for PostgresTx<'_> {
 
     fn put_live_version(&mut self, plugin: &PluginVersion, keep: usize) -> Result<Vec<String>> {
         versions::put_live(self.direct()?, plugin, keep, self.clock.now_ms())
+    }
+
+    fn put_plugin_file(&mut self, plugin: &PluginVersion, file: &PluginFile) -> Result<()> {
+        plugin_files::put(self.direct()?, plugin, file)
+    }
+
+    fn remove_versions(&mut self, plugin: &str) -> Result<()> {
+        versions::remove(self.direct()?, plugin)
     }
 
     fn put_compiled(&mut self, plugin: &str, name: &str, digest: [u8; 32]) -> Result<Vec<String>> {

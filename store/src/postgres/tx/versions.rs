@@ -3,10 +3,14 @@
 use crate::columns::json;
 use crate::columns::versions::NEVER_LIVE_KEPT;
 use crate::postgres::columns::{stored_option, stored_text};
+use crate::postgres::plugin_files;
 use crate::postgres::session::Session;
 use crate::rows::{ProofReport, VersionState};
 use anyhow::Result;
 use hookmill_incident::PluginVersion;
+
+/// The compiled files of all hosts whose digests are kept.
+const COMPILED_MAX: i64 = 10_000;
 
 pub(super) fn put(
     session: &Session,
@@ -15,8 +19,10 @@ pub(super) fn put(
     report: Option<&ProofReport>,
     now: i64,
 ) -> Result<()> {
+    // Hosts' clocks differ: a version that is seen later is the newer one.
     let sql = "INSERT INTO plugin_versions (plugin, sha256, version, seen_at, state, report) \
-               VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (plugin, sha256) DO UPDATE SET version = excluded.version, \
+               SELECT $1, $2, $3, greatest($4, coalesce(max(seen_at) + 1, 0)), $5, $6 \
+               FROM plugin_versions WHERE plugin = $1 ON CONFLICT (plugin, sha256) DO UPDATE SET version = excluded.version, \
                state = excluded.state, report = coalesce(excluded.report, plugin_versions.report)";
     let (name, sha256, version) =
         (stored_text(&plugin.name), stored_text(&plugin.sha256), stored_text(&plugin.version));
@@ -26,7 +32,7 @@ pub(super) fn put(
                (SELECT sha256 FROM plugin_versions WHERE plugin = $1 AND live_since IS NULL \
                ORDER BY seen_at DESC LIMIT $2)";
     session.execute(sql, &[&name, &(NEVER_LIVE_KEPT as i64)])?;
-    Ok(())
+    plugin_files::remove_unused(session, &plugin.name)
 }
 
 pub(super) fn put_live(session: &Session, plugin: &PluginVersion, keep: usize, now: i64) -> Result<Vec<String>> {
@@ -42,7 +48,13 @@ pub(super) fn put_live(session: &Session, plugin: &PluginVersion, keep: usize, n
     let sql = "DELETE FROM plugin_versions WHERE plugin = $1 AND live_since IS NOT NULL AND sha256 NOT IN \
                (SELECT sha256 FROM plugin_versions WHERE plugin = $1 ORDER BY live_since DESC NULLS LAST LIMIT $2)";
     session.execute(sql, &[&name, &(keep as i64)])?;
+    plugin_files::remove_unused(session, &plugin.name)?;
     session.column("SELECT sha256 FROM plugin_versions WHERE plugin = $1 AND live_since IS NOT NULL", &[&name])
+}
+
+pub(super) fn remove(session: &Session, plugin: &str) -> Result<()> {
+    session.execute("DELETE FROM plugin_versions WHERE plugin = $1", &[&stored_text(plugin)])?;
+    plugin_files::remove_unused(session, plugin)
 }
 
 pub(super) fn put_compiled(
@@ -56,6 +68,9 @@ pub(super) fn put_compiled(
     let sql = "DELETE FROM compiled WHERE plugin = $1 AND name <> $2 AND name NOT IN (SELECT name FROM compiled \
                WHERE plugin = $1 AND name <> $2 ORDER BY compiled_at DESC LIMIT 1) RETURNING name";
     let removed = session.column(sql, &[&plugin, &name])?;
+    // The data folders of hosts come and go.
+    let sql = "DELETE FROM compiled WHERE name NOT IN (SELECT name FROM compiled ORDER BY compiled_at DESC LIMIT $1)";
+    session.execute(sql, &[&COMPILED_MAX])?;
     let sql = "INSERT INTO compiled (name, plugin, digest, compiled_at) VALUES ($1, $2, $3, $4) \
                ON CONFLICT (name) DO UPDATE SET plugin = excluded.plugin, digest = excluded.digest, \
                compiled_at = excluded.compiled_at";
