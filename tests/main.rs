@@ -71,6 +71,7 @@ mod slow_senders;
 mod sources;
 mod stats;
 mod storage;
+mod store_move;
 mod stream;
 mod thehive;
 mod tls;

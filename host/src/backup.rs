@@ -19,6 +19,7 @@ mod work_folder;
 
 pub use archive::read_manifest;
 pub use keys::{Lock, LockFile, PASSPHRASE_VARIABLE};
+pub(crate) use make::check_key;
 pub use make::{Made, MakeOptions, make};
 pub use manifest::{KeyState, Manifest};
 pub use pace::{BYTES_PER_SECOND, Pace, Progress};

@@ -31,6 +31,7 @@ mod loaded;
 mod maintenance;
 pub mod map;
 mod metrics;
+pub mod moving;
 mod near_miss;
 mod negotiation;
 mod notices;

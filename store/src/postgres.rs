@@ -17,9 +17,8 @@ mod head;
 mod hosts;
 mod lease_share;
 mod leases;
-#[cfg(test)]
-mod loaded;
 mod migration;
+mod moving;
 mod opened;
 mod query;
 mod readers;
@@ -27,6 +26,7 @@ mod reads;
 mod retention;
 #[cfg(test)]
 mod scans;
+mod search_rows;
 mod session;
 #[cfg(test)]
 pub(crate) mod test_database;
@@ -38,7 +38,8 @@ mod writer;
 pub use connection::Address;
 #[cfg(test)]
 pub(crate) use dump::dump;
-#[cfg(test)]
-pub(crate) use loaded::loaded;
+pub(crate) use moving::MovingShared;
 pub(crate) use opened::{Opened, Postgres};
+#[cfg(test)]
+pub(crate) use readers::Readers;
 pub(crate) use tokens::SharedTokens;

@@ -1,6 +1,6 @@
 //! The settings of the host itself, most of which take effect only at a start.
 
-use super::database::DatabaseSettings;
+use super::database::{DatabaseSettings, address};
 use super::limits::Limits;
 use crate::backup::Schedule;
 use crate::release::decision::Reload;
@@ -10,7 +10,7 @@ use crate::traces::TracesOptions;
 use anyhow::{Result, ensure};
 use hookmill_listen::TlsFiles;
 use hookmill_sandbox::PluginLimits;
-use hookmill_store::Retention;
+use hookmill_store::{DatabaseAddress, Retention};
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -66,6 +66,14 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Returns the address of another database, whose certificate has the same authorities as that of `database`.
+    ///
+    /// # Errors
+    /// Returns an error if the URL cannot be used. The error does not quote the URL.
+    pub fn database_address(&self, url: &str) -> Result<DatabaseAddress> {
+        address(url, self.database.as_ref().and_then(|database| database.ca.as_deref()))
+    }
+
     /// Returns the keys that differ from another configuration and take effect only at a start.
     pub fn needs_restart(&self, other: &Self) -> Vec<&'static str> {
         // All fields are named, so that a new one is not forgotten here.

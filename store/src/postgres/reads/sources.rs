@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use tokio_postgres::GenericClient;
 
 /// Returns the registered sources, by name.
-pub(super) async fn list(client: &impl GenericClient) -> Result<Vec<SourceRow>> {
+pub(crate) async fn list(client: &impl GenericClient) -> Result<Vec<SourceRow>> {
     let sql = format!("SELECT {}, source FROM source_secrets ORDER BY source, id", SecretColumns::LIST);
     let mut secrets: HashMap<String, Vec<SecretRow>> = HashMap::new();
     for row in raw_rows(client, &sql, &[]).await? {
