@@ -66,6 +66,7 @@ mod search;
 mod senders;
 mod service;
 mod sessions;
+mod shared_database;
 mod signals;
 mod slow_senders;
 mod sources;

@@ -57,7 +57,7 @@ enum Command {
     Hosts(hosts::Hosts),
     /// Show the space that a running host uses, what retention removes next, and how long the disk will last
     Storage(storage::Storage),
-    /// Remove old payloads, events and incidents from the data folder, with or without a running host
+    /// Remove old payloads, events and incidents from the database, with or without a running host
     Prune(prune::Prune),
     /// Create, build, check, run, test and list plugins
     #[command(subcommand)]

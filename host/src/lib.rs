@@ -24,6 +24,7 @@ mod field_changes;
 mod folder_watcher;
 mod handshake;
 pub mod host;
+mod host_identity;
 mod housekeeping;
 mod http_error;
 pub mod issuers;

@@ -55,6 +55,6 @@ pub use rows::{
 pub use search_words::SearchWords;
 pub use sqlite::Migration;
 pub use store::{
-    MoveStep, Pruner, Store, StorePlace, Timed, Tokens, begin_epoch, copy_database, credential_digest, inspect_copy,
-    lock_without_database, move_store, schema_version,
+    MoveStep, Pruner, Store, StorePlace, Timed, Tokens, begin_epoch, begin_shared_epoch, copy_database,
+    credential_digest, inspect_copy, lock_without_database, move_store, schema_version,
 };

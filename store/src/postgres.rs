@@ -6,12 +6,14 @@
 mod ahead;
 mod attempts;
 mod batch;
+mod beside_hosts;
 mod buffer;
 mod columns;
 mod conditions;
 mod connection;
 #[cfg(test)]
 mod dump;
+mod epoch;
 mod follow;
 mod head;
 mod hosts;
@@ -35,9 +37,11 @@ mod tokens;
 mod tx;
 mod writer;
 
+pub(crate) use beside_hosts::BesideHosts;
 pub use connection::Address;
 #[cfg(test)]
 pub(crate) use dump::dump;
+pub(crate) use epoch::begin as begin_epoch;
 pub(crate) use moving::MovingShared;
 pub(crate) use opened::{Opened, Postgres};
 #[cfg(test)]

@@ -16,7 +16,7 @@ mod sources;
 mod tokens;
 mod triage;
 
-pub use copy::{begin_epoch, copy_database, inspect_copy, lock_without_database, schema_version};
+pub use copy::{begin_epoch, begin_shared_epoch, copy_database, inspect_copy, lock_without_database, schema_version};
 pub use moving::{MoveStep, StorePlace, move_store};
 pub use prune::Pruner;
 pub use retention::Timed;

@@ -223,7 +223,8 @@ async fn connected(address: &Address) -> Result<Client> {
     Ok(client)
 }
 
-async fn refuse_hosts(client: &Client, address: &Address) -> Result<()> {
+/// Refuses a database on which hosts run.
+pub(super) async fn refuse_hosts(client: &Client, address: &Address) -> Result<()> {
     let live = hosts::list(client).await?.into_iter().filter(|host| host.is_live);
     let names: Vec<String> = live.map(|host| host.name).collect();
     ensure!(
