@@ -85,7 +85,7 @@ async fn add_plain_rows(store: &Store) {
         store.put_source(source).await.expect("a source");
     }
     let tally = Tally { received: 7, last_error: Some(LastError::new(5, "code", "message")), ..Tally::default() };
-    store.put_tallies(vec![("edr".into(), tally)]).await.expect("a tally");
+    store.add_tallies(vec![("edr".into(), tally)]).await.expect("a tally");
 }
 
 struct Both<'a, S, P> {

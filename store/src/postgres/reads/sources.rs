@@ -27,7 +27,7 @@ pub(crate) async fn list(client: &impl GenericClient) -> Result<Vec<SourceRow>> 
 }
 
 /// Returns the counts of a source.
-pub(super) async fn tally(client: &impl GenericClient, source: &str) -> Result<Tally> {
+pub(crate) async fn tally(client: &impl GenericClient, source: &str) -> Result<Tally> {
     let sql = format!("SELECT {} FROM tallies WHERE source = $1", TallyColumns::LIST);
     let found: Option<TallyColumns> = row(client, &sql, &[source.into()]).await?;
     Ok(found.map(Tally::from).unwrap_or_default())
