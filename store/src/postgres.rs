@@ -40,9 +40,11 @@ mod writer;
 pub(crate) use beside_hosts::BesideHosts;
 pub use connection::Address;
 #[cfg(test)]
-pub(crate) use dump::dump;
+pub(crate) use dump::{dump, tables};
 pub(crate) use epoch::begin as begin_epoch;
 pub(crate) use moving::MovingShared;
+#[cfg(test)]
+pub(crate) use moving::undo_move;
 pub(crate) use opened::{Opened, Postgres};
 #[cfg(test)]
 pub(crate) use readers::Readers;

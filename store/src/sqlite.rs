@@ -54,7 +54,7 @@ mod writer;
 pub(crate) use beside_host::BesideHost;
 pub(crate) use compact::compact;
 #[cfg(test)]
-pub(crate) use dump::{Dump, dump};
+pub(crate) use dump::{Dump, dump, tables};
 pub use migration::Migration;
 pub(crate) use moving::MovingFolder;
 pub(crate) use tokens::TokenTable;

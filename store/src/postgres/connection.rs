@@ -73,7 +73,7 @@ impl Address {
     }
 
     /// Makes a connection, whose task ends with the client.
-    pub(crate) async fn connect(&self) -> Result<(Client, JoinHandle<()>)> {
+    pub(super) async fn connect(&self) -> Result<(Client, JoinHandle<()>)> {
         let (client, connection) = self.config.connect(self.tls.clone()).await?;
         let task = tokio::spawn(async move {
             if let Err(error) = connection.await {

@@ -209,6 +209,14 @@ pub(super) async fn refuse_moved(client: &Client, address: &Address) -> Result<(
     }
 }
 
+/// Does what the refusal of a database that was moved says.
+#[cfg(test)]
+pub(crate) async fn undo_move(address: &Address) -> Result<()> {
+    let (client, _) = address.connect().await?;
+    let statement = UNDO.split('`').nth(1).context("a statement")?;
+    Ok(client.batch_execute(statement).await?)
+}
+
 async fn mark(client: &Client) -> Result<Option<MoveMark>> {
     read_mark(&cell::<String>(client, "SELECT coalesce(move, '') FROM head FOR SHARE", &[]).await?)
 }

@@ -242,10 +242,10 @@ impl Side {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::postgres::test_database;
+    use crate::postgres::{self, test_database};
+    use crate::sqlite;
     use crate::{Dedup, HostIdentity, Policy, Store};
     use std::cell::Cell;
-    use std::collections::BTreeSet;
     use std::path::Path;
     use std::task::Poll;
     use std::time::Duration;
@@ -281,16 +281,8 @@ mod tests {
     async fn every_table_is_moved_or_known_to_be_left() {
         let folder = tempfile::tempdir().unwrap();
         store(folder.path()).unwrap().close();
-        let file = rusqlite::Connection::open(folder.path().join("hookmill.db")).unwrap();
-        let mut names =
-            file.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'").unwrap();
-        let mut tables: BTreeSet<String> =
-            names.query_map([], |row| row.get(0)).unwrap().collect::<rusqlite::Result<_>>().unwrap();
-        let (client, _) = test_database::migrated().await.connect().await.unwrap();
-        // Partitions belong to their tables.
-        let sql = "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace \
-                   AND relkind IN ('r', 'p') AND NOT relispartition";
-        tables.extend(client.query(sql, &[]).await.unwrap().iter().map(|row| row.get::<_, String>(0)));
+        let mut tables = sqlite::tables(folder.path()).unwrap();
+        tables.extend(postgres::tables(&test_database::migrated().await).await.unwrap());
         let unknown = |table: &&String| !MOVED_TABLES.contains(&table.as_str()) && !LEFT.contains(&table.as_str());
         assert_eq!(tables.iter().filter(unknown).collect::<Vec<_>>(), Vec::<&String>::new());
     }
@@ -345,7 +337,7 @@ mod tests {
         store(two.path()).unwrap().close();
         refused(&back, &shared, "has rows in the table").await;
         refused(&shared, &from, "a move replaces no data").await;
-        address.connect().await.unwrap().0.batch_execute("UPDATE head SET move = NULL").await.unwrap();
+        postgres::undo_move(&address).await.unwrap();
         connect().await.unwrap().close();
     }
 
