@@ -21,8 +21,9 @@ pub(super) enum Store {
 #[command(after_help = "\
 The configuration has the authorities of the database (`database_ca`), and the data folder of the hosts that share it, \
 where their key is. Examples:
-  hookmill store move --from data --to postgres://hookmill@db.example/hookmill
-  hookmill store move --from \"$DATABASE_URL\" --to data")]
+  hookmill store move --from data --to '${DATABASE_URL}'
+  hookmill store move --from '${DATABASE_URL}' --to data
+The single quotes keep a password out of the list of processes: hookmill reads the variable itself.")]
 pub(super) struct Move {
     /// The data folder, or the URL of the database, that has everything now
     #[arg(long, value_name = "FOLDER|URL")]
@@ -85,7 +86,7 @@ impl Move {
 
 /// Returns one side of the move.
 fn side(text: &str, settings: &Settings) -> Result<MoveSide> {
-    if text.contains("://") {
+    if text.contains("://") || text.contains("${") {
         let address = settings.database_address(text)?;
         return Ok(MoveSide { place: StorePlace::Shared(address), data_dir: settings.data_dir.clone() });
     }
