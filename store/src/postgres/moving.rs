@@ -41,8 +41,9 @@ impl MovingShared {
         let client = connected(address).await?;
         check_current(&client).await?;
         let shared = Self { client };
-        shared.client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ").await?;
+        shared.client.batch_execute("BEGIN").await?;
         shared.lock().await?;
+        // A host that starts is registered before it looks at the row `head`.
         refuse_hosts(&shared.client, address).await?;
         Ok(shared)
     }
@@ -201,12 +202,17 @@ impl MovingShared {
     }
 }
 
-/// Refuses a database that has a mark.
+/// Refuses a database that has a mark, or gets one at this moment.
 pub(super) async fn refuse_moved(client: &Client, address: &Address) -> Result<()> {
-    match mark(client).await? {
-        Some(mark) => MovingShared::refuse(address, &mark),
-        None => Ok(()),
-    }
+    let text: String = cell(client, "SELECT coalesce(move, '') FROM head", &[]).await?;
+    let mark = match read_mark(&text)? {
+        None => {
+            client.batch_execute("SET lock_timeout = '10s'").await?;
+            mark(client).await.context("the database is being moved, or a group of writes does not end; try again")?
+        }
+        mark => mark,
+    };
+    mark.map_or(Ok(()), |mark| MovingShared::refuse(address, &mark))
 }
 
 /// Does what the refusal of a database that was moved says.
