@@ -244,7 +244,7 @@ mod tests {
     use super::*;
     use crate::postgres::{self, test_database};
     use crate::sqlite;
-    use crate::{Dedup, HostIdentity, Policy, Store};
+    use crate::{Dedup, HostIdentity, Policy, Scope, Store, Tokens};
     use std::cell::Cell;
     use std::path::Path;
     use std::task::Poll;
@@ -304,6 +304,7 @@ mod tests {
             assert!(format!("{error:#}").contains(text), "{error:#}");
         };
         refused(&from, &from, "name one of each").await;
+        Tokens::open(one.path()).unwrap().create("one", Scope::Read, None).unwrap();
         let running = store(one.path()).unwrap();
         refused(&from, &shared, "is in use by another hookmill").await;
         running.close();
