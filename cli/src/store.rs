@@ -88,7 +88,7 @@ impl Move {
 fn side(text: &str, settings: &Settings) -> Result<MoveSide> {
     if text.contains("://") || text.contains("${") {
         let address = settings.database_address(text)?;
-        return Ok(MoveSide { place: StorePlace::Shared(address), data_dir: settings.data_dir.clone() });
+        return Ok(MoveSide { place: StorePlace::Shared(address.into()), data_dir: settings.data_dir.clone() });
     }
     ensure!(!text.is_empty(), "the name of the folder is empty");
     let data_dir = PathBuf::from(text);

@@ -35,7 +35,7 @@ pub(super) async fn compare_databases(model: &mut Model) {
     let (address, back) = (test_database::address(), tempfile::tempdir().expect("a folder"));
     let folder = |path: &Path| StorePlace::Folder(path.to_owned());
     model.close();
-    let shared = StorePlace::Shared(address.clone());
+    let shared = StorePlace::Shared(address.clone().into());
     for (from, to) in [(&folder(model.folder.path()), &shared), (&shared, &folder(back.path()))] {
         move_store(from, to, |_| Ok(()), &mut |_| ()).await.expect("a move");
     }

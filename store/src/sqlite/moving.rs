@@ -88,7 +88,7 @@ impl MovingFolder {
     /// Returns the columns of a table.
     pub fn columns(&self, table: &str) -> Result<Vec<String>> {
         let query = self.connection.prepare(&format!("SELECT * FROM {table}"))?;
-        Ok(query.column_names().into_iter().map(str::to_owned).collect())
+        Ok(query.column_names().map(str::to_owned).collect())
     }
 
     /// Returns the number of rows of a table.

@@ -17,7 +17,7 @@ pub enum StorePlace {
     /// A data folder with an embedded database.
     Folder(PathBuf),
     /// A database that hosts share.
-    Shared(DatabaseAddress),
+    Shared(Box<DatabaseAddress>),
 }
 
 impl fmt::Display for StorePlace {
@@ -293,7 +293,7 @@ mod tests {
         let [one, two, own] = [(); 3].map(|()| tempfile::tempdir().unwrap());
         let address = test_database::address();
         let folder = |folder: &TempDir| StorePlace::Folder(folder.path().to_owned());
-        let (from, shared, back) = (folder(&one), StorePlace::Shared(address.clone()), folder(&two));
+        let (from, shared, back) = (folder(&one), StorePlace::Shared(address.clone().into()), folder(&two));
         let connect = async || {
             let host = HostIdentity { id: "one".into(), name: "one".into(), version: "1".into() };
             let (address, on_commit) = (address.clone(), Box::new(|_, _| {}));
