@@ -345,7 +345,7 @@ mod tests {
     /// Ends a move in the middle, as a kill does.
     async fn give_up(from: &StorePlace, to: &StorePlace) {
         let has_begun = Cell::new(false);
-        let mut on_step = |step: MoveStep| has_begun.set(step.table == "incidents");
+        let mut on_step = |step: MoveStep| has_begun.set(has_begun.get() || step.table == "incidents");
         let reached = std::future::poll_fn(|context| {
             context.waker().wake_by_ref();
             if has_begun.get() { Poll::Ready(()) } else { Poll::Pending }
