@@ -337,8 +337,8 @@ mod tests {
         assert!(connect().await.unwrap_err().to_string().contains("UPDATE head SET move = NULL"));
         store(two.path()).unwrap().close();
         refused(&back, &shared, "has rows in the table").await;
-        refused(&shared, &from, "a move replaces no data").await;
         postgres::undo_move(&address).await.unwrap();
+        refused(&shared, &from, "a move replaces no data").await;
         connect().await.unwrap().close();
     }
 
