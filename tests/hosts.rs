@@ -289,8 +289,13 @@ async fn hosts_share_sources_and_hand_work_over() {
     assert_eq!(a.call(Method::POST, "/api/webhooks", source.to_string()).await.status, 201);
     eventually("the other host knows the source", async || (b.signed("late", "1").await.status == 202).then_some(()))
         .await;
+    let counted = async |host: &Host<'_>| host.get("/api/sources/late").await["received"].clone();
+    assert_eq!(a.signed("late", "2").await.status, 202);
+    for host in [&a, &b] {
+        eventually("payloads of both hosts are counted", async || (counted(host).await == 2).then_some(())).await;
+    }
     assert_eq!(a.call(Method::DELETE, "/api/sources/late", "").await.status, 204);
-    eventually("the other host forgets the source", async || (b.signed("late", "2").await.status == 404).then_some(()))
+    eventually("the other host forgets the source", async || (b.signed("late", "3").await.status == 404).then_some(()))
         .await;
     let stopped_at = Instant::now();
     a.terminate();

@@ -110,6 +110,8 @@ async fn a_disk_that_becomes_too_small_is_notified_once_until_it_is_large_enough
     eventually("the notification", async || lines().contains("should be").then_some(())).await;
     let storage = host.get("/api/storage").await;
     assert_eq!(storage["disk_free_bytes_min"], 100_000_000_u64 * 1024 * 1024);
+    // A delivery whose result is not recorded is repeated after a kill.
+    host.settled("/api/deliveries").await;
     host.kill();
     // A restart does not repeat it.
     let host = folder.start_listening().await;

@@ -5,11 +5,11 @@ mod progress;
 
 use crate::data_folder::DataFolder;
 use crate::text::{bytes, clean, table, utc};
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use hookmill_host::backup::{
-    BYTES_PER_SECOND, MakeOptions, Manifest, Outcome, RestoreOptions, Restored, SKIPPED_NUMBERS, make, read_manifest,
-    restore, verify,
+    BYTES_PER_SECOND, MakeOptions, Manifest, Outcome, RestoreOptions, Restored, RestoredDatabase, SKIPPED_NUMBERS,
+    begin_restored, make, read_manifest, restore, verify,
 };
 use hookmill_incident::Clock;
 use lock_options::LockOptions;
@@ -72,7 +72,12 @@ pub(super) struct Verify {
 #[derive(Debug, Args)]
 pub(super) struct Restore {
     /// The backup
-    file: PathBuf,
+    #[arg(required_unless_present = "database_restored")]
+    file: Option<PathBuf>,
+    /// Prepare the database that hosts share, after the tools of PostgreSQL have restored it and before the first host starts:
+    /// what waited in it is not done again, and ids and numbers of the lost time are not given again
+    #[arg(long, conflicts_with_all = ["file", "data_dir", "passphrase_file", "key_file", "without_keys", "with_plugins"])]
+    database_restored: bool,
     #[command(flatten)]
     folder: DataFolder,
     #[command(flatten)]
@@ -166,12 +171,45 @@ impl Verify {
 
 impl Restore {
     pub fn run(self) -> Result<()> {
+        match &self.file {
+            Some(file) => {
+                let file = file.clone();
+                self.restore(file)
+            }
+            None => self.begin_restored(),
+        }
+    }
+
+    fn begin_restored(self) -> Result<()> {
+        let settings = self.folder.settings()?;
+        let database =
+            settings.database.context("`database` is not set; restore a backup of the embedded database with FILE")?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let begun = runtime.block_on(begin_restored(&database.address, &settings.data_dir, self.skip_numbers))?;
+        let RestoredDatabase { backup_at, dead_deliveries, ended_triages } = begun;
+        let skipped_numbers = self.skip_numbers;
+        if self.json {
+            let shown = json!({
+                "state_of": backup_at,
+                "dead_deliveries": dead_deliveries,
+                "ended_triages": ended_triages,
+                "skipped_numbers": skipped_numbers,
+            });
+            println!("{shown:#}");
+            return Ok(());
+        }
+        println!("{} goes on with the state of {} UTC", database.address, utc(backup_at));
+        print_changes(dead_deliveries, ended_triages, skipped_numbers);
+        Ok(())
+    }
+
+    fn restore(self, file: PathBuf) -> Result<()> {
         let data_dir = self.folder.path()?;
         let plugins_dir = self.with_plugins.then(|| self.folder.settings()).transpose()?;
-        let keys = read_manifest(&self.file)?.keys;
+        let keys = read_manifest(&file)?.keys;
         let lock = if self.without_keys { None } else { self.lock.for_backup(keys)? };
         let options = RestoreOptions {
-            file: self.file,
+            file,
             data_dir,
             plugins_dir: plugins_dir.map(|settings| settings.plugins_dir),
             lock,
@@ -197,15 +235,19 @@ impl Restore {
             return Ok(());
         }
         println!("{} restored: {}", options.data_dir.display(), summary(&manifest));
-        println!("  {dead_deliveries} pending deliveries are dead letters; `hookmill deliveries retry` sends them");
-        println!("  {ended_triages} triage requests were ended");
-        println!("  {} incident numbers are left out", options.skipped_numbers);
+        print_changes(dead_deliveries, ended_triages, options.skipped_numbers);
         for plugin in plugins {
             println!("  the plugin `{}` was copied into the plugins folder", clean(&plugin));
         }
         warn(&warnings);
         Ok(())
     }
+}
+
+fn print_changes(dead_deliveries: usize, ended_triages: usize, skipped_numbers: u32) {
+    println!("  {dead_deliveries} pending deliveries are dead letters; `hookmill deliveries retry` sends them");
+    println!("  {ended_triages} triage requests were ended");
+    println!("  {skipped_numbers} incident numbers are left out");
 }
 
 /// Returns what a backup contains.

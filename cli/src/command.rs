@@ -2,7 +2,8 @@
 
 use crate::{
     backup, compile, config, deliveries, demo, destinations, events, healthcheck, hosts, incidents, logs, manual,
-    notification, operator_actions, plugin, prune, quarantine, serve, stats, storage, token, upgrade, vendors, webhook,
+    notification, operator_actions, plugin, prune, quarantine, serve, stats, storage, store, token, upgrade, vendors,
+    webhook,
 };
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -56,7 +57,7 @@ enum Command {
     Hosts(hosts::Hosts),
     /// Show the space that a running host uses, what retention removes next, and how long the disk will last
     Storage(storage::Storage),
-    /// Remove old payloads, events and incidents from the data folder, with or without a running host
+    /// Remove old payloads, events and incidents from the database, with or without a running host
     Prune(prune::Prune),
     /// Create, build, check, run, test and list plugins
     #[command(subcommand)]
@@ -72,6 +73,9 @@ enum Command {
     Verify(backup::Verify),
     /// Make a data folder of a backup
     Restore(backup::Restore),
+    /// Move everything to another database
+    #[command(subcommand)]
+    Store(store::Store),
     /// Create, list and revoke tokens of the API in the data folder, with or without a running host
     #[command(subcommand)]
     Token(token::Token),
@@ -112,6 +116,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Command::Backup(backup) => backup.run(),
         Command::Verify(verify) => verify.run(),
         Command::Restore(restore) => restore.run(),
+        Command::Store(store) => store.run(),
         Command::Token(token) => token.run(),
         Command::Compile(compile) => compile.run(),
         Command::Manual(manual) => manual.run(&Arguments::command()),

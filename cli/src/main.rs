@@ -32,6 +32,7 @@ mod serve;
 mod signals;
 mod stats;
 mod storage;
+mod store;
 mod text;
 mod token;
 mod toolchain;

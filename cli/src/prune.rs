@@ -1,4 +1,4 @@
-//! `hookmill prune`: removes old rows from the data folder, beside a running host or without one.
+//! `hookmill prune`: removes old rows from the database, beside running hosts or without any.
 
 use super::progress::ProgressLine;
 use super::text::{bytes, table, whole_units};
@@ -37,8 +37,12 @@ impl Prune {
     pub fn run(self) -> Result<()> {
         let settings = Config::load(&self.config)?.settings;
         let data_dir = &settings.data_dir;
-        if !data_dir.join("hookmill.db").exists() {
+        let shared = settings.database.as_ref().map(|database| &database.address);
+        if shared.is_none() && !data_dir.join("hookmill.db").exists() {
             bail!("{} has no database; give the configuration of a host with --config", data_dir.display());
+        }
+        if self.vacuum && shared.is_some() {
+            bail!("`--vacuum` is for the embedded database; PostgreSQL gives rows a place in free space by itself");
         }
         let mut retention = settings.retention;
         if let Some(age) = self.older_than {
@@ -49,7 +53,10 @@ impl Prune {
             bail!("the configuration keeps everything; set `retention` there, or give --older-than");
         }
         let policy = Policy { dedup: settings.limits.dedup, reopen_within: settings.reopen_within };
-        let mut pruner = Pruner::open(data_dir, policy, Clock::default())?;
+        let mut pruner = match shared {
+            Some(address) => Pruner::connect(address, policy, Clock::default())?,
+            None => Pruner::open(data_dir, policy, Clock::default())?,
+        };
         let before = pruner.storage()?;
         pruner.counts_back_from().into_iter().for_each(warn_of_clock);
         let removed = self.remove(&mut pruner, &retention)?;
@@ -68,7 +75,7 @@ impl Prune {
         if self.vacuum {
             let (before, after) = Pruner::compact(data_dir)?;
             println!("the database had {} and has {}", bytes(before), bytes(after));
-        } else if !self.dry_run {
+        } else if !self.dry_run && shared.is_none() {
             println!("{}", space(&before, &after));
         }
         Ok(())

@@ -27,7 +27,8 @@ fn text(storage: &ShownStorage) -> String {
         row(stored, due)
     });
     let header = ["KIND", "ROWS", "CONTENT", "OLDEST", "KEPT FOR", "DUE IN A DAY"];
-    let advice = if storage.gives_back { "" } else { "; `hookmill prune --vacuum` gives them back to the disk" };
+    let gives_back = storage.gives_back || storage.free_bytes == 0;
+    let advice = if gives_back { "" } else { "; `hookmill prune --vacuum` gives them back to the disk" };
     let disk_free = storage.disk_free_bytes.map_or_else(|| "unknown".to_owned(), bytes);
     let growth = storage.growth_bytes_per_day.map(|growth| match u64::try_from(growth) {
         Ok(growth) => format!("{} a day", bytes(growth)),

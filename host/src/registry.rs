@@ -200,19 +200,37 @@ impl Registry {
         Ok(())
     }
 
-    /// Saves the counts that have changed since the last call of this function.
+    /// Adds what was counted since the last call of this function to the stored counts.
     pub async fn save_tallies(&self) {
-        let changed = |source: &Arc<Source>| source.tally.take_changed().map(|tally| (source.name.clone(), tally));
         let sources = self.sources.all();
-        let tallies: Vec<_> = sources.values().filter_map(changed).collect();
-        if tallies.is_empty() {
+        let new = |source: &Arc<Source>| source.tally.take_new().map(|tally| (source.name.clone(), tally));
+        let new: Vec<_> = sources.values().filter_map(new).collect();
+        if new.is_empty() {
             return;
         }
-        let names: Vec<_> = tallies.iter().map(|(name, _)| name.clone()).collect();
-        if let Err(error) = self.store.put_tallies(tallies).await {
-            warn!("cannot save the counts of sources, will try again: {error:#}");
-            names.iter().filter_map(|name| sources.get(name)).for_each(|source| source.tally.mark_changed());
+        let names: Vec<_> = new.iter().map(|(name, _)| name.clone()).collect();
+        match self.store.add_tallies(new).await {
+            Ok(stored) => {
+                for (name, tally) in stored {
+                    sources.get(&name).into_iter().for_each(|source| source.tally.added(tally.clone()));
+                }
+            }
+            Err(error) => {
+                warn!("cannot save the counts of sources, will try again: {error:#}");
+                names.iter().filter_map(|name| sources.get(name)).for_each(|source| source.tally.not_added());
+            }
         }
+    }
+
+    /// Reads the counts of a source again, to which other hosts add.
+    ///
+    /// # Errors
+    /// Returns an error if the store fails.
+    pub async fn refresh_tally(&self, source: &Source) -> Result<()> {
+        if self.store.host_id().is_some() {
+            source.tally.refresh(self.store.tally(source.name.clone()).await?);
+        }
+        Ok(())
     }
 
     /// Reads the registered sources again, which another host may have changed.

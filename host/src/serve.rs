@@ -9,6 +9,7 @@ use crate::disk::Disk;
 use crate::event_changes::EventChanges;
 use crate::failed_tokens::FailedTokens;
 use crate::host::{Edge, Host};
+use crate::host_identity::new_identity;
 use crate::issuers::Issuers;
 use crate::loaded::Loaded;
 use crate::map::Mappers;
@@ -43,7 +44,7 @@ use hookmill_incident::Clock;
 use hookmill_listen::{Bounds, Descriptors, Listener, LiveTls, PassedSockets};
 use hookmill_sandbox::{CompilerProgram, FILE_BYTES_MAX, Sandbox};
 use hookmill_store::private_files::refuse_writable_by_others;
-use hookmill_store::{HostIdentity, Policy, Store, credential_digest};
+use hookmill_store::{Policy, Store, credential_digest};
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -205,15 +206,6 @@ impl Capacity {
     }
 }
 
-/// Returns a new identity for this process among those that share a database.
-fn identity() -> Result<HostIdentity> {
-    let mut id = [0; 16];
-    getrandom::fill(&mut id)?;
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name = Some(name.trim()).filter(|name| !name.is_empty()).unwrap_or("host").to_owned();
-    Ok(HostIdentity { id: hex::encode(id), name, version: env!("CARGO_PKG_VERSION").to_owned() })
-}
-
 async fn open_store(settings: &Settings, metrics: &Arc<Metrics>, clock: Clock) -> Result<Store> {
     let policy = Policy { dedup: settings.limits.dedup, reopen_within: settings.reopen_within };
     let metrics = metrics.clone();
@@ -227,7 +219,7 @@ async fn open_store(settings: &Settings, metrics: &Arc<Metrics>, clock: Clock) -
                  of PostgreSQL"
             );
             let address = database.address.clone();
-            Store::connect(address, identity()?, data_dir, queue, policy, on_commit, clock).await
+            Store::connect(address, new_identity()?, data_dir, queue, policy, on_commit, clock).await
         }
         None => Store::open(data_dir, queue, policy, on_commit, clock),
     }

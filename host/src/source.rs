@@ -62,37 +62,61 @@ pub struct LiveTally(Mutex<Counts>);
 
 #[derive(Debug, Default)]
 struct Counts {
-    tally: Tally,
-    is_changed: bool,
+    /// The counts of all hosts, as they were stored.
+    stored: Tally,
+    /// What is being added to them.
+    adding: Tally,
+    /// What this host counted since.
+    new: Tally,
 }
 
 impl LiveTally {
-    /// Continues with saved counts.
-    pub fn new(tally: Tally) -> Self {
-        Self(Mutex::new(Counts { tally, is_changed: false }))
+    /// Continues with stored counts.
+    pub fn new(stored: Tally) -> Self {
+        Self(Mutex::new(Counts { stored, ..Counts::default() }))
     }
 
-    /// Changes the counts.
+    /// Counts something new.
     pub fn count(&self, count: impl FnOnce(&mut Tally)) {
-        let mut counts = self.counts();
-        count(&mut counts.tally);
-        counts.is_changed = true;
+        count(&mut self.counts().new);
     }
 
     /// Returns the present counts.
     pub fn now(&self) -> Tally {
-        self.counts().tally.clone()
+        let counts = self.counts();
+        let mut now = counts.stored.clone();
+        now.merge(&counts.adding);
+        now.merge(&counts.new);
+        now
     }
 
-    /// Returns the present counts if they have changed since the last call of this function.
-    pub fn take_changed(&self) -> Option<Tally> {
+    /// Returns what was counted since the last call of this function, to add it to the stored counts.
+    pub fn take_new(&self) -> Option<Tally> {
         let mut counts = self.counts();
-        std::mem::take(&mut counts.is_changed).then(|| counts.tally.clone())
+        counts.adding = std::mem::take(&mut counts.new);
+        (counts.adding != Tally::default()).then(|| counts.adding.clone())
     }
 
-    /// Marks the counts as changed, so that they are saved again.
-    pub fn mark_changed(&self) {
-        self.counts().is_changed = true;
+    /// Takes over the counts after the new ones were added to them.
+    pub fn added(&self, stored: Tally) {
+        let mut counts = self.counts();
+        (counts.stored, counts.adding) = (stored, Tally::default());
+    }
+
+    /// Takes back what was not added.
+    pub fn not_added(&self) {
+        let mut counts = self.counts();
+        let mut new = std::mem::take(&mut counts.adding);
+        new.merge(&counts.new);
+        counts.new = new;
+    }
+
+    /// Takes over counts that were read, unless new ones are being added to them.
+    pub fn refresh(&self, stored: Tally) {
+        let mut counts = self.counts();
+        if counts.adding == Tally::default() {
+            counts.stored = stored;
+        }
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {

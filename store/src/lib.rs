@@ -19,6 +19,8 @@ mod ledger;
 mod mark;
 #[cfg(test)]
 mod model;
+mod move_mark;
+mod moved_rows;
 mod options;
 mod pages;
 mod postgres;
@@ -54,6 +56,6 @@ pub use rows::{
 pub use search_words::SearchWords;
 pub use sqlite::Migration;
 pub use store::{
-    Pruner, Store, Timed, Tokens, begin_epoch, copy_database, credential_digest, inspect_copy, lock_without_database,
-    schema_version,
+    MoveStep, Pruner, Store, StorePlace, Timed, Tokens, begin_epoch, begin_shared_epoch, copy_database,
+    credential_digest, inspect_copy, lock_without_database, move_store, schema_version,
 };

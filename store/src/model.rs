@@ -134,14 +134,22 @@ impl Model {
         self.clock.set(now);
     }
 
-    /// Closes the store and opens it again, which forgets the destinations and rules.
+    /// Closes the store and opens it again.
     async fn restart(&mut self) {
+        self.close();
+        self.open().await;
+    }
+
+    fn close(&mut self) {
         self.store().close();
-        let now = self.clock.now_ms();
-        let (folder, policy) = (self.folder.path().to_owned(), self.policy.clone());
         // The lock is released before the folder is opened again.
         drop(self.store.take());
-        let store = open(self.address.clone(), &folder, &policy, now).await;
+    }
+
+    /// Opens the store, which forgot the destinations and rules.
+    async fn open(&mut self) {
+        let now = self.clock.now_ms();
+        let store = open(self.address.clone(), self.folder.path(), &self.policy, now).await;
         // A shared database also remembers ids that were given and are in no row.
         let last_key = match self.address {
             Some(_) => store.clock.last_row_key().max(self.memory.last_key()),

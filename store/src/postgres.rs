@@ -6,20 +6,21 @@
 mod ahead;
 mod attempts;
 mod batch;
+mod beside_hosts;
 mod buffer;
 mod columns;
 mod conditions;
 mod connection;
 #[cfg(test)]
 mod dump;
+mod epoch;
 mod follow;
 mod head;
 mod hosts;
 mod lease_share;
 mod leases;
-#[cfg(test)]
-mod loaded;
 mod migration;
+mod moving;
 mod opened;
 mod plugin_files;
 mod query;
@@ -28,6 +29,7 @@ mod reads;
 mod retention;
 #[cfg(test)]
 mod scans;
+mod search_rows;
 mod session;
 #[cfg(test)]
 pub(crate) mod test_database;
@@ -37,10 +39,15 @@ mod tokens;
 mod tx;
 mod writer;
 
+pub(crate) use beside_hosts::BesideHosts;
 pub use connection::Address;
 #[cfg(test)]
-pub(crate) use dump::dump;
+pub(crate) use dump::{dump, tables};
+pub(crate) use epoch::begin as begin_epoch;
+pub(crate) use moving::MovingShared;
 #[cfg(test)]
-pub(crate) use loaded::loaded;
+pub(crate) use moving::undo_move;
 pub(crate) use opened::{Opened, Postgres};
+#[cfg(test)]
+pub(crate) use readers::Readers;
 pub(crate) use tokens::SharedTokens;

@@ -25,6 +25,7 @@ mod index_rows;
 mod key_lists;
 mod log;
 mod migration;
+mod moving;
 mod open_incidents;
 mod operator_actions;
 mod pages;
@@ -54,8 +55,9 @@ mod writer;
 pub(crate) use beside_host::BesideHost;
 pub(crate) use compact::compact;
 #[cfg(test)]
-pub(crate) use dump::{Dump, dump};
+pub(crate) use dump::{Dump, dump, tables};
 pub use migration::Migration;
+pub(crate) use moving::MovingFolder;
 pub(crate) use tokens::TokenTable;
 
 use crate::leases::LocalLeases;

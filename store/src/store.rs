@@ -6,6 +6,7 @@ mod destinations;
 mod events;
 mod hosts;
 mod incidents;
+mod moving;
 mod operator_actions;
 mod plugins;
 mod prune;
@@ -15,7 +16,8 @@ mod sources;
 mod tokens;
 mod triage;
 
-pub use copy::{begin_epoch, copy_database, inspect_copy, lock_without_database, schema_version};
+pub use copy::{begin_epoch, begin_shared_epoch, copy_database, inspect_copy, lock_without_database, schema_version};
+pub use moving::{MoveStep, StorePlace, move_store};
 pub use prune::Pruner;
 pub use retention::Timed;
 pub use tokens::{Tokens, credential_digest};

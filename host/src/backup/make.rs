@@ -79,7 +79,7 @@ pub fn make(options: &MakeOptions, file: &Path, pace: &mut Pace) -> Result<Made>
 }
 
 /// Checks that a key opens the secrets of all sources.
-pub(super) fn check_key(key: &str, sources: &[SourceRow]) -> Result<()> {
+pub(crate) fn check_key(key: &str, sources: &[SourceRow]) -> Result<()> {
     let vault = Vault::with_key(key)?;
     for source in sources {
         for secret in &source.secrets {

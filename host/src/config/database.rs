@@ -39,12 +39,20 @@ impl DatabaseSettings {
             return Ok(None);
         };
         let ca = ca.map(|path| folder.join(path.0));
-        let file = ca.clone().map(|path| CertificateFile { path, password: None });
-        let tls = client_tls(file.as_ref()).context("`database_ca`")?;
         let profile = profile.map_or(Profile::Postgres, |profile| profile.0);
-        let address = DatabaseAddress::parse(&url, tls).context("`database`")?;
+        let address = address(&url, ca.as_deref()).context("`database`")?;
         Ok(Some(Self { address, profile, digest: Sha256::digest(&url).into(), ca }))
     }
+}
+
+/// Returns the address of the database with this URL. `ca` is the file with the authorities of its certificate.
+///
+/// # Errors
+/// Returns an error if the URL or the file cannot be used. The error does not quote the URL.
+pub(super) fn address(url: &str, ca: Option<&Path>) -> Result<DatabaseAddress> {
+    let file = ca.map(|path| CertificateFile { path: path.to_owned(), password: None });
+    let tls = client_tls(file.as_ref()).context("`database_ca`")?;
+    DatabaseAddress::parse(url, tls)
 }
 
 impl PartialEq for DatabaseSettings {

@@ -1,16 +1,17 @@
 //! The settings of the host itself, most of which take effect only at a start.
 
-use super::database::DatabaseSettings;
+use super::database::{DatabaseSettings, address};
 use super::limits::Limits;
+use super::value::read;
 use crate::backup::Schedule;
 use crate::release::options::Reload;
 use crate::release::proof::ProofBounds;
 use crate::release::trust::Trust;
 use crate::traces::TracesOptions;
-use anyhow::{Result, ensure};
+use anyhow::{Error, Result, ensure};
 use hookmill_listen::TlsFiles;
 use hookmill_sandbox::PluginLimits;
-use hookmill_store::Retention;
+use hookmill_store::{DatabaseAddress, Retention};
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -66,6 +67,16 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Returns the address of another database, whose certificate has the same authorities as that of `database`. The URL is
+    /// interpolated as a value of the configuration.
+    ///
+    /// # Errors
+    /// Returns an error if the URL cannot be used. The error does not quote the URL.
+    pub fn database_address(&self, url: &str) -> Result<DatabaseAddress> {
+        let url: String = read(url).map_err(Error::msg)?;
+        address(&url, self.database.as_ref().and_then(|database| database.ca.as_deref()))
+    }
+
     /// Returns the keys that differ from another configuration and take effect only at a start.
     pub fn needs_restart(&self, other: &Self) -> Vec<&'static str> {
         // All fields are named, so that a new one is not forgotten here.

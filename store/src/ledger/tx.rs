@@ -160,8 +160,8 @@ pub(crate) trait PlainWrites {
     fn remove_source(&mut self, name: &str) -> Result<()>;
     /// Writes a page without changing its content.
     fn touch(&mut self) -> Result<()>;
-    /// Returns the number of refused payloads of a source that was stored last.
-    fn refused(&mut self, source: &str) -> Result<u64>;
+    /// Returns the counts of a source.
+    fn tally(&mut self, source: &str) -> Result<Tally>;
     /// Replaces the counts of sources.
     fn put_tallies(&mut self, tallies: &[(Arc<str>, Tally)]) -> Result<()>;
     /// Records the bytes of the database in use in an hour since the Unix epoch, and removes the samples before another.

@@ -3,11 +3,10 @@
 use super::ahead::OwnedRepeatKey;
 use super::attempts::Attempts;
 use super::batch::{Batch, Statement};
+use super::search_rows::SearchRows;
 use crate::columns::{id_bytes, json, nanoseconds};
 use crate::ledger::{KnownEvent, NewAuditEntry, NewDelivery, NewEvent, Subject};
 use crate::rows::{IncidentRow, QuarantineCause};
-use crate::search_values::values;
-use crate::search_words::Texts;
 use anyhow::Result;
 use hookmill_incident::id::row_key;
 use hookmill_incident::{Difference, FailureCode, RepeatKey, record};
@@ -225,13 +224,11 @@ impl Buffer {
     }
 }
 
-/// The rows of incidents and of the values and words by which they are found.
+/// The rows of incidents and those by which they are found.
 struct IncidentRows {
     new: Batch,
     changed: Batch,
-    values_gone: Batch,
-    new_values: Batch,
-    words: Batch,
+    search: SearchRows,
 }
 
 impl Default for IncidentRows {
@@ -249,13 +246,7 @@ impl Default for IncidentRows {
                      newest_audit, record) \
                  WHERE incidents.key = new.key",
             ),
-            values_gone: Batch::new("DELETE FROM postings WHERE (kind, value, incident) IN (SELECT * FROM @)"),
-            new_values: Batch::new("INSERT INTO postings (kind, value, incident) SELECT * FROM @"),
-            words: Batch::new(
-                "INSERT INTO words (incident, words) \
-                 SELECT incident, array_to_tsvector(string_to_array(words, ' ')) FROM @ AS new (incident, words) \
-                 ON CONFLICT (incident) DO UPDATE SET words = excluded.words",
-            ),
+            search: SearchRows::default(),
         }
     }
 }
@@ -299,28 +290,12 @@ impl IncidentRows {
                 record.as_str().into(),
             ]),
         }
-        self.add_search(key, before.as_ref(), row);
+        self.search.add(key, before.as_ref().map(|before| &before.incident), &row.incident);
         Ok(())
     }
 
-    fn add_search(&mut self, key: i64, before: Option<&IncidentRow>, row: &IncidentRow) {
-        let (before, after) = (before.map(|before| Texts::from(&before.incident)), Texts::from(&row.incident));
-        let (was, is) = (before.as_ref().map(values).unwrap_or_default(), values(&after));
-        for (kind, value) in was.difference(&is) {
-            self.values_gone.push([(*kind as i64).into(), (&**value).into(), key.into()]);
-        }
-        for (kind, value) in is.difference(&was) {
-            self.new_values.push([(*kind as i64).into(), (&**value).into(), key.into()]);
-        }
-        let words = after.words();
-        if before.is_none_or(|before| before.words() != words) {
-            let words = words.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
-            self.words.push([key.into(), words.as_str().into()]);
-        }
-    }
-
     fn take(&mut self) -> impl Iterator<Item = Statement> {
-        let batches = [&mut self.new, &mut self.changed, &mut self.values_gone, &mut self.new_values, &mut self.words];
-        batches.into_iter().filter_map(Batch::take)
+        let incidents = [&mut self.new, &mut self.changed].into_iter().filter_map(Batch::take);
+        incidents.chain(self.search.take())
     }
 }

@@ -4,6 +4,7 @@ use super::tls::Tls;
 use anyhow::{Context, Result, ensure};
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use rustls::ClientConfig;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -25,6 +26,18 @@ const POOL_WAIT: Duration = Duration::from_secs(5);
 pub struct Address {
     config: Config,
     tls: Tls,
+}
+
+impl fmt::Display for Address {
+    /// Shows the servers and the name of the database, without user and password.
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        let hosts = self.config.get_hosts().iter().map(|host| match host {
+            Host::Tcp(name) => name.clone(),
+            Host::Unix(path) => path.display().to_string(),
+        });
+        let hosts = hosts.collect::<Vec<_>>().join(",");
+        write!(formatter, "the database `{}` on {hosts}", self.config.get_dbname().unwrap_or_default())
+    }
 }
 
 impl Address {

@@ -1,7 +1,7 @@
 //! Every row of the database as text, for a test that compares it.
 
 use super::connection::Address;
-use super::query::raw_rows;
+use super::query::{column, raw_rows};
 use crate::columns::{Cell, Cells};
 use anyhow::Result;
 use std::collections::BTreeMap;
@@ -21,6 +21,14 @@ pub(crate) async fn dump(
         dump.insert(*table, rows);
     }
     Ok(dump)
+}
+
+/// Returns the names of the tables, without partitions.
+pub(crate) async fn tables(address: &Address) -> Result<Vec<String>> {
+    let (client, _) = address.connect().await?;
+    let sql = "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') \
+               AND NOT relispartition";
+    column(&client, sql, &[]).await
 }
 
 fn text(value: Cell) -> String {

@@ -19,6 +19,7 @@ columns! {
         number: i64,
         last_key: i64,
         settings: i64,
+        is_moved: bool = "move IS NOT NULL",
     }
 }
 

@@ -35,8 +35,10 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_millis(500);
 pub(super) const NEWEST_EPOCHS: &str = "SELECT name, epoch FROM leases WHERE name = ANY($1) ORDER BY name FOR SHARE";
 const RENEW: &str = "UPDATE leases SET expires_at = now() + $3::bigint * interval '1 millisecond' \
     WHERE host = $1 AND name = ANY($2) RETURNING name, epoch";
+/// Of a database that was moved, no host gets a lease.
 const TAKE: &str = "INSERT INTO leases (name, host, epoch, expires_at) \
     SELECT name, $1, 1, now() + $3::bigint * interval '1 millisecond' FROM unnest($2::text[]) AS wanted (name) \
+    WHERE NOT EXISTS (SELECT FROM head WHERE move IS NOT NULL) \
     ON CONFLICT (name) DO UPDATE \
     SET host = excluded.host, epoch = leases.epoch + 1, expires_at = excluded.expires_at \
     WHERE leases.host IS NULL OR leases.host = excluded.host OR leases.expires_at < now() \

@@ -9,7 +9,7 @@ use tokio_postgres::error::SqlState;
 use tracing::info;
 
 /// The migrations, each from the version before. A released migration is never edited.
-const SCHEMA: [&str; 2] = [include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+const SCHEMA: [&str; 3] = [include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
 /// The table of the migrations that were made. Its row 0 is the lock, which needs no other kind of lock than rows have.
 const MIGRATIONS: &str = "CREATE TABLE IF NOT EXISTS migrations (number bigint PRIMARY KEY, checksum text NOT NULL); \
     INSERT INTO migrations (number, checksum) VALUES (0, '') ON CONFLICT DO NOTHING";
@@ -46,6 +46,22 @@ pub(super) async fn migrate(client: &mut Client) -> Result<()> {
         transaction.execute(insert, &[&number, &checksum(sql)]).await?;
     }
     Ok(transaction.commit().await?)
+}
+
+/// Refuses a database whose schema has another version.
+pub(super) async fn check_current(client: &Client) -> Result<()> {
+    let made: i64 = client
+        .query_one("SELECT count(*) FROM migrations WHERE number > 0", &[])
+        .await
+        .context("the database was not made by hookmill")?
+        .try_get(0)?;
+    ensure!(
+        made == SCHEMA.len() as i64,
+        "the schema of the database has version {made}, but this hookmill has version {}; use the hookmill that wrote it, or \
+         start this one once, which migrates it",
+        SCHEMA.len()
+    );
+    Ok(())
 }
 
 async fn create_table(client: &Client) -> Result<()> {

@@ -5,6 +5,7 @@ use super::follow::Follower;
 use super::hosts;
 use super::leases::HostLeases;
 use super::migration::migrate;
+use super::moving::refuse_moved;
 use super::query::cell;
 use super::readers::Readers;
 use super::reads::sources::silent;
@@ -43,6 +44,11 @@ impl Opened {
         let (mut client, _) = address.connect().await.context("cannot connect to the database")?;
         migrate(&mut client).await.context("the database cannot be used")?;
         let slot = hosts::register(&client, &host).await?;
+        // After it is registered: a move that begins now finds this host.
+        if let Err(moved) = refuse_moved(&client, &address).await {
+            hosts::remove(&client, &host.id).await?;
+            return Err(moved);
+        }
         let identity = cell(&client, "SELECT id FROM identity", &[]).await?;
         let last_key = "SELECT greatest((SELECT last_key FROM head), (SELECT max(last_key) FROM restores))";
         let last_key = cell(&client, last_key, &[]).await?;

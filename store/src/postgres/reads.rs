@@ -11,7 +11,7 @@ mod related;
 mod search;
 mod search_conditions;
 pub(super) mod sources;
-mod stored_days;
+pub(super) mod stored_days;
 mod triage;
 mod versions;
 

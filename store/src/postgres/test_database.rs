@@ -15,7 +15,7 @@ pub(crate) fn address() -> Address {
 }
 
 /// Returns the address of a new database with the newest schema.
-pub(super) async fn migrated() -> Address {
+pub(crate) async fn migrated() -> Address {
     let address = address();
     migrate(&mut address.connect().await.unwrap().0).await.unwrap();
     address

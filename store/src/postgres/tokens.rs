@@ -2,6 +2,7 @@
 
 use super::connection::Address;
 use super::migration::migrate;
+use super::moving::refuse_moved;
 use super::reads::tokens;
 use super::session::Session;
 use super::tx::add_operator_action;
@@ -27,7 +28,8 @@ impl SharedTokens {
         let runtime = Arc::new(tokio::runtime::Builder::new_current_thread().enable_all().build()?);
         let migrated = async {
             let (mut client, _) = address.connect().await.context("cannot connect to the database")?;
-            migrate(&mut client).await.context("the database cannot be used")
+            migrate(&mut client).await.context("the database cannot be used")?;
+            refuse_moved(&client, address).await
         };
         runtime.block_on(migrated)?;
         Ok(Self { session: Session::connect(runtime, address)? })

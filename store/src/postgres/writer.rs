@@ -11,7 +11,7 @@ use crate::error::StoreError;
 use crate::ledger::{Ledger, Outcome, Writes};
 use crate::write_queue::{CommitGroups, WriteGroup, run_group};
 use crate::writer_shared::WriterShared;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -93,6 +93,7 @@ impl PostgresWriter {
 
     fn run_in(&mut self, session: &Session, group: &mut WriteGroup) -> Result<Outcome> {
         let (head, known) = head::begin(session, self.rehearse(group))?;
+        ensure!(!head.is_moved, StoreError::Blocked);
         if let Some(doubt) = &self.in_doubt {
             let was_committed = head::was_committed(session, &self.host, doubt.number)?;
             if let Some(InDoubt { outcome, is_current, .. }) = self.in_doubt.take().filter(|_| was_committed) {

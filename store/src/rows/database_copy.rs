@@ -1,6 +1,7 @@
 //! Copies of the database, as backups keep them.
 
 use super::{SourceRow, VersionRow};
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 
 /// The progress of a copy.
@@ -38,6 +39,13 @@ pub struct NewEpoch {
     pub now: i64,
     /// The count of incident numbers to leave out, because they may have been given after the backup.
     pub skipped_numbers: u32,
+}
+
+impl NewEpoch {
+    /// Returns why work that waited in a backup is not done.
+    pub(crate) fn reason(backup_at: i64) -> String {
+        format!("restored from a backup of {}", Timestamp::from_millisecond(backup_at).unwrap_or_default())
+    }
 }
 
 /// The changes at the start of a restored database.

@@ -20,6 +20,23 @@ pub struct Tally {
     pub last_error: Option<LastError>,
 }
 
+impl Tally {
+    /// Adds what was counted later.
+    pub fn merge(&mut self, later: &Self) {
+        let Self { received, accepted, duplicates, refused, last_success, last_received_at, last_error } = later;
+        self.received += received;
+        self.accepted += accepted;
+        self.duplicates += duplicates;
+        self.refused += refused;
+        // The clock may have gone back.
+        self.last_success = last_success.or(self.last_success);
+        self.last_received_at = last_received_at.or(self.last_received_at);
+        if last_error.is_some() {
+            self.last_error.clone_from(last_error);
+        }
+    }
+}
+
 /// The reason why a payload was refused or could not be mapped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastError {

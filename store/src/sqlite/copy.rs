@@ -54,13 +54,7 @@ fn copy_snapshot(
     let mark = Mark::read(data_dir)?;
     let source = database::open_to_read(path)?;
     let snapshot = source.unchecked_transaction()?;
-    let (version, known) = (database::version(&snapshot)?, known_version());
-    ensure!(
-        version == known,
-        "its schema has version {version}, but this hookmill has version {known}; make the backup with the hookmill that \
-         wrote the database{}",
-        if version < known { ", or start this hookmill once, which migrates it" } else { "" }
-    );
+    check_version(&snapshot)?;
     if let Some(mark) = mark {
         mark.check(&database::mark(&snapshot)?, data_dir)?;
     }
@@ -83,6 +77,17 @@ fn copy_snapshot(
     target.pragma_update(None, "journal_mode", "delete")?;
     target.close().map_err(|(_, error)| error)?;
     Ok(file.sync_all()?)
+}
+
+/// Refuses a database whose schema has another version, which a copy of its rows would keep.
+pub(super) fn check_version(connection: &Connection) -> Result<()> {
+    let (version, known) = (database::version(connection)?, known_version());
+    ensure!(
+        version == known,
+        "its schema has version {version}, but this hookmill has version {known}; use the hookmill that wrote the database{}",
+        if version < known { ", or start this hookmill once, which migrates it" } else { "" }
+    );
+    Ok(())
 }
 
 fn copy_pages(

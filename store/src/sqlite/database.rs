@@ -6,6 +6,7 @@ use super::quarantine;
 use super::storage::INCREMENTAL;
 use super::wal_file::wal_path;
 use crate::mark::{Mark, how_to_accept};
+use crate::move_mark::MoveMark;
 use crate::private_files::{lock_file, private_file};
 use anyhow::{Context, Result, ensure};
 use hookmill_incident::id;
@@ -62,8 +63,9 @@ pub(super) fn path(data_dir: &Path) -> PathBuf {
 }
 
 /// Makes the file of the database if it is missing, and returns a descriptor of it to lock. A database that was there and is
-/// missing is not made anew.
+/// missing is not made anew, and one that was moved is refused.
 pub(super) fn prepare_file(data_dir: &Path, accepts_loss: bool) -> Result<File> {
+    MoveMark::refuse_in(data_dir)?;
     let path = path(data_dir);
     let is_missing = std::fs::metadata(&path).map_or(true, |metadata| metadata.len() == 0);
     if is_missing && !accepts_loss {
@@ -150,7 +152,8 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-fn connect(path: &Path, access: OpenFlags) -> Result<Connection> {
+/// Opens a file without looking at its schema.
+pub(super) fn connect(path: &Path, access: OpenFlags) -> Result<Connection> {
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .with_context(|| format!("cannot open {}", path.display()))?;
     connection.busy_timeout(BUSY_TIMEOUT)?;

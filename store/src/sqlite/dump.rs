@@ -25,6 +25,14 @@ pub(crate) fn dump(data_dir: &Path, tables: &[&'static str]) -> Result<Dump> {
     tables.iter().map(|table| rows_of(*table)).collect()
 }
 
+/// Returns the names of the tables.
+pub(crate) fn tables(data_dir: &Path) -> Result<Vec<String>> {
+    let connection = database::open_to_read(&database::path(data_dir))?;
+    let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+    let mut query = connection.prepare(sql)?;
+    Ok(query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+}
+
 fn text(value: ValueRef) -> String {
     match value {
         ValueRef::Null => "NULL".to_owned(),

@@ -8,11 +8,6 @@ use jiff::{Timestamp, tz::TimeZone};
 use rusqlite::params;
 use std::path::Path;
 
-/// Returns why work that waited in a backup is not done.
-pub(crate) fn reason(backup_at: i64) -> String {
-    format!("restored from a backup of {}", Timestamp::from_millisecond(backup_at).unwrap_or_default())
-}
-
 /// Prepares the database in a folder for going on in place of the one that was lost, and migrates it.
 pub(crate) fn begin(folder: &Path, epoch: NewEpoch) -> Result<EpochChanges> {
     let NewEpoch { backup_at, now, skipped_numbers } = epoch;
@@ -20,7 +15,7 @@ pub(crate) fn begin(folder: &Path, epoch: NewEpoch) -> Result<EpochChanges> {
     let year = Timestamp::from_millisecond(now)?.to_zoned(TimeZone::UTC).year();
     let transaction = connection.transaction()?;
     let sql = "UPDATE deliveries SET status = 'dead', error = ? WHERE status = 'pending'";
-    let dead_deliveries = transaction.execute(sql, [reason(backup_at)])?;
+    let dead_deliveries = transaction.execute(sql, [NewEpoch::reason(backup_at)])?;
     // Another version of the playbook would repeat them.
     let ended_triages = transaction.execute("DELETE FROM triage WHERE failed_on IS NOT NULL", [])?;
     // A destination that failed at the time of the backup has not failed ever since.

@@ -314,8 +314,8 @@ impl PlainWrites for SqliteTx<'_> {
         database::touch(self.connection)
     }
 
-    fn refused(&mut self, source: &str) -> Result<u64> {
-        Ok(sources::tally(self.connection, source)?.refused)
+    fn tally(&mut self, source: &str) -> Result<Tally> {
+        sources::tally(self.connection, source)
     }
 
     fn put_storage_sample(&mut self, hour: i64, oldest: i64) -> Result<()> {

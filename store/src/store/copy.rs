@@ -2,6 +2,7 @@
 
 use super::Store;
 use crate::leases::{LeaseName, Leases};
+use crate::postgres::{self, Address as DatabaseAddress};
 use crate::private_files::{in_use, lock_file};
 use crate::reads::Reads;
 use crate::rows::{CopyProgress, DatabaseCopy, EpochChanges, NewEpoch, TriageResult};
@@ -68,6 +69,19 @@ pub fn begin_epoch(folder: &Path, epoch: NewEpoch) -> Result<EpochChanges> {
     epoch::begin(folder, epoch)
 }
 
+/// Prepares a database that hosts share and that was restored from a backup, as [`begin_epoch`] does. Returns the time of its
+/// newest row, which is that of the backup, in milliseconds since the Unix epoch.
+///
+/// # Errors
+/// Returns an error if a host runs on the database, or it cannot be written.
+pub async fn begin_shared_epoch(
+    address: &DatabaseAddress,
+    now: i64,
+    skipped_numbers: u32,
+) -> Result<(i64, EpochChanges)> {
+    postgres::begin_epoch(address, now, skipped_numbers).await
+}
+
 impl Store {
     /// Ends the triage requests that wait in a restored database, and returns their number.
     ///
@@ -83,7 +97,7 @@ impl Store {
                 let Some(last) = jobs.last() else { break };
                 after = last.key;
                 for job in jobs {
-                    let result = TriageResult::Skipped(epoch::reason(backup_at));
+                    let result = TriageResult::Skipped(NewEpoch::reason(backup_at));
                     skipped += usize::from(self.record_triage(lease.grant(), job, result).await?);
                 }
             }

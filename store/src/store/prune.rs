@@ -1,6 +1,8 @@
 //! Retention by hand, with or without a running host.
 
+use crate::ledger::Writes;
 use crate::options::Policy;
+use crate::postgres::{Address as DatabaseAddress, BesideHosts};
 use crate::private_files::private_folder;
 use crate::rows::{PrunePosition, Pruned, StorageUse, StoredKind};
 use crate::sqlite::{BesideHost, compact};
@@ -11,13 +13,19 @@ use std::time::Duration;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
-/// The rows of a data folder that retention removes by hand.
+/// The rows that retention removes by hand.
 #[derive(Debug)]
 pub struct Pruner {
-    database: BesideHost,
+    database: Database,
     /// The time from which ages are counted back.
     now_ms: i64,
     is_behind: bool,
+}
+
+#[derive(Debug)]
+enum Database {
+    Embedded(BesideHost),
+    Shared(BesideHosts),
 }
 
 impl Pruner {
@@ -27,13 +35,28 @@ impl Pruner {
     /// Returns an error if the folder or its database cannot be used.
     pub fn open(data_dir: &Path, policy: Policy, clock: hookmill_incident::Clock) -> Result<Self> {
         private_folder(data_dir)?;
-        let wall_ms = clock.now_ms();
         let database = BesideHost::open(data_dir, policy, clock.clone())?;
+        let last_key = database.last_key()?;
+        Ok(Self::new(Database::Embedded(database), last_key, &clock))
+    }
+
+    /// Connects to a database that hosts share, which may run. Blocks, as all methods do.
+    ///
+    /// # Errors
+    /// Returns an error if the database cannot be used.
+    pub fn connect(address: &DatabaseAddress, policy: Policy, clock: hookmill_incident::Clock) -> Result<Self> {
+        let database = BesideHosts::open(address, policy, clock.clone())?;
+        let last_key = database.last_key()?;
+        Ok(Self::new(Database::Shared(database), last_key, &clock))
+    }
+
+    fn new(database: Database, last_key: i64, clock: &hookmill_incident::Clock) -> Self {
+        let wall_ms = clock.now_ms();
         // The newest row is the last time that is known to have passed.
-        let now_ms = wall_ms.min(row_key_ms(database.last_key()?) + DAY_MS);
+        let now_ms = wall_ms.min(row_key_ms(last_key) + DAY_MS);
         // The expiry of repeat keys counts from the same time.
         clock.shift_ms(now_ms - wall_ms);
-        Ok(Self { database, now_ms, is_behind: now_ms < wall_ms })
+        Self { database, now_ms, is_behind: now_ms < wall_ms }
     }
 
     /// Returns the time from which ages are counted back, in milliseconds since the Unix epoch, if that is not the present,
@@ -55,9 +78,12 @@ impl Pruner {
     ) -> Result<Pruned> {
         let age_ms = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
         let before = row_key_at(self.now_ms.saturating_sub(age_ms));
-        match is_dry_run {
-            true => self.database.read(|ledger| ledger.prune(kind, before, from, true)),
-            false => self.database.write(|ledger| ledger.prune(kind, before, from, false)),
+        let run = |ledger: &mut Writes| ledger.prune(kind, before, from, is_dry_run);
+        match (&mut self.database, is_dry_run) {
+            (Database::Embedded(database), true) => database.read(run),
+            (Database::Embedded(database), false) => database.write(run),
+            (Database::Shared(database), true) => database.read(run),
+            (Database::Shared(database), false) => database.write(run),
         }
     }
 
@@ -66,7 +92,11 @@ impl Pruner {
     /// # Errors
     /// Returns an error if that is not possible.
     pub fn release_pages(&mut self) -> Result<bool> {
-        self.database.write(|ledger| ledger.rows.release_pages())
+        match &mut self.database {
+            Database::Embedded(database) => database.write(|ledger| ledger.rows.release_pages()),
+            // The database does so by itself.
+            Database::Shared(_) => Ok(false),
+        }
     }
 
     /// Returns the space that the store uses.
@@ -74,7 +104,10 @@ impl Pruner {
     /// # Errors
     /// Returns an error if it cannot be read.
     pub fn storage(&self) -> Result<StorageUse> {
-        self.database.storage()
+        match &self.database {
+            Database::Embedded(database) => database.storage(),
+            Database::Shared(database) => database.storage(),
+        }
     }
 
     /// Writes the database of a data folder anew, without free space, so that it gives space back from then on. Returns its

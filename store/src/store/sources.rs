@@ -52,19 +52,23 @@ impl Store {
         self.database.reads().tally(source).await
     }
 
-    /// Stores the counts of sources.
+    /// Adds to the counts of sources, and returns these counts, to which other hosts add too.
     ///
     /// # Errors
     /// Returns an error if they cannot be written.
-    pub async fn put_tallies(&self, tallies: Vec<(Arc<str>, Tally)>) -> Result<(), StoreError> {
-        let put = move |ledger: &mut Writes| {
-            for (source, tally) in &tallies {
-                let refused = tally.refused.saturating_sub(ledger.rows.refused(source)?);
-                ledger.count_refused(source, refused);
+    pub async fn add_tallies(&self, added: Vec<(Arc<str>, Tally)>) -> Result<Vec<(Arc<str>, Tally)>, StoreError> {
+        let add = move |ledger: &mut Writes| {
+            let mut tallies = Vec::new();
+            for (source, new) in &added {
+                let mut tally = ledger.rows.tally(source)?;
+                tally.merge(new);
+                ledger.count_refused(source, new.refused);
+                tallies.push((source.clone(), tally));
             }
-            ledger.rows.put_tallies(&tallies)
+            ledger.rows.put_tallies(&tallies)?;
+            Ok(tallies)
         };
-        self.database.write(put).await
+        self.database.write(add).await
     }
 
     /// Returns since when a source is recorded as silent, in milliseconds since the Unix epoch; `None` if it is not.

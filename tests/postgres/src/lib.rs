@@ -81,13 +81,16 @@ impl Server {
 
     /// Runs statements in a database, and returns the rows of the last one as lines with fields that `|` separates.
     pub fn sql(&self, database: &str, sql: &str) -> String {
-        let output = Command::new(self.programs.join("psql"))
-            .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"])
-            .args(["--username", USER, "--dbname", database, "--command", sql, "--host"])
-            .arg(&self.folder)
-            .output()
-            .expect("psql");
-        assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+        let settings = ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"];
+        self.run("psql", &[&settings[..], &["--dbname", database, "--command", sql]].concat())
+    }
+
+    /// Runs a program of PostgreSQL, such as `pg_dump`, on this server, and returns its output.
+    pub fn run(&self, program: &str, arguments: &[&str]) -> String {
+        let mut command = Command::new(self.programs.join(program));
+        let output = command.args(["--username", USER, "--host"]).arg(&self.folder).args(arguments).output();
+        let output = output.expect(program);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
     }
 

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use tokio_postgres::GenericClient;
 
 /// Returns the registered sources, by name.
-pub(super) async fn list(client: &impl GenericClient) -> Result<Vec<SourceRow>> {
+pub(crate) async fn list(client: &impl GenericClient) -> Result<Vec<SourceRow>> {
     let sql = format!("SELECT {}, source FROM source_secrets ORDER BY source, id", SecretColumns::LIST);
     let mut secrets: HashMap<String, Vec<SecretRow>> = HashMap::new();
     for row in raw_rows(client, &sql, &[]).await? {
@@ -27,7 +27,7 @@ pub(super) async fn list(client: &impl GenericClient) -> Result<Vec<SourceRow>> 
 }
 
 /// Returns the counts of a source.
-pub(super) async fn tally(client: &impl GenericClient, source: &str) -> Result<Tally> {
+pub(crate) async fn tally(client: &impl GenericClient, source: &str) -> Result<Tally> {
     let sql = format!("SELECT {} FROM tallies WHERE source = $1", TallyColumns::LIST);
     let found: Option<TallyColumns> = row(client, &sql, &[source.into()]).await?;
     Ok(found.map(Tally::from).unwrap_or_default())

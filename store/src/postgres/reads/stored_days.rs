@@ -14,7 +14,7 @@ pub(super) async fn rows(client: &impl GenericClient, kind: StoredKind) -> Resul
 }
 
 /// Returns the space that the database uses. The database itself finds new rows a place in free space.
-pub(super) async fn usage(client: &impl GenericClient) -> Result<StorageUse> {
+pub(crate) async fn usage(client: &impl GenericClient) -> Result<StorageUse> {
     let days: Vec<DayColumns> =
         read_rows(client, &format!("SELECT {} FROM stored_days", DayColumns::LIST), &[]).await?;
     let mut kinds = kinds(days);

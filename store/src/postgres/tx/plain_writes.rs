@@ -3,6 +3,7 @@
 use super::{PostgresTx, access, counts, sources, versions};
 use crate::ledger::PlainWrites;
 use crate::postgres::plugin_files;
+use crate::postgres::reads::sources::tally;
 use crate::rows::{OperatorAction, PluginFile, ProofReport, SessionRow, SourceRow, Tally, VersionState};
 use anyhow::Result;
 use hookmill_incident::PluginVersion;
@@ -21,8 +22,8 @@ impl PlainWrites for PostgresTx<'_> {
         self.direct()?.execute("UPDATE head SET number = number", &[]).map(|_| ())
     }
 
-    fn refused(&mut self, source: &str) -> Result<u64> {
-        sources::refused(self.direct()?, source)
+    fn tally(&mut self, source: &str) -> Result<Tally> {
+        self.direct()?.wait_for(async |client| tally(client, source).await)
     }
 
     fn put_storage_sample(&mut self, hour: i64, oldest: i64) -> Result<()> {

@@ -27,11 +27,6 @@ pub(super) fn remove(session: &Session, name: &str) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn refused(session: &Session, source: &str) -> Result<u64> {
-    let sql = "SELECT refused FROM tallies WHERE source = $1";
-    Ok(session.value::<i64>(sql, &[&stored_text(source)])?.unwrap_or(0).try_into()?)
-}
-
 pub(super) fn put_tallies(session: &Session, tallies: &[(Arc<str>, Tally)]) -> Result<()> {
     let sql = "INSERT INTO tallies (source, received, accepted, duplicates, refused, last_success, error_at, error_code, \
                error_message, heard_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \

@@ -1,0 +1,361 @@
+//! The move of everything from an embedded database to a shared one, or back.
+
+use crate::move_mark::{MoveMark, MoveState};
+use crate::moved_rows::{MOVED_TABLES, MovedRows, RowsDigest};
+use crate::postgres::{Address as DatabaseAddress, MovingShared};
+use crate::rows::SourceRow;
+use crate::sqlite::MovingFolder;
+use anyhow::{Context, Result, bail, ensure};
+use hookmill_incident::Clock;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+/// The place of a database.
+#[derive(Clone, Debug)]
+pub enum StorePlace {
+    /// A data folder with an embedded database.
+    Folder(PathBuf),
+    /// A database that hosts share.
+    Shared(Box<DatabaseAddress>),
+}
+
+impl fmt::Display for StorePlace {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::Folder(data_dir) => write!(formatter, "the data folder {}", data_dir.display()),
+            Self::Shared(address) => address.fmt(formatter),
+        }
+    }
+}
+
+/// The progress of a move.
+#[derive(Clone, Copy, Debug)]
+pub struct MoveStep {
+    /// The present work.
+    pub stage: &'static str,
+    /// The table.
+    pub table: &'static str,
+    /// The rows of the table that are done.
+    pub rows: u64,
+    /// All rows of the table.
+    pub total: u64,
+}
+
+/// Moves everything to an empty database. `check` gets the registered sources before anything is written. Returns the rows
+/// by their table. Blocks.
+///
+/// Until the end, the source is as it was, and no host uses the target. Then no host uses the source any more.
+///
+/// # Errors
+/// Returns an error if a host runs on one of the two, the target is not empty, a row cannot be read or written, or the rows
+/// of a table are not the same in the end.
+pub async fn move_store(
+    from: &StorePlace,
+    to: &StorePlace,
+    check: impl FnOnce(&[SourceRow]) -> Result<()>,
+    on_step: &mut dyn FnMut(MoveStep),
+) -> Result<BTreeMap<&'static str, u64>> {
+    ensure!(
+        matches!(
+            (from, to),
+            (StorePlace::Folder(_), StorePlace::Shared(_)) | (StorePlace::Shared(_), StorePlace::Folder(_))
+        ),
+        "a move goes from a data folder to a database that hosts share, or back; name one of each"
+    );
+    let source = Side::source(from).await.with_context(|| format!("cannot move {from}"))?;
+    check(&source.sources().await?)?;
+    let mark = source.begin(from, to).await?;
+    let mut target = Side::target(to, &mark).await.with_context(|| format!("cannot move into {to}"))?;
+    let mut copied = BTreeMap::new();
+    for table in MOVED_TABLES {
+        let part = source.copy(&target, table, on_step).await;
+        copied.insert(table, part.with_context(|| format!("cannot copy the table `{table}`"))?);
+    }
+    on_step(MoveStep { stage: "adding words", table: "incidents", rows: 0, total: 0 });
+    target.add_search().await.context("cannot add what incidents are found by")?;
+    for (table, Copied { columns, digest: expected }) in &copied {
+        let found = target.digest(table, columns, expected.rows, on_step).await?;
+        ensure!(
+            found == *expected,
+            "the table `{table}` is not the same in {to}: {} rows are there, and {} were copied, or their values differ; {from} \
+             is unchanged",
+            found.rows,
+            expected.rows
+        );
+    }
+    target.flush().await?;
+    source.end_source(&MoveMark { state: MoveState::Moved, other: to.to_string(), ..mark }).await?;
+    let finished = target.end_target().await;
+    finished.with_context(|| format!("{to} is complete, but not open yet; run the same command again"))?;
+    Ok(copied.into_iter().map(|(table, part)| (table, part.digest.rows)).collect())
+}
+
+/// A table that was copied.
+struct Copied {
+    columns: Vec<String>,
+    digest: RowsDigest,
+}
+
+/// One of the two databases.
+enum Side {
+    Folder(MovingFolder),
+    Shared(MovingShared),
+}
+
+impl Side {
+    async fn source(place: &StorePlace) -> Result<Self> {
+        Ok(match place {
+            StorePlace::Folder(data_dir) => Self::Folder(MovingFolder::source(data_dir)?),
+            StorePlace::Shared(address) => Self::Shared(MovingShared::source(address).await?),
+        })
+    }
+
+    async fn target(place: &StorePlace, mark: &MoveMark) -> Result<Self> {
+        Ok(match place {
+            StorePlace::Folder(data_dir) => Self::Folder(MovingFolder::target(data_dir, mark)?),
+            StorePlace::Shared(address) => Self::Shared(MovingShared::target(address, mark).await?),
+        })
+    }
+
+    /// Returns the mark for the target. A source that was moved already is moved again only if that move did not end there.
+    async fn begin(&self, from: &StorePlace, to: &StorePlace) -> Result<MoveMark> {
+        let earlier = match self {
+            Self::Folder(folder) => folder.mark()?,
+            Self::Shared(shared) => shared.mark().await?,
+        };
+        let id = match earlier {
+            Some(earlier) => {
+                let there = match to {
+                    StorePlace::Folder(data_dir) => MoveMark::read(data_dir)?,
+                    StorePlace::Shared(address) => MovingShared::mark_of(address).await?,
+                };
+                let is_same = there.is_some_and(|there| there.id == earlier.id);
+                if earlier.state == MoveState::Unfinished || !is_same {
+                    match from {
+                        StorePlace::Folder(data_dir) => MoveMark::refuse_in(data_dir)?,
+                        StorePlace::Shared(address) => MovingShared::refuse(address, &earlier)?,
+                    }
+                }
+                earlier.id
+            }
+            None => {
+                let mut id = [0; 16];
+                getrandom::fill(&mut id)?;
+                hex::encode(id)
+            }
+        };
+        Ok(MoveMark { state: MoveState::Unfinished, id, at: Clock::default().now_ms(), other: from.to_string() })
+    }
+
+    async fn sources(&self) -> Result<Vec<SourceRow>> {
+        match self {
+            Self::Folder(folder) => folder.sources(),
+            Self::Shared(shared) => shared.sources().await,
+        }
+    }
+
+    /// Copies a table.
+    async fn copy(&self, target: &Self, table: &'static str, on_step: &mut dyn FnMut(MoveStep)) -> Result<Copied> {
+        let ((Self::Folder(folder), _) | (_, Self::Folder(folder))) = (self, target) else {
+            bail!("one of the two has no data folder")
+        };
+        // A shared database numbers some rows beside the columns that both have.
+        let columns = folder.columns(table)?;
+        let total = match self {
+            Self::Folder(folder) => folder.count(table)?,
+            Self::Shared(shared) => shared.count(table).await?,
+        };
+        let mut digest = RowsDigest::default();
+        let write = async |rows: MovedRows| {
+            digest.add(&rows);
+            match target {
+                Self::Folder(folder) => folder.write(table, &columns, &rows)?,
+                Self::Shared(shared) => shared.write(table, &columns, &rows).await?,
+            }
+            on_step(MoveStep { stage: "copying", table, rows: digest.rows, total });
+            Ok(())
+        };
+        self.read(table, &columns, write).await?;
+        Ok(Copied { columns, digest })
+    }
+
+    /// Returns the digest of the rows of a table.
+    async fn digest(
+        &self,
+        table: &'static str,
+        columns: &[String],
+        total: u64,
+        on_step: &mut dyn FnMut(MoveStep),
+    ) -> Result<RowsDigest> {
+        let mut digest = RowsDigest::default();
+        let add = async |rows: MovedRows| {
+            digest.add(&rows);
+            on_step(MoveStep { stage: "comparing", table, rows: digest.rows, total });
+            Ok(())
+        };
+        self.read(table, columns, add).await?;
+        Ok(digest)
+    }
+
+    async fn read(
+        &self,
+        table: &str,
+        columns: &[String],
+        each: impl AsyncFnMut(MovedRows) -> Result<()>,
+    ) -> Result<()> {
+        match self {
+            Self::Folder(folder) => folder.read(table, columns, each).await,
+            Self::Shared(shared) => shared.read(table, columns, each).await,
+        }
+    }
+
+    async fn add_search(&self) -> Result<()> {
+        match self {
+            Self::Folder(folder) => folder.add_search(),
+            Self::Shared(shared) => shared.add_search().await,
+        }
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        match self {
+            Self::Folder(folder) => folder.flush(),
+            Self::Shared(shared) => shared.flush().await,
+        }
+    }
+
+    async fn end_source(self, mark: &MoveMark) -> Result<()> {
+        match self {
+            Self::Folder(folder) => folder.end_source(mark),
+            Self::Shared(shared) => shared.end_source(mark).await,
+        }
+    }
+
+    async fn end_target(self) -> Result<()> {
+        match self {
+            Self::Folder(folder) => folder.end_target(),
+            Self::Shared(shared) => shared.end_target().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::postgres::{self, test_database};
+    use crate::sqlite;
+    use crate::{Dedup, HostIdentity, Policy, Scope, Store, Tokens};
+    use std::cell::Cell;
+    use std::path::Path;
+    use std::task::Poll;
+    use std::time::Duration;
+    use tempfile::TempDir;
+
+    /// What is made anew, and what belongs to the hosts of a shared database.
+    const LEFT: [&str; 15] = [
+        "postings",
+        "words",
+        "words_config",
+        "words_data",
+        "words_docsize",
+        "words_idx",
+        "words_content",
+        "indexed",
+        "plugin_files",
+        "group_events",
+        "groups",
+        "head",
+        "hosts",
+        "leases",
+        "migrations",
+    ];
+
+    fn store(data_dir: &Path) -> Result<Store> {
+        Store::open(data_dir, 16, policy(), Box::new(|_, _| {}), Clock::default())
+    }
+
+    fn policy() -> Policy {
+        let dedup = Dedup { retention: Duration::from_secs(60), window: Duration::from_secs(60) };
+        Policy { dedup, reopen_within: Duration::ZERO }
+    }
+
+    #[tokio::test]
+    async fn every_table_is_moved_or_known_to_be_left() {
+        let folder = tempfile::tempdir().unwrap();
+        store(folder.path()).unwrap().close();
+        let mut tables = sqlite::tables(folder.path()).unwrap();
+        tables.extend(postgres::tables(&test_database::migrated().await).await.unwrap());
+        let unknown = |table: &&String| !MOVED_TABLES.contains(&table.as_str()) && !LEFT.contains(&table.as_str());
+        assert_eq!(tables.iter().filter(unknown).collect::<Vec<_>>(), Vec::<&String>::new());
+    }
+
+    /// Until a move has ended, no host uses the target, and the source is as it was. Then no host uses the source.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_move_needs_two_databases_that_no_host_uses() {
+        let [one, two, own] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+        let address = test_database::address();
+        let folder = |folder: &TempDir| StorePlace::Folder(folder.path().to_owned());
+        let (from, shared, back) = (folder(&one), StorePlace::Shared(address.clone().into()), folder(&two));
+        let connect = async || {
+            let host = HostIdentity { id: "one".into(), name: "one".into(), version: "1".into() };
+            let (address, on_commit) = (address.clone(), Box::new(|_, _| {}));
+            Store::connect(address, host, own.path(), 16, policy(), on_commit, Clock::default()).await
+        };
+        let refused = async |from: &StorePlace, to: &StorePlace, text: &str| {
+            let error = move_store(from, to, |_| Ok(()), &mut |_| ()).await.unwrap_err();
+            assert!(format!("{error:#}").contains(text), "{error:#}");
+        };
+        refused(&from, &from, "name one of each").await;
+        Tokens::open(one.path()).unwrap().create("one", Scope::Read, None).unwrap();
+        let running = store(one.path()).unwrap();
+        refused(&from, &shared, "is in use by another hookmill").await;
+        running.close();
+        drop(running);
+        let running = connect().await.unwrap();
+        refused(&from, &shared, "hosts run on the database `test_").await;
+        running.close();
+        drop(running);
+        // What the check refuses is refused before anything is written.
+        let checked = move_store(&from, &shared, |_| anyhow::bail!("another key"), &mut |_| ()).await;
+        assert!(format!("{:#}", checked.unwrap_err()).contains("another key"));
+        connect().await.unwrap().close();
+
+        give_up(&from, &shared).await;
+        assert!(connect().await.unwrap_err().to_string().contains("did not end, and rows are missing"));
+        store(one.path()).unwrap().close();
+        // As if the command was killed after the source got its mark, and before the target lost its own.
+        let unfinished = MovingShared::mark_of(&address).await.unwrap().unwrap();
+        MoveMark { state: MoveState::Moved, ..unfinished }.write(one.path()).unwrap();
+        move_store(&from, &shared, |_| Ok(()), &mut |_| ()).await.unwrap();
+        let error = store(one.path()).unwrap_err().to_string();
+        assert!(error.contains("was moved to the database `test_") && error.contains("remove the file"), "{error}");
+        refused(&from, &shared, "was moved to").await;
+        connect().await.unwrap().close();
+
+        give_up(&shared, &back).await;
+        assert!(store(two.path()).unwrap_err().to_string().contains("did not end, and rows are missing"));
+        connect().await.unwrap().close();
+        move_store(&shared, &back, |_| Ok(()), &mut |_| ()).await.unwrap();
+        assert!(connect().await.unwrap_err().to_string().contains("UPDATE head SET move = NULL"));
+        store(two.path()).unwrap().close();
+        refused(&back, &shared, "has rows in the table").await;
+        postgres::undo_move(&address).await.unwrap();
+        refused(&shared, &from, "a move replaces no data").await;
+        connect().await.unwrap().close();
+    }
+
+    /// Ends a move in the middle, as a kill does.
+    async fn give_up(from: &StorePlace, to: &StorePlace) {
+        let has_begun = Cell::new(false);
+        let mut on_step = |step: MoveStep| has_begun.set(has_begun.get() || step.table == "incidents");
+        let reached = std::future::poll_fn(|context| {
+            context.waker().wake_by_ref();
+            if has_begun.get() { Poll::Ready(()) } else { Poll::Pending }
+        });
+        tokio::select! {
+            biased;
+            () = reached => {}
+            moved = move_store(from, to, |_| Ok(()), &mut on_step) => panic!("the move ended: {moved:?}"),
+        }
+    }
+}
