@@ -177,7 +177,8 @@ async fn a_mebibyte_of_rows_is_mapped_within_the_limits_of_a_call() {
     };
     let members: Value =
         (0..30_000).map(|number| (format!("m{number}"), json!("1"))).collect::<serde_json::Map<_, _>>().into();
-    let cases: [(&str, Value, &dyn Fn(usize) -> Value); 4] = [
+    type Row<'r> = &'r dyn Fn(usize) -> Value;
+    let cases: [(&str, Value, Row); 4] = [
         ("usual rows", json!({}), &row),
         ("a long text", json!({"note": "x".repeat(500_000)}), &row),
         ("many members", members, &row),

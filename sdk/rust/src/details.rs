@@ -70,10 +70,7 @@ impl Incident {
     /// Adds members of an object with their types, like [`keep_members`](Self::keep_members), also those that were read.
     pub fn detail_members(&mut self, fields: &Fields, names: &[&str]) {
         let mut kept = Kept::new(self);
-        fields
-            .members()
-            .filter(|(name, _, _)| names.contains(name))
-            .for_each(|(name, json, _)| kept.add_member(name, json));
+        fields.members().filter(|(name, _)| names.contains(name)).for_each(|(name, json)| kept.add_member(name, json));
         kept.finish();
     }
 

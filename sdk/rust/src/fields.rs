@@ -134,8 +134,8 @@ impl<'a> Fields<'a> {
         self.flat().unread_members(self.json)
     }
 
-    /// Returns the names and the JSON of the members, and whether something of them was read.
-    pub(crate) fn members(&self) -> impl Iterator<Item = (&str, &str, bool)> {
+    /// Returns the names and the JSON of all members.
+    pub(crate) fn members(&self) -> impl Iterator<Item = (&str, &str)> {
         self.flat().members(self.json)
     }
 

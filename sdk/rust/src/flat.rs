@@ -1,6 +1,6 @@
 //! The scan that makes a flat list of an object's scalars.
 
-mod unread;
+mod members;
 
 use crate::fault::fault;
 use crate::repair;
@@ -181,29 +181,6 @@ impl Flat {
             Some(&container.json)
         })
         .map(move |place| part(json, place))
-    }
-
-    /// Returns the names and the JSON of the members, in the payload's order, and whether something of them was read.
-    pub fn members<'f>(&'f self, json: &'f str) -> impl Iterator<Item = (&'f str, &'f str, bool)> {
-        let json = self.repaired.unwrap_or(json);
-        let mut scalars = self.scalars.iter().peekable();
-        let mut containers = self.containers.iter().peekable();
-        std::iter::from_fn(move || {
-            let scalar = scalars.peek().map_or(END, |scalar| scalar.json.start);
-            let Some(container) = containers.next_if(|container| container.json.start < scalar) else {
-                let scalar = scalars.next()?;
-                return Some((self.text(&scalar.path), part(json, &scalar.json), scalar.is_read.get()));
-            };
-            // What is in a list or an object is a part of the member.
-            let mut is_read = container.is_read.get();
-            while let Some(scalar) = scalars.next_if(|scalar| scalar.json.start < container.json.end) {
-                is_read |= scalar.is_read.get();
-            }
-            while let Some(inner) = containers.next_if(|inner| inner.json.start < container.json.end) {
-                is_read |= inner.is_read.get();
-            }
-            Some((self.text(&container.path), part(json, &container.json), is_read))
-        })
     }
 
     fn text(&self, path: &Range<u32>) -> &str {

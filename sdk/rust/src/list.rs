@@ -143,9 +143,8 @@ mod tests {
         let one = |path: &str| fields.object(path).and_then(|object| object.first(&["b"]).map(str::to_owned));
         assert_eq!((one("e"), one("none"), one("a")), (Some("4".into()), None, None));
         assert_eq!(fields.unread().count(), 6);
-        let unread = |fields: &Fields| -> Vec<String> {
-            fields.members().filter(|(_, _, is_read)| !is_read).map(|(name, _, _)| name.to_owned()).collect()
-        };
+        let unread =
+            |fields: &Fields| -> Vec<String> { fields.unread_members().map(|(name, _)| name.to_owned()).collect() };
         assert_eq!(unread(&fields), ["g", "h"]);
         fields.mark_read(&["h"]);
         assert_eq!(unread(&fields), ["g"]);

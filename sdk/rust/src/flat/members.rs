@@ -1,4 +1,4 @@
-//! What was not read of an object.
+//! The members of an object, and what was not read of them.
 
 use super::{Container, END, Flat, Scalar, part};
 use std::ops::Range;
@@ -54,5 +54,23 @@ impl Flat {
         let first = self.containers.partition_point(|inner| inner.json.start <= place.start);
         let end = self.containers.partition_point(|inner| inner.json.start < place.end);
         (scalars, &self.containers[first..end])
+    }
+
+    /// Returns the names and the JSON of all members, in the payload's order.
+    pub fn members<'f>(&'f self, json: &'f str) -> impl Iterator<Item = (&'f str, &'f str)> {
+        let json = self.repaired.unwrap_or(json);
+        let mut scalars = self.scalars.iter().peekable();
+        let mut containers = self.containers.iter().peekable();
+        std::iter::from_fn(move || {
+            let scalar = scalars.peek().map_or(END, |scalar| scalar.json.start);
+            let Some(container) = containers.next_if(|container| container.json.start < scalar) else {
+                let scalar = scalars.next()?;
+                return Some((self.text(&scalar.path), part(json, &scalar.json)));
+            };
+            // What is in a list or an object is a part of the member.
+            while scalars.next_if(|scalar| scalar.json.start < container.json.end).is_some() {}
+            while containers.next_if(|inner| inner.json.start < container.json.end).is_some() {}
+            Some((self.text(&container.path), part(json, &container.json)))
+        })
     }
 }
