@@ -195,8 +195,8 @@ async fn look_at_storage(host: &Host) -> Result<()> {
             store.set_storage_low(Some(storage.notice(reason))).await?;
         }
         None if was_low => {
-            info!("the disk of the data folder is large enough again");
             store.set_storage_low(None).await?;
+            info!("the disk of the data folder is large enough again");
         }
         _ => {}
     }
