@@ -10,7 +10,7 @@ const ITEMS: usize = 23;
 /// The number of items on a page.
 const PAGE: usize = 5;
 
-/// What happens to the items of a list between two requests.
+/// A change of an item between two requests.
 #[derive(Clone, Copy)]
 enum Change {
     /// The item gets a new time.
@@ -18,13 +18,16 @@ enum Change {
     Removed(usize),
 }
 
+/// The changes after the request with this number.
+type Changes = &'static [(usize, &'static [Change])];
+
 #[derive(Clone, Copy)]
 enum Order {
     Ascending,
     Descending,
 }
 
-/// What an item of the list is.
+/// The form of the items of a list.
 #[derive(Clone, Copy, PartialEq)]
 enum Items {
     Whole,
@@ -33,8 +36,8 @@ enum Items {
     Restless,
 }
 
-/// Starts a server with a list by time of change. `changes` happen after the request with this number.
-async fn changing_list(order: Order, items: Items, changes: &'static [(usize, &'static [Change])]) -> Server {
+/// Starts a server with a list by time of change.
+async fn changing_list(order: Order, items: Items, changes: Changes) -> Server {
     let mut list: Vec<(usize, usize)> = (0..ITEMS).map(|id| (id, 0)).collect();
     let mut requests = 0;
     Server::answering(move |asked| {
@@ -72,7 +75,7 @@ async fn a_list_that_changes_between_two_pages_is_read_without_loss() {
     let (in_url, in_body) = (("/list?offset=NEXT_OFFSET", ""), ("/list", ", body: '{\"from\": NEXT_OFFSET}'"));
     let ids = (in_url.0, ", detail: { url: /items/ITEM_ID }");
     let every = (in_url.0, ", ignore_duplicates: false");
-    let cases: [(&str, _, Order, Items, &'static [(usize, &'static [Change])]); 10] = [
+    let cases: [(&str, _, Order, Items, Changes); 10] = [
         ("still", in_url, Ascending, Items::Whole, &[]),
         ("one", in_url, Ascending, Items::Whole, &[(1, &[Touched(1)])]),
         ("last", in_url, Ascending, Items::Whole, &[(1, &[Touched(4)]), (3, &[Touched(3)])]),
