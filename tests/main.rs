@@ -58,6 +58,7 @@ mod pressure;
 mod pull;
 mod pull_auth;
 mod pull_details;
+mod pull_offsets;
 mod pull_requests;
 mod pull_ways;
 mod refusals;

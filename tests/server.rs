@@ -1,5 +1,5 @@
-//! A server on loopback for sources that the host reads. It gives scripted answers, byte by byte, and keeps the
-//! requests.
+//! A server on loopback for sources that the host reads. It gives scripted answers, byte by byte, or those of a function, and
+//! keeps the requests.
 
 use crate::host::eventually;
 use serde_json::Value;
@@ -85,8 +85,12 @@ impl Asked {
     }
 }
 
+type Answers = Box<dyn FnMut(&Asked) -> Page + Send>;
+
 #[derive(Default)]
 struct Script {
+    /// The function that answers, in place of `pages`.
+    answers: Mutex<Option<Answers>>,
     pages: Mutex<VecDeque<Page>>,
     last: Mutex<Option<Page>>,
     asked: Mutex<Vec<Asked>>,
@@ -104,7 +108,14 @@ impl Server {
         Self::serve(pages, "http", None).await
     }
 
-    /// Starts such a server over TLS.
+    /// Starts a server whose answers are those of a function.
+    pub async fn answering(answers: impl FnMut(&Asked) -> Page + Send + 'static) -> Self {
+        let server = Self::start([]).await;
+        *server.script.answers.lock().unwrap() = Some(Box::new(answers));
+        server
+    }
+
+    /// Starts a server over TLS that gives answers in order.
     pub async fn start_tls(config: rustls::ServerConfig, pages: impl IntoIterator<Item = Page>) -> Self {
         Self::serve(pages, "https", Some(Arc::new(config).into())).await
     }
@@ -163,8 +174,10 @@ async fn answer(stream: impl AsyncRead + AsyncWrite, script: Arc<Script>) -> Opt
     let line = line.trim_end().trim_end_matches(" HTTP/1.1").to_owned();
     let text = String::from_utf8(body).unwrap();
     let body = serde_json::from_str(&text).unwrap_or_default();
-    script.asked.lock().unwrap().push(Asked { line, headers, body, text });
-    let page = script.pages.lock().unwrap().pop_front();
+    let asked = Asked { line, headers, body, text };
+    script.asked.lock().unwrap().push(asked.clone());
+    let answer = script.answers.lock().unwrap().as_mut().map(|answers| answers(&asked));
+    let page = answer.or_else(|| script.pages.lock().unwrap().pop_front());
     let page = {
         let mut last = script.last.lock().unwrap();
         *last = page.or(last.take());

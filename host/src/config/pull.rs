@@ -136,7 +136,9 @@ impl SourceDeclaration {
         );
         let paging = match (next_parameter, operations) {
             (_, Some(operations)) => Paging::Operations(operations),
-            _ if is_counted => Paging::Count,
+            // Pages with a number cannot overlap.
+            _ if has(Placeholder::Page) => Paging::Number,
+            _ if is_counted => Paging::Offset,
             _ if has_cursor => Paging::Cursor,
             (Some(parameter), None) => Paging::Parameter(parameter),
             (None, None) => Paging::Url,
@@ -188,7 +190,8 @@ impl SourceDeclaration {
              remove one of the two"
         );
         let keep_next = self.keep_next.take().is_some_and(|flag| flag.0);
-        let is_counted = matches!(&query, PollQuery::Rest { paging: Paging::Count | Paging::Operations(_), .. });
+        let is_counted =
+            matches!(&query, PollQuery::Rest { paging: Paging::Offset | Paging::Number | Paging::Operations(_), .. });
         ensure!(
             !keep_next || !is_counted,
             "`keep_next` keeps what the server names as its next page, which this request does not use; remove it"

@@ -62,8 +62,10 @@ pub enum Paging {
     Parameter(String),
     /// The body has the value at `next`.
     Cursor,
-    /// The request has the number of items or pages before it. An empty page is the last one.
-    Count,
+    /// The request has the number of items before the page. Pages overlap, and one without new items is the last one.
+    Offset,
+    /// The request has the number of the page. An empty page is the last one.
+    Number,
     /// The server keeps the position. An empty page is the last one.
     Operations(Operations),
 }

@@ -4,6 +4,7 @@
 //! that are read twice, because a poll overlaps the one before or was interrupted, are recognized by a digest of their text.
 
 mod next_page;
+mod offset_pages;
 
 use super::detail::{Detail, JoinedDetail};
 use super::endpoint::Endpoint;
@@ -25,6 +26,7 @@ use anyhow::{Result, bail};
 use bytes::Bytes;
 use hookmill_connection::{Code, Failure, Request};
 use hookmill_incident::Clock;
+use offset_pages::OffsetPages;
 use reqwest::header::{AGE, DATE};
 use reqwest::{Response, StatusCode, Url};
 use serde_json::Value;
@@ -55,8 +57,8 @@ pub(super) struct PollRun<'p> {
     operation: Operation,
     /// Digests of the references to the pages after the first, or of pages that are counted.
     pages: HashSet<[u8; 32]>,
-    /// The number of items on the pages that were read.
-    offset: u64,
+    /// The pages that are requested by an offset.
+    offset_pages: OffsetPages,
     /// The number of items that were read.
     read: u64,
     payload_bytes_max: usize,
@@ -76,7 +78,7 @@ impl Poll {
         let times = self.window.times(&position, began);
         let was_read = position.cursor.is_some();
         let operation = self.operations().map_or(Operation::First, |operations| operations.begin(was_read));
-        let (pages, offset, read) = (HashSet::new(), 0, 0);
+        let (pages, offset_pages, read) = (HashSet::new(), OffsetPages::default(), 0);
         let reached = times.until;
         PollRun {
             poll: self,
@@ -88,7 +90,7 @@ impl Poll {
             reached,
             operation,
             pages,
-            offset,
+            offset_pages,
             read,
             payload_bytes_max,
         }
@@ -214,7 +216,7 @@ impl PollRun<'_> {
         };
         let response = match sent {
             Err(error) if purpose == Purpose::List && self.is_after_the_last_item(&error) => {
-                return Ok(PolledPage::default());
+                return self.list_page(b"", true, None, &url);
             }
             Err(error) if purpose != Purpose::List => return PolledPage::missing(error, purpose),
             sent => sent?,
@@ -254,7 +256,7 @@ impl PollRun<'_> {
 
     /// Returns whether the server answers so because there is no page after those that were read.
     fn is_after_the_last_item(&self, error: &ReadError) -> bool {
-        let is_counted = matches!(self.poll.query, PollQuery::Rest { paging: Paging::Count, .. });
+        let is_counted = matches!(self.poll.query, PollQuery::Rest { paging: Paging::Offset | Paging::Number, .. });
         is_counted && error.status == Some(StatusCode::RANGE_NOT_SATISFIABLE)
     }
 
@@ -269,15 +271,19 @@ impl PollRun<'_> {
             refuse_errors(document, self.endpoint).map_err(wrong)?;
         }
         let found = if is_empty { Vec::new() } else { self.found(document).map_err(wrong)? };
+        let unread = match &self.poll.query {
+            PollQuery::Rest { paging: Paging::Offset, .. } => &self.offset_pages.unread(&found),
+            _ => &found,
+        };
         let mut page = match &self.poll.follow {
-            None => self.items_of(&found),
+            None => self.items_of(unread),
             Some(Follow::Detail(detail)) => {
-                let (ids, without) = detail.ids_of(&found)?;
+                let (ids, without) = detail.ids_of(unread)?;
                 PolledPage { ids, ..self.items_of(&without) }
             }
             Some(Follow::Files(files)) => {
-                let urls = found.iter().filter_map(|item| files.url_of(item, self.endpoint.url())).collect::<Vec<_>>();
-                PolledPage { without_file: found.len() - urls.len(), files: urls, ..PolledPage::default() }
+                let urls = unread.iter().filter_map(|item| files.url_of(item, self.endpoint.url())).collect::<Vec<_>>();
+                PolledPage { without_file: unread.len() - urls.len(), files: urls, ..PolledPage::default() }
             }
         };
         // Last, because it remembers the page, and a page with an error is requested again.

@@ -34,7 +34,7 @@ words!(
         Time = "LAST_POLL_TIME",
         /// The time of this poll, up to which items are requested.
         Until = "THIS_POLL_TIME",
-        /// The number of items on the pages before.
+        /// The number of items before the page.
         Offset = "NEXT_OFFSET",
         /// The number of the page, from 1 on.
         Page = "NEXT_PAGE",

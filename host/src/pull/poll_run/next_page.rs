@@ -1,5 +1,6 @@
 //! The requests for the pages of a list.
 
+use super::offset_pages::{PAGES_MAX, SAME_PAGE, TOO_MANY_PAGES};
 use super::{PollRun, cursor_at, digest, with_parameter, wrong};
 use crate::pull::endpoint::Endpoint;
 use crate::pull::operations::Operation;
@@ -14,8 +15,6 @@ use reqwest::Url;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-/// Pages of one poll.
-const PAGES_MAX: usize = 10_000;
 /// The maximum length of a reference to a next page, in bytes.
 const NEXT_BYTES_MAX: usize = 8 * 1024;
 
@@ -42,7 +41,8 @@ impl PollRun<'_> {
     pub(super) fn values<'v>(&self, cursor: Option<&'v Value>) -> RequestValues<'v> {
         let page = self.pages.len() as u64 + 1;
         let PollTimes { since, until, .. } = self.times;
-        RequestValues { since_ms: since, until_ms: until, offset: self.offset, page, cursor, operation: "", ids: &[] }
+        let offset = self.offset_pages.offset;
+        RequestValues { since_ms: since, until_ms: until, offset, page, cursor, operation: "", ids: &[] }
     }
 
     /// Returns the request with the numbers and the operation that are due now.
@@ -78,7 +78,9 @@ impl PollRun<'_> {
             PollQuery::Rest { request, paging } => (request, paging),
         };
         let url = match paging {
-            Paging::Cursor | Paging::Count | Paging::Operations(_) => return self.rest(request, Some(cursor)),
+            Paging::Cursor | Paging::Offset | Paging::Number | Paging::Operations(_) => {
+                return self.rest(request, Some(cursor));
+            }
             Paging::Parameter(parameter) => with_parameter(url, parameter, &next),
             Paging::Url => url
                 .join(&next)
@@ -96,11 +98,14 @@ impl PollRun<'_> {
         link: Option<String>,
         url: &Url,
     ) -> Result<Option<PollRequest>, Failure> {
-        self.offset += found.len() as u64;
         let more = self.poll.more.as_ref();
         let is_more = more.map(|more| Ok(!is_empty && more.is_true(document)?)).transpose().map_err(wrong)?;
         let cursor = match (&self.poll.query, &self.poll.next) {
-            (PollQuery::Rest { paging: Paging::Count | Paging::Operations(_), .. }, _) => {
+            (PollQuery::Rest { paging: Paging::Offset, .. }, _) => {
+                let is_there_a_page = self.offset_pages.advance(found, is_more)?;
+                return is_there_a_page.then(|| self.counted_request()).transpose();
+            }
+            (PollQuery::Rest { paging: Paging::Number | Paging::Operations(_), .. }, _) => {
                 return self.next_counted(found, is_more);
             }
             (_, Some(_)) if is_empty => None,
@@ -138,14 +143,14 @@ impl PollRun<'_> {
             return Ok(None);
         }
         let items: Vec<&str> = found.iter().map(|item| item.get()).collect();
-        self.add_page(digest(&items.join(",")), "the server sends a page again: the number of the page has no effect")?;
+        self.add_page(digest(&items.join(",")), SAME_PAGE)?;
         self.counted_request().map(Some)
     }
 
     /// Remembers a page; returns an error if there was the same page before.
     fn add_page(&mut self, digest: [u8; 32], known: &str) -> Result<(), Failure> {
         let text = match self.pages.len() {
-            PAGES_MAX => "there are more than 10000 pages; request more items a page, or fewer items in total",
+            PAGES_MAX => TOO_MANY_PAGES,
             _ if !self.pages.insert(digest) => known,
             _ => return Ok(()),
         };
