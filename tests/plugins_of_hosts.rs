@@ -137,7 +137,7 @@ async fn an_old_file_in_the_folder_of_a_host_changes_nothing() {
     is_live([&c], "2.0").await;
     c.logs("have decided on").await;
     is_live([&c], "2.0").await;
-    // Whoever puts a file into the folder of a running host means it.
+    // A file that is put into the folder of a running host counts.
     c_folder.put("echo", &echo("4.0"));
     is_live([&c], "4.0").await;
     c_folder.put("echo", &echo("1.0"));

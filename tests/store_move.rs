@@ -2,7 +2,7 @@
 //! nothing unless `HOOKMILL_TEST_DATABASE=postgres` is set, because it needs PostgreSQL.
 
 use crate::database::is_shared;
-use crate::guest::guest;
+use crate::guest::{at_version, guest};
 use crate::host::{Folder, Host, SECRET, eventually, send, signed, unix_s};
 use crate::outcome::incident;
 use crate::receiver::{Receiver, Reply};
@@ -28,6 +28,10 @@ async fn lists(host: &Host<'_>) -> Vec<Vec<Value>> {
         lists.push(host.list(path).await);
     }
     lists
+}
+
+async fn is_live(host: &Host<'_>, version: &str) {
+    host.plugin_when("returns", |plugin| plugin["version"] == version).await;
 }
 
 /// Starts a move, and kills the command while the table `audit` takes no rows.
@@ -63,15 +67,18 @@ async fn everything_moves_to_postgresql_and_back() {
 webhooks: {{ soc: {{ url: \"{}\", allow_networks: [127.0.0.0/8], retry_schedule: [1s, 1s] }} }}",
         receiver.url
     );
-    let with_plugin = |folder: Folder| folder.with("returns", &guest("returns"));
-    let embedded = with_plugin(Folder::on(None, &config));
-    let shared = with_plugin(Folder::on(Some(server.new_database()), &config));
+    let embedded = Folder::on(None, &config).with("returns", &guest("returns"));
+    let shared = Folder::on(Some(server.new_database()), &config);
     let host = embedded.start().await;
     let source = json!({"source": "registered", "secret": SECRET, "plugin": "returns"}).to_string();
     assert_eq!(host.call(Method::POST, "/api/webhooks", source).await.status, 201);
     let payload = |name: &str| incident(json!({"source-ref": name, "title": "a findable title", "tags": ["one"]}));
     host.post("lab", payload("delivered")).await;
     host.settled("/api/deliveries").await;
+    let newer = at_version(guest("returns"), "2.0");
+    embedded.put("returns", &newer);
+    is_live(&host, "2.0").await;
+    assert_eq!(host.call(Method::POST, "/api/plugins/returns/rollback", "").await.status, 200);
     let (body, at) = (payload("pending"), unix_s());
     let pending = send(signed(host.webhook("registered"), at, body.clone())).await.unwrap();
     receiver.wait_for(2).await;
@@ -97,6 +104,8 @@ webhooks: {{ soc: {{ url: \"{}\", allow_networks: [127.0.0.0/8], retry_schedule:
     assert!(!moved && errors.contains("was moved to"), "{errors}");
 
     let mut host = shared.start().await;
+    // The host has no plugin file of its own.
+    is_live(&host, "1.0").await;
     // The delivery that was under way is sent once more, with its id, and no other one.
     let deliveries = host.settled("/api/deliveries").await;
     let after = lists(&host).await;
@@ -125,8 +134,9 @@ webhooks: {{ soc: {{ url: \"{}\", allow_networks: [127.0.0.0/8], retry_schedule:
     let refused = shared.refusal();
     assert!(refused.contains("was moved to the data folder"), "{refused}");
 
-    let embedded = with_plugin(back_to);
+    let embedded = back_to.with("returns", &newer);
     let host = embedded.start().await;
+    is_live(&host, "1.0").await;
     assert_eq!(lists(&host).await, before);
     let again = send(signed(host.webhook("registered"), at, body)).await.unwrap();
     assert_eq!((&again.body["duplicate"], again.event_id()), (&json!(true), pending.event_id()));

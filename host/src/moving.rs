@@ -2,12 +2,14 @@
 //! versions of plugins.
 
 use crate::backup::check_key;
+use crate::release::version_folder::VersionFolder;
 use crate::vault::{KEY_FILE, KEY_VARIABLE, Vault};
 use anyhow::{Context, Result, ensure};
+use hookmill_incident::PluginVersion;
 use hookmill_store::private_files::{private_folder, replace_file};
-use hookmill_store::{MoveStep, SourceRow, StorePlace, move_store};
+use hookmill_store::{MoveStep, PluginFile, SourceRow, StorePlace, VersionFiles, move_store};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// One of the two sides of a move.
 #[derive(Clone, Debug)]
@@ -34,11 +36,11 @@ pub struct Moved {
 /// the database fails.
 pub async fn move_everything(from: &MoveSide, to: &MoveSide, on_step: &mut dyn FnMut(MoveStep)) -> Result<Moved> {
     let mut warnings = Vec::new();
-    let check = |sources: &[SourceRow]| {
-        put_key(from, to, sources, &mut warnings)?;
-        copy_versions(&from.data_dir, &to.data_dir).context("cannot copy the kept versions of plugins")
-    };
-    let rows = move_store(&from.place, &to.place, check, on_step).await?;
+    let check = |sources: &[SourceRow]| put_key(from, to, sources, &mut warnings);
+    let embedded = if matches!(from.place, StorePlace::Folder(_)) { from } else { to };
+    let mut files = MovedFiles { folder: VersionFolder::of(&embedded.data_dir), warnings: Vec::new() };
+    let rows = move_store(&from.place, &to.place, check, &mut files, on_step).await?;
+    warnings.append(&mut files.warnings);
     Ok(Moved { rows, warnings })
 }
 
@@ -76,19 +78,27 @@ fn put_key(from: &MoveSide, to: &MoveSide, sources: &[SourceRow], warnings: &mut
     Ok(())
 }
 
-/// Copies the files of versions that are missing in the other data folder.
-fn copy_versions(from: &Path, to: &Path) -> Result<()> {
-    let (from, to) = (from.join("versions"), to.join("versions"));
-    if !from.is_dir() || from == to {
-        return Ok(());
-    }
-    private_folder(&to)?;
-    for entry in std::fs::read_dir(&from)? {
-        let entry = entry?;
-        let copy = to.join(entry.file_name());
-        if entry.file_type()?.is_file() && !copy.exists() {
-            replace_file(&to, &copy, &std::fs::read(entry.path())?)?;
+/// The files of plugin versions in the data folder that has, or gets, the embedded database.
+struct MovedFiles {
+    folder: VersionFolder,
+    warnings: Vec<String>,
+}
+
+impl VersionFiles for MovedFiles {
+    fn read(&mut self, plugin: &PluginVersion) -> Result<Option<PluginFile>> {
+        if self.folder.path(plugin).exists() {
+            return self.folder.read(plugin).map(Some);
         }
+        let (name, version) = (&plugin.name, &plugin.version);
+        self.warnings.push(format!(
+            "the file of version {version} of `{name}` is not kept, so that the hosts cannot return to this version; if it is \
+             live, put the file into the plugins folder of a host"
+        ));
+        Ok(None)
     }
-    Ok(())
+
+    fn keep(&mut self, plugin: &PluginVersion, file: PluginFile) -> Result<()> {
+        self.folder.make()?;
+        self.folder.keep(plugin, &file)
+    }
 }

@@ -77,7 +77,7 @@ impl Notices {
     /// Returns when the newest payload of a source came, also to another host.
     async fn last_received_at(&self, source: &Source) -> Option<i64> {
         let own = source.tally.now().last_received_at;
-        if self.store.host_id().is_none() {
+        if !self.store.is_shared() {
             return own;
         }
         match self.store.newest_event_ids(vec![source.name.to_string()], 1).await {

@@ -70,7 +70,7 @@ impl Registry {
     /// # Errors
     /// Returns an error if a configured and a registered source have the same name, or the store fails.
     pub async fn open(store: Arc<Store>, data_dir: &Path, configured: Vec<Source>, limits: Limits) -> Result<Self> {
-        let vault = Vault::open(data_dir, store.host_id().is_some())?;
+        let vault = Vault::open(data_dir, store.is_shared())?;
         let registry = Self { sources: Arc::default(), changing: Mutex::default(), limits, store, vault };
         registry.reconfigure(configured, async { Ok(()) }).await?;
         Ok(registry)
@@ -227,7 +227,7 @@ impl Registry {
     /// # Errors
     /// Returns an error if the store fails.
     pub async fn refresh_tally(&self, source: &Source) -> Result<()> {
-        if self.store.host_id().is_some() {
+        if self.store.is_shared() {
             source.tally.refresh(self.store.tally(source.name.clone()).await?);
         }
         Ok(())

@@ -6,7 +6,8 @@
 //!   against it;
 //! - [`trust`] checks digests and signatures, [`proof`] compares a new version with the live one on [`samples`] and
 //!   stored payloads, and [`report`] says why a version that failed does not go live;
-//! - [`versions`] keeps the files of former versions for a rollback, [`compiled_cache`] their compiled code;
+//! - [`versions`] keeps the files of former versions for a rollback, in the [`version_folder`] or a shared database, and
+//!   [`compiled_cache`] their compiled code;
 //! - [`idle_versions`] are former versions and candidates that an operator calls with [`idle_calls`] while another version
 //!   is live;
 //! - [`shared_versions`] are those of all hosts that share a database;
@@ -27,4 +28,5 @@ pub mod report;
 pub mod samples;
 pub mod shared_versions;
 pub mod trust;
+pub mod version_folder;
 pub mod versions;

@@ -64,9 +64,9 @@ pub struct LiveTally(Mutex<Counts>);
 struct Counts {
     /// The counts of all hosts, as they were stored.
     stored: Tally,
-    /// What is being added to them.
+    /// The counts that are being added to them.
     adding: Tally,
-    /// What this host counted since.
+    /// The counts of this host since.
     new: Tally,
 }
 

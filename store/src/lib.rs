@@ -56,6 +56,6 @@ pub use rows::{
 pub use search_words::SearchWords;
 pub use sqlite::Migration;
 pub use store::{
-    MoveStep, Pruner, Store, StorePlace, Timed, Tokens, begin_epoch, begin_shared_epoch, copy_database,
+    MoveStep, Pruner, Store, StorePlace, Timed, Tokens, VersionFiles, begin_epoch, begin_shared_epoch, copy_database,
     credential_digest, inspect_copy, lock_without_database, move_store, schema_version,
 };

@@ -17,7 +17,7 @@ mod tokens;
 mod triage;
 
 pub use copy::{begin_epoch, begin_shared_epoch, copy_database, inspect_copy, lock_without_database, schema_version};
-pub use moving::{MoveStep, StorePlace, move_store};
+pub use moving::{MoveStep, StorePlace, VersionFiles, move_store};
 pub use prune::Pruner;
 pub use retention::Timed;
 pub use tokens::{Tokens, credential_digest};

@@ -30,7 +30,7 @@ pub async fn begin_restored(
     skipped_numbers: u32,
 ) -> Result<RestoredDatabase> {
     let clock = Clock::default();
-    let (backup_ms, changes) = begin_shared_epoch(address, clock.now_ms(), skipped_numbers).await?;
+    let (backup_ms, changes) = begin_shared_epoch(address, &clock, skipped_numbers).await?;
     let EpochChanges { dead_deliveries, ended_triages } = changes;
     // No event arrives, so the policy does not matter.
     let dedup = Dedup { retention: Duration::ZERO, window: Duration::ZERO };

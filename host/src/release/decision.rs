@@ -293,6 +293,16 @@ impl Releases {
         Ok(Decision::Live { plugin, objection: Some(objection) })
     }
 
+    /// Records that the file of a plugin is gone: if it comes back, it counts again.
+    pub fn file_gone(&self, name: &str) {
+        self.idle.gone(name);
+    }
+
+    /// Returns the digest of the newest file of a plugin in the plugins folder.
+    pub fn newest_file(&self, name: &str) -> Option<String> {
+        self.idle.newest_file(name)
+    }
+
     /// Removes the compiled code of plugins that are not kept.
     pub fn keep_compiled(&self, is_kept: impl Fn(&str) -> bool) {
         self.cache.keep_only(is_kept);

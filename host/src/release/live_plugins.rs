@@ -22,11 +22,6 @@ impl LivePlugins {
         Self { loaded, metrics, store }
     }
 
-    /// Returns what was published last.
-    pub fn loaded(&self) -> &Loaded {
-        &self.loaded
-    }
-
     /// Publishes a version in the place of the one before, with the reason why the version in the folder is not live.
     pub fn go_live(&self, name: &str, plugin: Arc<Plugin>, objection: Option<String>) {
         if let Some(objection) = &objection {

@@ -199,11 +199,16 @@ impl PluginDir {
         }
     }
 
-    /// Ends calls of versions that are not live on all hosts any more. A version whose file this host has just decided on
-    /// takes the place of the former one without a gap.
+    /// Ends calls of versions that are not live on all hosts any more, and forgets plugins that are gone. A version whose
+    /// file this host has just decided on takes the place of the former one without a gap.
     fn suspend_replaced(&self) {
         let plugins = self.loaded.plugins().clone();
-        for name in plugins.keys().filter(|name| !self.shared.has_live(name) && !self.files.is_loading(name)) {
+        let is_gone = |name: &str| match plugins.contains_key(name) {
+            true => !self.shared.has_live(name) && !self.files.is_loading(name),
+            // Another host refused a file, or this one could not load it.
+            false => !self.shared.contains(name) && !self.files.contains(name) && !self.not_taken.contains_key(name),
+        };
+        for name in self.loaded.states().keys().filter(|name| is_gone(name)) {
             self.live.remove(name, "it was removed from all hosts");
         }
         let is_own = |version: &PluginVersion| {
@@ -221,9 +226,9 @@ impl PluginDir {
     /// Shows why live versions are not loaded and why newest versions are not live. A problem with a file in the folder
     /// of this host that no host has decided on stays.
     async fn show_objections(&mut self) {
-        for version in self.shared.begin_objecting() {
+        for version in self.shared.without_objection() {
             match self.releases.shared_objection(&version).await {
-                Ok(objection) => self.shared.end_objecting(&version, objection),
+                Ok(objection) => self.shared.put_objection(&version, objection),
                 Err(error) => {
                     self.is_shared_due = true;
                     self.log_problem(format!("cannot read why version {} is not live: {error:#}", version.version));

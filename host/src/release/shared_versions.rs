@@ -136,7 +136,7 @@ impl SharedVersions {
     }
 
     /// Returns the newest versions that are not live and whose objections are not known yet.
-    pub fn begin_objecting(&mut self) -> Vec<PluginVersion> {
+    pub fn without_objection(&mut self) -> Vec<PluginVersion> {
         let newest = self.newest.iter().filter(|(name, (plugin, state))| {
             self.objections.get(*name).is_none_or(|known| (&known.plugin, known.state) != (plugin, *state))
         });
@@ -144,7 +144,7 @@ impl SharedVersions {
     }
 
     /// Records the objection to a newest version.
-    pub fn end_objecting(&mut self, plugin: &PluginVersion, text: Option<String>) {
+    pub fn put_objection(&mut self, plugin: &PluginVersion, text: Option<String>) {
         if let Some((plugin, state)) = self.newest.get(&plugin.name).cloned() {
             self.objections.insert(plugin.name.clone(), Objection { plugin, state, text });
         }
@@ -218,15 +218,5 @@ impl Releases {
         let known = self.store.plugin_versions(plugin.name.clone()).await?;
         let row = known.iter().find(|row| row.plugin.sha256 == plugin.sha256);
         Ok(row.and_then(|row| objection_of(&row.plugin, row.state, row.report.as_ref())))
-    }
-
-    /// Records that the file of a plugin is gone: if it comes back, it counts again.
-    pub fn file_gone(&self, name: &str) {
-        self.idle.gone(name);
-    }
-
-    /// Returns the digest of the newest file of a plugin in the plugins folder.
-    pub fn newest_file(&self, name: &str) -> Option<String> {
-        self.idle.newest_file(name)
     }
 }

@@ -19,7 +19,7 @@ use hookmill_notify::Trigger;
 use jiff::Timestamp;
 use rand::RngExt;
 use serde_json::Map;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Debug;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -38,7 +38,7 @@ pub(super) async fn compare_databases(model: &mut Model) {
     model.close();
     let shared = StorePlace::Shared(address.clone().into());
     for (from, to) in [(&folder(model.folder.path()), &shared), (&shared, &folder(back.path()))] {
-        move_store(from, to, |_| Ok(()), &mut |_| ()).await.expect("a move");
+        move_store(from, to, |_| Ok(()), &mut BTreeMap::new(), &mut |_| ()).await.expect("a move");
     }
     let rows = |path| dump(path, &MOVED_TABLES).expect("a readable database");
     assert!(rows(model.folder.path()) == rows(back.path()), "{}: the rows that came back differ", model.place());

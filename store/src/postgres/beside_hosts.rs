@@ -13,12 +13,9 @@ use crate::clock::WriteClock;
 use crate::ledger::{Ledger, Writes};
 use crate::options::Policy;
 use crate::rows::StorageUse;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use std::fmt;
 use std::sync::Arc;
-
-/// The name under which the groups of the command are counted.
-const COMMAND: &str = "command";
 
 /// A writing connection beside those of the hosts.
 pub(crate) struct BesideHosts {
@@ -66,13 +63,14 @@ impl BesideHosts {
 
     fn write_group<A>(&self, run: impl FnOnce(&mut Writes) -> Result<A>) -> Result<A> {
         let (head, known) = head::begin(&self.session, Wanted::default())?;
+        ensure!(!head.is_moved, "everything was moved to another database meanwhile");
         self.clock.advance(head.last_key);
         let mut rows = PostgresTx::new(&self.session, &self.clock, known);
         let mut ledger: Writes = Ledger::begin(&mut rows, &self.clock, &self.policy, Arc::default());
         let answer = run(&mut ledger)?;
         let outcome = ledger.finish()?;
         let mut statements = rows.finish()?;
-        statements.push(head::last_statement(COMMAND, head.number + 1, self.clock.last_row_key(), &outcome));
+        statements.push(head::last_statement(None, head.number + 1, self.clock.last_row_key(), &outcome));
         self.session.commit(&statements)?;
         Ok(answer)
     }

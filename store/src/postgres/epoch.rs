@@ -5,16 +5,20 @@ use super::connection::Address;
 use super::migration::migrate;
 use super::moving::{refuse_hosts, refuse_moved};
 use super::query::cell;
+use super::time;
 use crate::rows::{EpochChanges, NewEpoch};
 use anyhow::{Context, Result};
+use hookmill_incident::Clock;
 use hookmill_incident::id::{row_key_at, row_key_ms};
 use jiff::{Timestamp, tz::TimeZone};
 
-/// Prepares a database for going on in place of the one that was lost. Returns the time of its newest row, which is that of
-/// the backup, and what has changed.
-pub(crate) async fn begin(address: &Address, now: i64, skipped_numbers: u32) -> Result<(i64, EpochChanges)> {
+/// Prepares a database for going on in place of the one that was lost, at the time of the database, which the clock follows.
+/// Returns the time of its newest row, which is that of the backup, and the changes.
+pub(crate) async fn begin(address: &Address, clock: &Clock, skipped_numbers: u32) -> Result<(i64, EpochChanges)> {
     let (mut client, _) = address.connect().await.context("cannot connect to the database")?;
     migrate(&mut client).await.context("the database cannot be used")?;
+    time::follow(&client, clock).await?;
+    let now = clock.now_ms();
     let year = i64::from(Timestamp::from_millisecond(now)?.to_zoned(TimeZone::UTC).year());
     let transaction = client.transaction().await?;
     let last_key: i64 = cell(&transaction, "SELECT last_key FROM head FOR UPDATE", &[]).await?;

@@ -30,10 +30,11 @@ const PUT: &str = "WITH counted AS (
             settings = settings + $11::bigint
     ), told AS (
         INSERT INTO group_events (place, number, host, events)
-        SELECT $1::bigint % $8::bigint, $1::bigint, $10, $9::bytea WHERE octet_length($9::bytea) > 0
+        SELECT $1::bigint % $8::bigint, $1::bigint, coalesce($10::text, ''), $9::bytea WHERE octet_length($9::bytea) > 0
         ON CONFLICT (place) DO UPDATE SET number = excluded.number, host = excluded.host, events = excluded.events
     )
-    INSERT INTO groups (host, number) VALUES ($10, $1::bigint) ON CONFLICT (host) DO UPDATE SET number = excluded.number";
+    INSERT INTO groups (host, number) SELECT $10::text, $1::bigint WHERE $10::text IS NOT NULL
+    ON CONFLICT (host) DO UPDATE SET number = excluded.number";
 
 /// Begins a transaction, waits for the groups of other hosts, and loads rows.
 pub(super) fn begin(session: &Session, wanted: Wanted) -> Result<(HeadColumns, Known)> {
@@ -42,8 +43,8 @@ pub(super) fn begin(session: &Session, wanted: Wanted) -> Result<(HeadColumns, K
     Ok((HeadColumns::read(&row)?, Known::read(wanted, found)?))
 }
 
-/// Returns the last statement of a group with this number.
-pub(super) fn last_statement(host: &str, number: i64, last_key: i64, outcome: &Outcome) -> Statement {
+/// Returns the last statement of a group with this number; `host` is `None` for a command.
+pub(super) fn last_statement(host: Option<&str>, number: i64, last_key: i64, outcome: &Outcome) -> Statement {
     let Outcome { changed, events, .. } = outcome;
     let Changed { newest_audit, deliveries, retries, queued, triage, settings } = changed;
     let topics = [deliveries, retries, queued, triage, settings];
@@ -62,7 +63,7 @@ pub(super) fn last_statement(host: &str, number: i64, last_key: i64, outcome: &O
         Box::new(triage),
         Box::new(GROUPS_KEPT),
         Box::new(events),
-        Box::new(host.to_owned()),
+        Box::new(host.map(str::to_owned)),
         Box::new(settings),
     ];
     Statement { sql: PUT.into(), values }

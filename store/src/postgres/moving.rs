@@ -4,6 +4,7 @@ use super::columns::stored_text;
 use super::connection::Address;
 use super::hosts;
 use super::migration::{check_current, migrate};
+use super::plugin_files;
 use super::query::{cell, raw_rows};
 use super::reads::sources;
 use super::search_rows::SearchRows;
@@ -11,10 +12,11 @@ use crate::columns::incidents::IncidentColumns;
 use crate::columns::{Columns, value};
 use crate::move_mark::MoveMark;
 use crate::moved_rows::{MOVED_TABLES, MovedRows, MovedValue};
-use crate::rows::SourceRow;
+use crate::rows::{PluginFile, SourceRow};
 use anyhow::{Context, Result, ensure};
 use bytes::BytesMut;
 use futures_util::TryStreamExt;
+use hookmill_incident::PluginVersion;
 use hookmill_incident::id::row_key_at;
 use std::error::Error;
 use std::pin::pin;
@@ -110,7 +112,9 @@ impl MovingShared {
 
     /// Returns the number of rows of a table.
     pub async fn count(&self, table: &str) -> Result<u64> {
-        cell(&self.client, &format!("SELECT count(*) FROM {table}"), &[]).await
+        // Of a large table, this takes longer than a host waits for an answer.
+        let row = self.client.query_one(&format!("SELECT count(*) FROM {table}"), &[]).await?;
+        value(&row, 0, "count")
     }
 
     /// Reads a table in parts.
@@ -147,6 +151,16 @@ impl MovingShared {
         }
         writer.finish().await?;
         Ok(())
+    }
+
+    /// Returns the file of a plugin version, if it is there.
+    pub async fn plugin_file(&self, plugin: &PluginVersion) -> Result<Option<PluginFile>> {
+        plugin_files::file(&self.client, &plugin.name, &plugin.sha256).await
+    }
+
+    /// Keeps the file of a plugin version, as the newest one of its plugin.
+    pub async fn put_plugin_file(&self, plugin: &PluginVersion, file: &PluginFile) -> Result<()> {
+        plugin_files::put(&self.client, plugin, file).await
     }
 
     /// Adds what incidents are found by, which is not copied.

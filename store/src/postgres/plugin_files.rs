@@ -14,13 +14,13 @@ use tokio_postgres::GenericClient;
 const KNOWN_MAX: i64 = 1000;
 
 /// Keeps the file of a version, as the newest one of its plugin.
-pub(super) fn put(session: &Session, plugin: &PluginVersion, file: &PluginFile) -> Result<()> {
+pub(super) async fn put(client: &impl GenericClient, plugin: &PluginVersion, file: &PluginFile) -> Result<()> {
     let sql = "INSERT INTO plugin_files (plugin, sha256, number, signature, bytes) \
                SELECT $1, $2, coalesce(max(number) + 1, 0), $3, $4 FROM plugin_files WHERE plugin = $1 \
                ON CONFLICT (plugin, sha256) DO UPDATE SET number = excluded.number, signature = excluded.signature, \
                bytes = excluded.bytes";
     let (name, sha256) = (stored_text(&plugin.name), stored_text(&plugin.sha256));
-    session.execute(sql, &[&name, &sha256, &stored_option(file.signature.as_deref()), &file.bytes])?;
+    client.execute(sql, &[&name, &sha256, &stored_option(file.signature.as_deref()), &file.bytes]).await?;
     Ok(())
 }
 

@@ -114,7 +114,7 @@ impl PostgresWriter {
         let outcome = ledger.finish()?;
         let mut statements = rows.finish()?;
         let (number, last_key) = (head.number + 1, self.shared.clock.last_row_key());
-        statements.push(head::last_statement(&self.host, number, last_key, &outcome));
+        statements.push(head::last_statement(Some(&self.host), number, last_key, &outcome));
         match session.commit(&statements) {
             // A server that shuts down may say so instead of answering a COMMIT that it made.
             Err(error) if is_blocked(&error) => {

@@ -3,13 +3,14 @@
 use super::check::check_files;
 use super::columns::Conditions;
 use super::wal_file::wal_path;
-use super::{copy, database, postings, sources};
+use super::{copy, database, postings, sources, versions};
 use crate::mark::Mark;
 use crate::move_mark::{MoveMark, MoveState};
 use crate::moved_rows::{MovedRows, MovedValue};
 use crate::private_files::{in_use, private_file, private_folder};
 use crate::rows::SourceRow;
 use anyhow::{Result, ensure};
+use hookmill_incident::PluginVersion;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, ToSql, params_from_iter};
 use std::fs::File;
@@ -122,6 +123,13 @@ impl MovingFolder {
             insert.execute(params_from_iter(row))?;
         }
         Ok(())
+    }
+
+    /// Returns the plugin versions whose files are kept, in the order in which they were seen.
+    pub fn kept_versions(&self) -> Result<Vec<PluginVersion>> {
+        let mut rows = versions::that_were_live(&self.connection)?;
+        rows.sort_by_key(|row| row.seen_at);
+        Ok(rows.into_iter().map(|row| row.plugin).collect())
     }
 
     /// Adds what incidents are found by, which is not copied.

@@ -8,6 +8,7 @@ use crate::reads::Reads;
 use crate::rows::{CopyProgress, DatabaseCopy, EpochChanges, NewEpoch, TriageResult};
 use crate::sqlite::{copy, epoch};
 use anyhow::{Result, bail, ensure};
+use hookmill_incident::Clock;
 use std::fs::File;
 use std::path::Path;
 
@@ -76,10 +77,10 @@ pub fn begin_epoch(folder: &Path, epoch: NewEpoch) -> Result<EpochChanges> {
 /// Returns an error if a host runs on the database, or it cannot be written.
 pub async fn begin_shared_epoch(
     address: &DatabaseAddress,
-    now: i64,
+    clock: &Clock,
     skipped_numbers: u32,
 ) -> Result<(i64, EpochChanges)> {
-    postgres::begin_epoch(address, now, skipped_numbers).await
+    postgres::begin_epoch(address, clock, skipped_numbers).await
 }
 
 impl Store {

@@ -3,10 +3,10 @@
 use crate::move_mark::{MoveMark, MoveState};
 use crate::moved_rows::{MOVED_TABLES, MovedRows, RowsDigest};
 use crate::postgres::{Address as DatabaseAddress, MovingShared};
-use crate::rows::SourceRow;
+use crate::rows::{PluginFile, SourceRow};
 use crate::sqlite::MovingFolder;
 use anyhow::{Context, Result, bail, ensure};
-use hookmill_incident::Clock;
+use hookmill_incident::{Clock, PluginVersion};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -42,8 +42,23 @@ pub struct MoveStep {
     pub total: u64,
 }
 
-/// Moves everything to an empty database. `check` gets the registered sources before anything is written. Returns the rows
-/// by their table. Blocks.
+/// The files of plugin versions, which a data folder has beside its database. A shared database has them in a table.
+pub trait VersionFiles {
+    /// Returns the file of a version, if it is kept.
+    ///
+    /// # Errors
+    /// Returns an error if the file cannot be read.
+    fn read(&mut self, plugin: &PluginVersion) -> Result<Option<PluginFile>>;
+
+    /// Keeps the file of a version.
+    ///
+    /// # Errors
+    /// Returns an error if the file cannot be written.
+    fn keep(&mut self, plugin: &PluginVersion, file: PluginFile) -> Result<()>;
+}
+
+/// Moves everything to an empty database. `check` gets the registered sources before anything is written, and `files` are
+/// those of the data folder. Returns the rows by their table. Blocks.
 ///
 /// Until the end, the source is as it was, and no host uses the target. Then no host uses the source any more.
 ///
@@ -54,6 +69,7 @@ pub async fn move_store(
     from: &StorePlace,
     to: &StorePlace,
     check: impl FnOnce(&[SourceRow]) -> Result<()>,
+    files: &mut dyn VersionFiles,
     on_step: &mut dyn FnMut(MoveStep),
 ) -> Result<BTreeMap<&'static str, u64>> {
     ensure!(
@@ -72,6 +88,7 @@ pub async fn move_store(
         let part = source.copy(&target, table, on_step).await;
         copied.insert(table, part.with_context(|| format!("cannot copy the table `{table}`"))?);
     }
+    source.copy_files(&target, files).await.context("cannot copy the files of plugin versions")?;
     on_step(MoveStep { stage: "adding words", table: "incidents", rows: 0, total: 0 });
     target.add_search().await.context("cannot add what incidents are found by")?;
     for (table, Copied { columns, digest: expected }) in &copied {
@@ -155,13 +172,34 @@ impl Side {
         }
     }
 
-    /// Copies a table.
-    async fn copy(&self, target: &Self, table: &'static str, on_step: &mut dyn FnMut(MoveStep)) -> Result<Copied> {
-        let ((Self::Folder(folder), _) | (_, Self::Folder(folder))) = (self, target) else {
+    /// Returns the one of two sides that is a data folder.
+    fn folder<'a>(&'a self, other: &'a Self) -> Result<&'a MovingFolder> {
+        let ((Self::Folder(folder), _) | (_, Self::Folder(folder))) = (self, other) else {
             bail!("one of the two has no data folder")
         };
+        Ok(folder)
+    }
+
+    /// Copies the files of plugin versions, after the rows of the versions.
+    async fn copy_files(&self, target: &Self, files: &mut dyn VersionFiles) -> Result<()> {
+        for plugin in self.folder(target)?.kept_versions()? {
+            let file = match self {
+                Self::Folder(_) => files.read(&plugin)?,
+                Self::Shared(shared) => shared.plugin_file(&plugin).await?,
+            };
+            let Some(file) = file else { continue };
+            match target {
+                Self::Folder(_) => files.keep(&plugin, file)?,
+                Self::Shared(shared) => shared.put_plugin_file(&plugin, &file).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies a table.
+    async fn copy(&self, target: &Self, table: &'static str, on_step: &mut dyn FnMut(MoveStep)) -> Result<Copied> {
         // A shared database numbers some rows beside the columns that both have.
-        let columns = folder.columns(table)?;
+        let columns = self.folder(target)?.columns(table)?;
         let total = match self {
             Self::Folder(folder) => folder.count(table)?,
             Self::Shared(shared) => shared.count(table).await?,
@@ -239,19 +277,32 @@ impl Side {
     }
 }
 
+/// The files by their digests.
+#[cfg(test)]
+impl VersionFiles for BTreeMap<String, PluginFile> {
+    fn read(&mut self, plugin: &PluginVersion) -> Result<Option<PluginFile>> {
+        Ok(self.get(&plugin.sha256).cloned())
+    }
+
+    fn keep(&mut self, plugin: &PluginVersion, file: PluginFile) -> Result<()> {
+        self.insert(plugin.sha256.clone(), file);
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::postgres::{self, test_database};
     use crate::sqlite;
-    use crate::{Dedup, HostIdentity, Policy, Scope, Store, Tokens};
+    use crate::{Dedup, HostIdentity, LeaseName, Leases, Policy, Scope, Store, Tokens, VersionDecision};
     use std::cell::Cell;
     use std::path::Path;
     use std::task::Poll;
     use std::time::Duration;
     use tempfile::TempDir;
 
-    /// What is made anew, and what belongs to the hosts of a shared database.
+    /// The tables that are made anew, and those that only one of the two databases has.
     const LEFT: [&str; 15] = [
         "postings",
         "words",
@@ -302,12 +353,17 @@ mod tests {
             Store::connect(address, host, own.path(), 16, policy(), on_commit, Clock::default()).await
         };
         let refused = async |from: &StorePlace, to: &StorePlace, text: &str| {
-            let error = move_store(from, to, |_| Ok(()), &mut |_| ()).await.unwrap_err();
+            let error = move_store(from, to, |_| Ok(()), &mut BTreeMap::new(), &mut |_| ()).await.unwrap_err();
             assert!(format!("{error:#}").contains(text), "{error:#}");
         };
         refused(&from, &from, "name one of each").await;
         Tokens::open(one.path()).unwrap().create("one", Scope::Read, None).unwrap();
         let running = store(one.path()).unwrap();
+        let plugin = PluginVersion { name: "edr".into(), version: "1".into(), sha256: "a digest".into() };
+        let decision =
+            VersionDecision { plugin: plugin.clone(), state: None, report: None, goes_live: true, file: None };
+        let lease = running.acquire(LeaseName::Proof).await;
+        running.decide_version(lease.grant(), decision).await.unwrap();
         refused(&from, &shared, "is in use by another hookmill").await;
         running.close();
         drop(running);
@@ -316,7 +372,8 @@ mod tests {
         running.close();
         drop(running);
         // What the check refuses is refused before anything is written.
-        let checked = move_store(&from, &shared, |_| anyhow::bail!("another key"), &mut |_| ()).await;
+        let checked =
+            move_store(&from, &shared, |_| anyhow::bail!("another key"), &mut BTreeMap::new(), &mut |_| ()).await;
         assert!(format!("{:#}", checked.unwrap_err()).contains("another key"));
         connect().await.unwrap().close();
 
@@ -326,16 +383,23 @@ mod tests {
         // As if the command was killed after the source got its mark, and before the target lost its own.
         let unfinished = MovingShared::mark_of(&address).await.unwrap().unwrap();
         MoveMark { state: MoveState::Moved, ..unfinished }.write(one.path()).unwrap();
-        move_store(&from, &shared, |_| Ok(()), &mut |_| ()).await.unwrap();
+        let file = PluginFile { bytes: vec![0, 1], signature: Some("a signature".into()) };
+        let files = BTreeMap::from([(plugin.sha256.clone(), file)]);
+        move_store(&from, &shared, |_| Ok(()), &mut files.clone(), &mut |_| ()).await.unwrap();
         let error = store(one.path()).unwrap_err().to_string();
         assert!(error.contains("was moved to the database `test_") && error.contains("remove the file"), "{error}");
         refused(&from, &shared, "was moved to").await;
-        connect().await.unwrap().close();
+        let host = connect().await.unwrap();
+        assert_eq!(host.plugin_file(&plugin).await.unwrap().as_ref(), files.get(&plugin.sha256));
+        host.close();
+        drop(host);
 
         give_up(&shared, &back).await;
         assert!(store(two.path()).unwrap_err().to_string().contains("did not end, and rows are missing"));
         connect().await.unwrap().close();
-        move_store(&shared, &back, |_| Ok(()), &mut |_| ()).await.unwrap();
+        let mut files_back = BTreeMap::new();
+        move_store(&shared, &back, |_| Ok(()), &mut files_back, &mut |_| ()).await.unwrap();
+        assert_eq!(files_back, files);
         assert!(connect().await.unwrap_err().to_string().contains("UPDATE head SET move = NULL"));
         store(two.path()).unwrap().close();
         refused(&back, &shared, "has rows in the table").await;
@@ -352,10 +416,11 @@ mod tests {
             context.waker().wake_by_ref();
             if has_begun.get() { Poll::Ready(()) } else { Poll::Pending }
         });
+        let mut files = BTreeMap::new();
         tokio::select! {
             biased;
             () = reached => {}
-            moved = move_store(from, to, |_| Ok(()), &mut on_step) => panic!("the move ended: {moved:?}"),
+            moved = move_store(from, to, |_| Ok(()), &mut files, &mut on_step) => panic!("the move ended: {moved:?}"),
         }
     }
 }

@@ -68,7 +68,7 @@ impl PlainWrites for PostgresTx<'_> {
     }
 
     fn put_plugin_file(&mut self, plugin: &PluginVersion, file: &PluginFile) -> Result<()> {
-        plugin_files::put(self.direct()?, plugin, file)
+        self.direct()?.wait_for(async |client| plugin_files::put(client, plugin, file).await)
     }
 
     fn remove_versions(&mut self, plugin: &str) -> Result<()> {
