@@ -8,7 +8,6 @@ use crate::present::present;
 use crate::problems::add_problem;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde_json::value::RawValue;
-use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::fmt;
 
@@ -29,7 +28,7 @@ pub struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// Returns fields from pairs of a name and a value, which vendors write in lists: `[["User", "ann"]]` or
     /// `[{"key": "user", "values": ["ann"]}]`.
-    pub fn from_pairs(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+    pub fn from_pairs<'p>(pairs: impl IntoIterator<Item = (&'p str, impl AsRef<str>)>) -> Self {
         Self { json: "{}", flat: OnceCell::from(Flat::of_pairs(pairs)) }
     }
 
@@ -56,21 +55,6 @@ impl<'a> Fields<'a> {
     /// they say the same.
     pub fn same(&self, paths: &[&str]) -> Option<&str> {
         paths.iter().filter_map(|path| self.all(path).next()).reduce(|first, _| first)
-    }
-
-    /// Returns the present values at the paths of a table, which has types of observables with the paths of their fields: the
-    /// type, the path and a value. `prefix` is put before the paths.
-    pub fn typed<'f>(
-        &'f self,
-        prefix: &'f str,
-        table: &'f [(&'f str, &'f [&'f str])],
-    ) -> impl Iterator<Item = (&'f str, &'f str, &'f str)> {
-        let paths = table.iter().flat_map(|(data_type, paths)| paths.iter().map(move |path| (*data_type, *path)));
-        paths.flat_map(move |(data_type, path)| {
-            // The memory of an instance is never freed.
-            let whole = if prefix.is_empty() { Cow::Borrowed(path) } else { Cow::Owned(format!("{prefix}{path}")) };
-            self.all(whole).map(move |value| (data_type, path, value))
-        })
     }
 
     /// Returns the first present value at the first of `paths` that has one, such as the id of an item.
@@ -279,15 +263,6 @@ mod tests {
         let fields = Fields::from_pairs([("user", "ann"), ("file", "N/A"), ("user", "bob")]);
         assert_eq!(fields.all("user").collect::<Vec<_>>(), ["ann", "bob"]);
         assert_eq!(fields.first(&["file"]), None);
-    }
-
-    #[test]
-    fn values_of_a_table_have_their_types() {
-        let fields: Fields =
-            serde_json::from_str(r#"{"host": {"name": "a", "ip": ["192.0.2.1", "192.0.2.2"]}, "ip": "192.0.2.3"}"#)
-                .unwrap();
-        let values: Vec<_> = fields.typed("host.", &[("ip", &["ip", "address"]), ("hostname", &["name"])]).collect();
-        assert_eq!(values, [("ip", "ip", "192.0.2.1"), ("ip", "ip", "192.0.2.2"), ("hostname", "name", "a")]);
     }
 
     #[test]

@@ -100,11 +100,13 @@ impl Flat {
     }
 
     /// Returns pairs of a name and a value.
-    pub fn of_pairs<'p>(pairs: impl IntoIterator<Item = (&'p str, &'p str)>) -> Self {
+    pub fn of_pairs<'p>(pairs: impl IntoIterator<Item = (&'p str, impl AsRef<str>)>) -> Self {
         let mut flat = Self::default();
         for (name, value) in pairs {
             match flat.path(&(0..0), name) {
-                Some(path) => flat.push(&path, tag(name), (0..0, Form::Encoded), OnceCell::from(value.to_owned())),
+                Some(path) => {
+                    flat.push(&path, tag(name), (0..0, Form::Encoded), OnceCell::from(value.as_ref().to_owned()))
+                }
                 None => flat.more += 1,
             }
         }

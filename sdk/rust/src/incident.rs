@@ -3,7 +3,7 @@
 use crate::path::excerpt;
 use crate::present::present;
 use crate::problems::problem;
-use crate::{Fields, Incident, MappingError, Observable, Outcome, Scale, Severity, fingerprint};
+use crate::{Incident, MappingError, Observable, Outcome, Scale, Severity, fingerprint};
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -139,22 +139,6 @@ impl Incident {
             ioc: false,
         });
         self.observables.last_mut()
-    }
-
-    /// Adds the values of fields as observables, each with the path of its field as the message. `table` has types of
-    /// observables, each with the paths of the fields that contain such values.
-    pub fn observe_fields(&mut self, fields: &Fields, table: &[(&str, &[&str])]) {
-        for (data_type, path, value) in fields.typed("", table) {
-            self.observe(data_type, Some(value), path);
-        }
-    }
-
-    /// Adds the values of fields like [`observe_fields`](Self::observe_fields). A value can be several of them, separated by
-    /// commas. `prefix` is put before the paths of the fields, but not in the message.
-    pub fn observe_lists(&mut self, fields: &Fields, prefix: &str, table: &[(&str, &[&str])]) {
-        for (data_type, path, text) in fields.typed(prefix, table) {
-            text.split(',').for_each(|value| _ = self.observe(data_type, Some(value), path));
-        }
     }
 
     /// Adds an observable of which the vendor names the type, such as `IPV4_ADDRESS`, `File Hash` or `URL String`. Adds
@@ -332,23 +316,6 @@ mod tests {
         }
         reset();
         assert!(Incident::new("x").observe("other", Some("y"), "").is_some());
-    }
-
-    #[test]
-    fn fields_are_observed_with_their_paths() {
-        let fields: Fields =
-            serde_json::from_str(r#"{"host": {"name": "a", "ip": ["192.0.2.1", "::1", "192.0.2.2"]}}"#).unwrap();
-        let mut incident = Incident::new("x");
-        incident.observe_fields(&fields, &[("ip", &["ip", "host.ip"]), ("hostname", &["host.name"])]);
-        let seen: Vec<_> = incident.observables.iter().map(|seen| (&*seen.value, seen.message.as_deref())).collect();
-        let ip = Some("host.ip");
-        assert_eq!(seen, [("192.0.2.1", ip), ("192.0.2.2", ip), ("a", Some("host.name"))]);
-
-        let fields: Fields = serde_json::from_str(r#"{"host": {"ip": "192.0.2.1, 192.0.2.2"}}"#).unwrap();
-        let mut incident = Incident::new("x");
-        incident.observe_lists(&fields, "host.", &[("ip", &["ip"])]);
-        let seen: Vec<_> = incident.observables.iter().map(|seen| (&*seen.value, seen.message.as_deref())).collect();
-        assert_eq!(seen, [("192.0.2.1", Some("ip")), ("192.0.2.2", Some("ip"))]);
     }
 
     #[test]
