@@ -8,13 +8,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 const EXPECTED: &str = "Splunk's webhook with `result` and `sid` or `search_name`, or a notable with `event_id`";
-
 /// The most rows that are read: as many as the host takes incidents.
 const ROWS_MAX: usize = 1_000;
-
-/// Observable types of fields. In the Common Information Model, `src`, `dest` and `dvc` are addresses or names.
-const OBSERVABLES: [(&str, &[&str]); 11] = [
-    ("hostname", &["src", "dest", "dvc", "src_host", "dest_host", "hostname"]),
+/// Observable types of fields. In the Common Information Model, `src`, `dest` and `dvc` are addresses or names. The first is
+/// not one of a notable event: there, it is the search head that wrote the event.
+const OBSERVABLES: [(&str, &[&str]); 12] = [
+    ("hostname", &["host"]),
+    ("hostname", &["orig_host", "src", "dest", "dvc", "src_host", "dest_host", "hostname"]),
     ("hostname", &["ComputerName", "computer", "device_name"]),
     ("ip", &["src_ip", "srcip", "dest_ip", "destip", "dvc_ip", "clientip", "client_ip", "remote_ip", "ip"]),
     ("ip", &["source_ip", "sourceIPAddress", "dst_ip", "destination_ip", "Source_Network_Address"]),
@@ -26,27 +26,12 @@ const OBSERVABLES: [(&str, &[&str]); 11] = [
     ("mail", &["sender", "recipient"]),
     ("filename", &["file_name"]),
 ];
-const DETAILS: [&str; 14] = [
-    "app",
-    "owner",
-    "source",
-    "sourcetype",
-    "index",
-    "count",
-    "EventCode",
-    "signature",
-    "action",
-    "security_domain",
-    "search_name",
-    "status_label",
-    "risk_score",
-    "orig_sourcetype",
+/// The fields that are kept of any layer: of the search, of an event, of a notable event.
+const DETAILS: [&[&str]; 3] = [
+    &["app", "owner", "source", "sourcetype", "index", "count"],
+    &["EventCode", "signature", "action"],
+    &["security_domain", "search_name", "status_label", "risk_score", "orig_sourcetype"],
 ];
-
-/// The host of an event. In a notable event, `host` is the search head that wrote the event.
-const HOST: [(&str, &[&str]); 1] = [("hostname", &["host"])];
-const HOST_OF_NOTABLE: [(&str, &[&str]); 1] = [("hostname", &["orig_host"])];
-
 /// The fields with ids of ATT&CK.
 const TECHNIQUES: [&str; 3] =
     ["mitre_technique_id", "annotations.mitre_attack", "annotations.mitre_attack.mitre_technique_id"];
@@ -86,9 +71,7 @@ impl Mapper for Splunk {
             }
             match map_row(&json(row.get()).unwrap_or_default(), Some(&search)) {
                 Ok(incident) => outcome.incidents.push(incident),
-                Err(MappingError::Malformed(text) | MappingError::Unsupported(text)) => {
-                    outcome.problems.push(format!("row {number}: {text}"));
-                }
+                Err(error) => outcome.problems.push(format!("row {number}: {}", error.text())),
             }
         }
         if let Some(more) = rows.len().checked_sub(ROWS_MAX).filter(|more| *more > 0) {
@@ -111,8 +94,8 @@ fn rows_of(rows: &RawValue) -> Vec<&RawValue> {
     if rows.get().starts_with('[') {
         return json(rows.get()).unwrap_or_default();
     }
-    let text: Option<&str> = json::<String>(rows.get()).map(|text| &*text.leak());
-    text.filter(|text| text.trim_start().starts_with(['{', '['])).map(json_list).unwrap_or_default()
+    let text: Option<String> = json(rows.get());
+    text.filter(|text| text.trim_start().starts_with(['{', '['])).map(|text| json_list(&text)).unwrap_or_default()
 }
 
 /// Maps a row of a search, or a notable event that is sent without one.
@@ -126,7 +109,10 @@ fn map_row(row: &Fields, search: Option<&Fields>) -> Result<Incident, MappingErr
     // JSON that names its search is a notable event.
     let notable = if in_json.has("search_name") { &in_json } else { &in_pairs };
     let mut incident = Alert { row, notable, search }.incident()?;
-    observe_json(&mut incident, &in_json);
+    // The names in JSON are written in many ways.
+    for (data_type, name, value) in in_json.named("", &OBSERVABLES) {
+        incident.observe(data_type, Some(value), name);
+    }
     // JSON is kept by its fields. A notable event that is sent without a search repeats its fields in the text.
     if !is_json && (search.is_some() || !is_notable) {
         incident.detail_members(row, &["_raw"]);
@@ -213,17 +199,15 @@ impl<'a> Alert<'a> {
         incident.occurred_at =
             ["orig_time", "_time", "trigger_time"].iter().find_map(|name| self.get(name).and_then(timestamp));
         incident.external_link = self.get("results_link").map(str::to_owned);
-        let host = if self.is_notable() { &HOST_OF_NOTABLE } else { &HOST };
+        let known = if self.is_notable() { &OBSERVABLES[1..] } else { &OBSERVABLES };
         for layer in self.layers() {
-            incident.observe_fields(layer, host);
-            incident.observe_fields(layer, &OBSERVABLES);
+            incident.observe_fields(layer, known);
             TECHNIQUES.iter().flat_map(|name| layer.all(name)).for_each(|id| incident.attack(id, None));
         }
         self.observe_matches(&mut incident);
-        DETAILS.iter().for_each(|name| incident.detail(name, self.get(name)));
-        if incident.occurred_at.as_deref() != self.get("_time") {
-            incident.detail("_time", self.get("_time"));
-        }
+        DETAILS.iter().copied().flatten().for_each(|name| incident.detail(name, self.get(name)));
+        let time = self.get("_time").filter(|time| incident.occurred_at.as_deref() != Some(*time));
+        incident.detail("_time", time);
         Ok(incident)
     }
 
@@ -237,16 +221,6 @@ impl<'a> Alert<'a> {
         let field = self.get("threat_match_field").unwrap_or_default();
         let value = self.get("threat_match_value");
         incident.observe_field(&OBSERVABLES, field, value, "threat_match_value").map(Observable::ioc);
-    }
-}
-
-/// Adds the values of an event in JSON, whose names are written in many ways, by the last part of their paths.
-fn observe_json(incident: &mut Incident, event: &Fields) {
-    for (path, value) in event.iter() {
-        let name = path.rsplit('.').next().unwrap_or(path);
-        for table in [&HOST[..], &OBSERVABLES] {
-            incident.observe_field(table, name, Some(value), name);
-        }
     }
 }
 

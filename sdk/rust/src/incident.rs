@@ -271,6 +271,12 @@ impl MappingError {
     pub fn expected(expected: &str) -> Self {
         Self::Unsupported(format!("expected {expected}"))
     }
+
+    /// Returns the text, for the problem of an item that costs no other item.
+    pub fn text(&self) -> &str {
+        let (Self::Malformed(text) | Self::Unsupported(text)) = self;
+        text
+    }
 }
 
 #[cfg(test)]

@@ -18,6 +18,19 @@ impl Fields<'_> {
             self.all(whole).map(move |value| (data_type, path, value))
         })
     }
+
+    /// Returns the present values of fields at any depth whose names a table has, in any spelling: the type, the name, which is
+    /// the last part of the path, and a value. Only paths that begin with `prefix` are read. Does not mark them as read.
+    pub fn named<'f>(
+        &'f self,
+        prefix: &'f str,
+        table: &'f [(&'f str, &'f [&'f str])],
+    ) -> impl Iterator<Item = (&'f str, &'f str, &'f str)> {
+        self.iter().filter(move |(path, _)| path.starts_with(prefix)).filter_map(move |(path, value)| {
+            let name = path.rsplit('.').next().unwrap_or(path);
+            Some((type_of(table, name)?, name, value))
+        })
+    }
 }
 
 impl Incident {
@@ -45,10 +58,14 @@ impl Incident {
         value: Option<&str>,
         message: &str,
     ) -> Option<&mut Observable> {
-        let has_name = |names: &[&str]| names.iter().any(|known| is_same_name(known, name));
-        let (data_type, _) = table.iter().find(|(_, names)| has_name(names))?;
-        self.observe(data_type, value, message)
+        self.observe(type_of(table, name)?, value, message)
     }
+}
+
+/// Returns the type that a table has for the name of a field.
+fn type_of<'t>(table: &[(&'t str, &[&str])], name: &str) -> Option<&'t str> {
+    let has_name = |names: &[&str]| names.iter().any(|known| is_same_name(known, name));
+    table.iter().find(|(_, names)| has_name(names)).map(|(data_type, _)| *data_type)
 }
 
 #[cfg(test)]
@@ -79,6 +96,17 @@ mod tests {
         incident.observe_lists(&fields, "host.", &[("ip", &["ip"])]);
         let seen: Vec<_> = incident.observables.iter().map(|seen| (&*seen.value, seen.message.as_deref())).collect();
         assert_eq!(seen, [("192.0.2.1", Some("ip")), ("192.0.2.2", Some("ip"))]);
+    }
+
+    #[test]
+    fn fields_are_found_by_their_names() {
+        let fields: Fields = serde_json::from_str(
+            r#"{"srcIp": "192.0.2.1", "a": [{"SRC_IP": "192.0.2.2", "b": "x"}], "src_ip": "N/A"}"#,
+        )
+        .unwrap();
+        let named = |prefix| fields.named(prefix, &[("ip", &["ip", "src_ip"])]).collect::<Vec<_>>();
+        let [one, other] = [("ip", "srcIp", "192.0.2.1"), ("ip", "SRC_IP", "192.0.2.2")];
+        assert_eq!((named(""), named("a.")), (vec![one, other], vec![other]));
     }
 
     #[test]
