@@ -89,14 +89,6 @@ impl<'a> Fields<'a> {
         Some(self.flat().value_of(scalar, self.json))
     }
 
-    /// Returns whether a value of the member `name`, or of a part of it, was read. For
-    /// [`Incident::keep_rest`](crate::Incident::keep_rest), which keeps the types of the members that were not.
-    pub fn is_read(&self, name: &str) -> bool {
-        let flat = self.flat();
-        let is_of = |path: &str| path.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-        flat.scalars.iter().any(|scalar| scalar.is_read.get() && is_of(flat.path_of(scalar)))
-    }
-
     /// Returns all paths with present values, in the payload's order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         let flat = self.flat();
@@ -271,8 +263,5 @@ mod tests {
         assert_eq!(fields.first(&["a"]), Some("1"));
         assert_eq!(fields.unread().collect::<Vec<_>>(), [("b", "2")]);
         assert_eq!((fields.same(&["c", "b", "a"]), fields.unread().count()), (Some("2"), 0));
-        let fields: Fields = serde_json::from_str(r#"{"a": {"b": 1, "c": 2}, "ab": 3}"#).unwrap();
-        fields.first(&["a.b"]);
-        assert_eq!(["a", "ab", "a.b", "a.c", "d"].map(|name| fields.is_read(name)), [true, false, true, false, false]);
     }
 }

@@ -12,8 +12,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 const SOURCE_REF_BYTES_MAX: usize = 512;
 const TITLE_BYTES_MAX: usize = 512;
 const TAG_BYTES_MAX: usize = 128;
-/// The host keeps no more observables than these. Comparing with more of them could exceed the mapper's deadline.
+/// The host keeps no more observables and no more tags than these. Comparing with more of them could exceed the mapper's
+/// deadline.
 const OBSERVABLES_COMPARED_MAX: usize = 1000;
+const TAGS_COMPARED_MAX: usize = 200;
 
 /// The most observables of all incidents of one payload. More of them would not fit into the result, which would cost all
 /// incidents.
@@ -122,7 +124,7 @@ impl Incident {
             _ => Cow::Borrowed(value),
         };
         let mut candidates = self.observables.iter().take(OBSERVABLES_COMPARED_MAX);
-        let known = candidates.position(|known| known.data_type == data_type && known.value == value);
+        let known = candidates.position(|known| is_same_text(&known.value, &value) && known.data_type == data_type);
         if let Some(known) = known {
             return self.observables.get_mut(known);
         }
@@ -174,10 +176,15 @@ impl Incident {
         }
     }
 
-    /// Adds a tag unless the incident has it, truncated to the host's limit of 128 bytes.
+    /// Adds a tag unless it is among the first 200, truncated to the host's limit of 128 bytes. The host keeps 200 tags.
     pub fn tag(&mut self, tag: &str) {
         add_tag(&mut self.tags, tag);
     }
+}
+
+/// Returns whether two values are the same. Addresses and names of one payload begin alike more often than they end alike.
+fn is_same_text(one: &str, other: &str) -> bool {
+    one.len() == other.len() && one.as_bytes().last() == other.as_bytes().last() && one == other
 }
 
 /// Returns the address of `192.0.2.7:443` or `[2001:db8::1]:443`.
@@ -216,7 +223,7 @@ fn is_meaningful_user(value: &str) -> bool {
 
 fn add_tag(tags: &mut Vec<String>, tag: &str) {
     if let Some(tag) = present(tag).map(|tag| truncate(tag, TAG_BYTES_MAX))
-        && !tags.iter().any(|known| known == tag)
+        && !tags.iter().take(TAGS_COMPARED_MAX).any(|known| known == tag)
     {
         tags.push(tag.to_owned());
     }
@@ -393,6 +400,15 @@ mod tests {
     fn long_ids_are_shortened_and_remain_different() {
         let [one, other] = ["1", "2"].map(|end| Incident::new("é".repeat(300) + end).source_ref);
         assert!(one.len() <= 512 && one != other && one.starts_with(&"é".repeat(200)));
+    }
+
+    #[test]
+    fn tags_are_compared_with_those_that_the_host_keeps() {
+        let mut incident = Incident::new("x");
+        for number in (0..TAGS_COMPARED_MAX).chain([7, TAGS_COMPARED_MAX, TAGS_COMPARED_MAX]) {
+            incident.tag(&number.to_string());
+        }
+        assert_eq!(incident.tags.len(), TAGS_COMPARED_MAX + 2);
     }
 
     #[test]
