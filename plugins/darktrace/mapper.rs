@@ -142,9 +142,7 @@ fn observe_component(incident: &mut Incident, component: &Fields) -> BTreeMap<St
     values.extend(metric.map(|metric| ("metric".to_owned(), metric.to_owned())));
     for filter in component.objects("triggeredFilters") {
         let Some((name, value)) = filter.first(&["filterType"]).zip(filter.first(&["trigger.value"])) else { continue };
-        if let Some((data_type, _)) = FILTERS.iter().find(|(_, names)| names.contains(&name)) {
-            incident.observe(data_type, Some(value), name);
-        }
+        incident.observe_field(&FILTERS, name, Some(value), name);
         values.insert(name.to_owned(), value.to_owned());
     }
     values

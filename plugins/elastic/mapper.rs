@@ -214,7 +214,7 @@ fn classify(incident: &mut Incident, alert: &Fields) {
     all("technique.subtechnique.id").for_each(|id| incident.attack(id, tactic));
     for id in all("technique.id").chain(all("technique.reference")) {
         let id = id.trim_end_matches('/').rsplit('/').next().unwrap_or(id);
-        if !incident.techniques.iter().any(|known| known.id.split('.').next() == Some(id)) {
+        if !incident.has_technique(|known| known.id.split('.').next() == Some(id)) {
             incident.attack(id, tactic);
         }
     }

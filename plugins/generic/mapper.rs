@@ -108,19 +108,13 @@ fn map_object(event: &Event, fields: &Fields, digest: impl Fn() -> String) -> Re
     for tag in fields.all("data.tags").chain(fields.all("tags")) {
         incident.tag(tag);
     }
-    for (path, value) in fields.iter().filter(|(path, _)| path.starts_with("data.")) {
-        observe(&mut incident, path.rsplit('.').next().unwrap_or(path), value);
+    for (data_type, name, value) in fields.named("data.", &OBSERVABLES) {
+        if data_type != "mail" || value.contains('@') {
+            incident.observe(data_type, Some(value), &name.to_ascii_lowercase());
+        }
     }
     add_details(&mut incident, event)?;
     Ok(incident.into())
-}
-
-fn observe(incident: &mut Incident, name: &str, value: &str) {
-    let name = name.to_ascii_lowercase();
-    let Some((data_type, _)) = OBSERVABLES.iter().find(|(_, names)| names.contains(&name.as_str())) else { return };
-    if *data_type != "mail" || value.contains('@') {
-        incident.observe(data_type, Some(value), &name);
-    }
 }
 
 /// Adds the remaining fields: of `data`, of `data.details` and beside `data`.

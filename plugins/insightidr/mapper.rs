@@ -220,8 +220,8 @@ fn observe(incident: &mut Incident, name: &str, value: &str) {
         incident.observe_user(Some(value), name);
     } else if FILES.contains(&last) {
         incident.observe("filename", Some(file_name(value)), name);
-    } else if let Some((data_type, _)) = KEYS.iter().find(|(_, known)| known.contains(&last)) {
-        incident.observe(data_type, Some(value), name);
+    } else {
+        incident.observe_field(&KEYS, last, Some(value), name);
     }
 }
 

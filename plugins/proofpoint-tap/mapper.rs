@@ -67,8 +67,8 @@ impl Mapper for Tap {
             for (number, item) in (1..).zip(answer.objects(kind.list)) {
                 match incident(&item, Some(kind)) {
                     Ok(incident) => outcome.incidents.extend(incident),
-                    Err(MappingError::Malformed(text) | MappingError::Unsupported(text)) => {
-                        outcome.problems.push(format!("item {number} of {}: {text}", kind.list));
+                    Err(error) => {
+                        outcome.problems.push(format!("item {number} of {}: {}", kind.list, error.text()));
                     }
                 }
             }

@@ -3,21 +3,19 @@
 use hookmill_sdk::{
     Description, Event, Fields, Incident, Mapper, MappingError, Observable, Outcome, Severity, State, WithRest,
 };
-use hookmill_sdk::{fingerprint, is_same_name, is_timestamp, json, json_list, timestamp};
+use hookmill_sdk::{fingerprint, is_timestamp, json, json_list, pairs, timestamp};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 const EXPECTED: &str = "Splunk's webhook with `result` and `sid` or `search_name`, or a notable with `event_id`";
-
 /// The most rows that are read: as many as the host takes incidents.
 const ROWS_MAX: usize = 1_000;
-
-/// Observable types of fields. In the Common Information Model, `src`, `dest` and `dvc` are addresses or names.
-const OBSERVABLES: [(&str, &[&str]); 10] = [
-    (
-        "hostname",
-        &["src", "dest", "dvc", "src_host", "dest_host", "hostname", "ComputerName", "computer", "device_name"],
-    ),
+/// Observable types of fields. In the Common Information Model, `src`, `dest` and `dvc` are addresses or names. The first is
+/// not one of a notable event: there, it is the search head that wrote the event.
+const OBSERVABLES: [(&str, &[&str]); 12] = [
+    ("hostname", &["host"]),
+    ("hostname", &["orig_host", "src", "dest", "dvc", "src_host", "dest_host", "hostname"]),
+    ("hostname", &["ComputerName", "computer", "device_name"]),
     ("ip", &["src_ip", "srcip", "dest_ip", "destip", "dvc_ip", "clientip", "client_ip", "remote_ip", "ip"]),
     ("ip", &["source_ip", "sourceIPAddress", "dst_ip", "destination_ip", "Source_Network_Address"]),
     ("user-account", &["user", "username", "src_user", "target_user", "dest_user", "Account_Name"]),
@@ -28,23 +26,12 @@ const OBSERVABLES: [(&str, &[&str]); 10] = [
     ("mail", &["sender", "recipient"]),
     ("filename", &["file_name"]),
 ];
-const DETAILS: [&str; 14] = [
-    "app",
-    "owner",
-    "source",
-    "sourcetype",
-    "index",
-    "count",
-    "EventCode",
-    "signature",
-    "action",
-    "security_domain",
-    "search_name",
-    "status_label",
-    "risk_score",
-    "orig_sourcetype",
+/// The fields that are kept of any layer: of the search, of an event, of a notable event.
+const DETAILS: [&[&str]; 3] = [
+    &["app", "owner", "source", "sourcetype", "index", "count"],
+    &["EventCode", "signature", "action"],
+    &["security_domain", "search_name", "status_label", "risk_score", "orig_sourcetype"],
 ];
-
 /// The fields with ids of ATT&CK.
 const TECHNIQUES: [&str; 3] =
     ["mitre_technique_id", "annotations.mitre_attack", "annotations.mitre_attack.mitre_technique_id"];
@@ -84,9 +71,7 @@ impl Mapper for Splunk {
             }
             match map_row(&json(row.get()).unwrap_or_default(), Some(&search)) {
                 Ok(incident) => outcome.incidents.push(incident),
-                Err(MappingError::Malformed(text) | MappingError::Unsupported(text)) => {
-                    outcome.problems.push(format!("row {number}: {text}"));
-                }
+                Err(error) => outcome.problems.push(format!("row {number}: {}", error.text())),
             }
         }
         if let Some(more) = rows.len().checked_sub(ROWS_MAX).filter(|more| *more > 0) {
@@ -109,8 +94,8 @@ fn rows_of(rows: &RawValue) -> Vec<&RawValue> {
     if rows.get().starts_with('[') {
         return json(rows.get()).unwrap_or_default();
     }
-    let text: Option<&str> = json::<String>(rows.get()).map(|text| &*text.leak());
-    text.filter(|text| text.trim_start().starts_with(['{', '['])).map(json_list).unwrap_or_default()
+    let text: Option<String> = json(rows.get());
+    text.filter(|text| text.trim_start().starts_with(['{', '['])).map(|text| json_list(&text)).unwrap_or_default()
 }
 
 /// Maps a row of a search, or a notable event that is sent without one.
@@ -119,14 +104,17 @@ fn map_row(row: &Fields, search: Option<&Fields>) -> Result<Incident, MappingErr
     // Any other line that begins with a bracket is a text.
     let is_json = raw.starts_with('{') && raw.ends_with('}');
     let in_json: Fields = if is_json { json(raw).unwrap_or_default() } else { Fields::default() };
-    let pairs = if is_notable_text(raw) { key_values(raw) } else { Vec::new() };
-    let in_pairs = Fields::from_pairs(pairs.iter().map(|(key, value)| (*key, value.as_str())));
+    let is_notable = is_notable_text(raw);
+    let in_pairs = Fields::from_pairs(if is_notable { pairs(raw) } else { Vec::new() });
     // JSON that names its search is a notable event.
     let notable = if in_json.has("search_name") { &in_json } else { &in_pairs };
     let mut incident = Alert { row, notable, search }.incident()?;
-    observe_json(&mut incident, &in_json);
+    // The names in JSON are written in many ways.
+    for (data_type, name, value) in in_json.named("", &OBSERVABLES) {
+        incident.observe(data_type, Some(value), name);
+    }
     // JSON is kept by its fields. A notable event that is sent without a search repeats its fields in the text.
-    if !is_json && (search.is_some() || pairs.is_empty()) {
+    if !is_json && (search.is_some() || !is_notable) {
         incident.detail_members(row, &["_raw"]);
     }
     incident.keep_unread(row, "");
@@ -160,8 +148,8 @@ impl<'a> Alert<'a> {
 
     /// Returns the id of a notable event, which is unique per event also in `rule_id`, or the id of the result's row.
     fn id(&self) -> Option<String> {
-        let notable = ["event_id", "rule_id"].iter().filter_map(|name| self.get(name)).find(|id| id.contains("@@"));
-        if let Some(id) = notable {
+        let mut ids = ["event_id", "rule_id"].iter().filter_map(|name| self.get(name));
+        if let Some(id) = ids.find(|id| id.contains("@@")) {
             return Some(id.to_owned());
         }
         // The place of an event in its index.
@@ -169,24 +157,23 @@ impl<'a> Alert<'a> {
         if place.is_some() && self.is_notable() {
             return place;
         }
-        // A digest does not depend on the order of the fields.
-        let row = self.search.map(|_| self.row);
-        let mut cells: Vec<(String, &str)> =
-            row.into_iter().flat_map(Fields::iter).map(|(path, value)| (format!("result.{path}"), value)).collect();
-        cells.sort_unstable();
-        let cells_of = |parts: &[&str]| {
-            let cells = cells.iter().flat_map(|(path, value)| [path.as_str(), *value]);
-            fingerprint(parts.iter().copied().chain(cells))
-        };
+        let cells = self.cells();
         let is_webhook = !cells.is_empty() || self.get("results_link").is_some();
         // A search that sends each row on its own sends all of them with its `sid`.
         if let Some(sid) = self.sid().filter(|_| is_webhook) {
-            let row = (!cells.is_empty()).then(|| place.unwrap_or_else(|| cells_of(&[])));
+            let row = (!cells.is_empty()).then(|| place.unwrap_or_else(|| fingerprint(&cells)));
             return Some(row.map_or_else(|| sid.to_owned(), |row| format!("{sid}/{row}")));
         }
         let name = self.get("search_name").filter(|_| is_webhook || self.is_notable())?;
-        let time = self.first(&["trigger_time", "orig_time", "_time", "orig_sid", "_raw"]);
-        Some(cells_of(&[name, time.unwrap_or_default()]))
+        let time = self.first(&["trigger_time", "orig_time", "_time", "orig_sid", "_raw"]).unwrap_or_default();
+        Some(fingerprint([name, time].into_iter().chain(cells.iter().map(String::as_str))))
+    }
+
+    /// Returns the names and values of the row of a search, in an order that does not depend on the sender.
+    fn cells(&self) -> Vec<String> {
+        let mut cells: Vec<_> = self.search.iter().flat_map(|_| self.row.iter()).collect();
+        cells.sort_unstable();
+        cells.into_iter().flat_map(|(path, value)| [format!("result.{path}"), value.to_owned()]).collect()
     }
 
     /// Returns the id of the search's run.
@@ -195,7 +182,7 @@ impl<'a> Alert<'a> {
     }
 
     fn is_notable(&self) -> bool {
-        self.notable.iter().next().is_some() || self.get("index") == Some("notable") || self.get("rule_title").is_some()
+        self.notable.has("search_name") || self.get("index") == Some("notable") || self.get("rule_title").is_some()
     }
 
     fn incident(&self) -> Result<Incident, MappingError> {
@@ -212,18 +199,15 @@ impl<'a> Alert<'a> {
         incident.occurred_at =
             ["orig_time", "_time", "trigger_time"].iter().find_map(|name| self.get(name).and_then(timestamp));
         incident.external_link = self.get("results_link").map(str::to_owned);
-        // In a notable event, `host` is the search head that wrote the event.
-        let host = if self.is_notable() { "orig_host" } else { "host" };
+        let known = if self.is_notable() { &OBSERVABLES[1..] } else { &OBSERVABLES };
         for layer in self.layers() {
-            incident.observe_fields(layer, &[("hostname", &[host])]);
-            incident.observe_fields(layer, &OBSERVABLES);
+            incident.observe_fields(layer, known);
             TECHNIQUES.iter().flat_map(|name| layer.all(name)).for_each(|id| incident.attack(id, None));
         }
         self.observe_matches(&mut incident);
-        DETAILS.iter().for_each(|name| incident.detail(name, self.get(name)));
-        if incident.occurred_at.as_deref() != self.get("_time") {
-            incident.detail("_time", self.get("_time"));
-        }
+        DETAILS.iter().copied().flatten().for_each(|name| incident.detail(name, self.get(name)));
+        let time = self.get("_time").filter(|time| incident.occurred_at.as_deref() != Some(*time));
+        incident.detail("_time", time);
         Ok(incident)
     }
 
@@ -235,22 +219,8 @@ impl<'a> Alert<'a> {
             kind => incident.observe_named(kind, object, "risk_object"),
         };
         let field = self.get("threat_match_field").unwrap_or_default();
-        if let Some((data_type, _)) = OBSERVABLES.iter().find(|(_, names)| names.contains(&field)) {
-            let value = self.get("threat_match_value");
-            incident.observe(data_type, value, "threat_match_value").map(Observable::ioc);
-        }
-    }
-}
-
-/// Adds the values of an event in JSON, whose names are written in many ways, by the last part of their paths.
-fn observe_json(incident: &mut Incident, event: &Fields) {
-    for (path, value) in event.iter() {
-        let name = path.rsplit('.').next().unwrap_or(path);
-        let is_one_of = |names: &[&str]| names.iter().any(|known| is_same_name(known, name));
-        let known = [("hostname", &["host"][..])].into_iter().chain(OBSERVABLES).find(|(_, names)| is_one_of(names));
-        if let Some((data_type, _)) = known {
-            incident.observe(data_type, Some(value), name);
-        }
+        let value = self.get("threat_match_value");
+        incident.observe_field(&OBSERVABLES, field, value, "threat_match_value").map(Observable::ioc);
     }
 }
 
@@ -264,41 +234,6 @@ fn state(status: &str) -> Option<State> {
 fn is_notable_text(raw: &str) -> bool {
     let (time, pairs) = raw.split_once(',').unwrap_or_default();
     is_timestamp(time) && pairs.trim_start().starts_with("search_name=\"")
-}
-
-/// Reads `key="value"` and `key=value` pairs.
-fn key_values(text: &str) -> Vec<(&str, String)> {
-    let mut pairs = Vec::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('=') {
-        let key = before.rsplit([' ', ',', '\n', '\t']).next().unwrap_or(before);
-        let value;
-        (value, rest) = match after.strip_prefix('"') {
-            Some(quoted) => unquoted(quoted),
-            None => {
-                let (value, rest) = after.split_at(after.find([',', '\n']).unwrap_or(after.len()));
-                (value.to_owned(), rest)
-            }
-        };
-        pairs.push((key, value));
-    }
-    pairs
-}
-
-/// Returns the text before the next quote, and what follows. A backslash escapes a quote and a backslash; others are of
-/// paths.
-fn unquoted(text: &str) -> (String, &str) {
-    let mut value = String::new();
-    let mut letters = text.chars();
-    while let Some(letter) = letters.next() {
-        let is_escaped = letter == '\\' && letters.as_str().starts_with(['"', '\\']);
-        match letter {
-            '"' => break,
-            _ if is_escaped => value.extend(letters.next()),
-            letter => value.push(letter),
-        }
-    }
-    (value, letters.as_str())
 }
 
 hookmill_sdk::export!(Splunk);

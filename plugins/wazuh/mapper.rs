@@ -1,7 +1,7 @@
 //! Wazuh: lines of `alerts.json`, as a script of the integrator posts them.
 
-use hookmill_sdk::file_name;
 use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Outcome, Scale, State};
+use hookmill_sdk::{file_name, pairs};
 
 const EXPECTED: &str = "an alert of Wazuh with `rule.level` and `id`";
 
@@ -124,10 +124,9 @@ fn observe(incident: &mut Incident, alert: &Fields) {
     let user = alert.first(&["data.win.eventdata.user"]).map(|user| user.replace("\\\\", "\\"));
     incident.observe("user-account", user.as_deref(), "data.win.eventdata.user");
     // `SHA1=…,MD5=…,SHA256=…,IMPHASH=…`
-    for hash in alert.all("data.win.eventdata.hashes").flat_map(|hashes| hashes.split(',')) {
-        if let Some((name, value)) = hash.split_once('=').filter(|(name, _)| *name != "IMPHASH") {
-            incident.observe("hash", Some(value), name);
-        }
+    let hashes = alert.all("data.win.eventdata.hashes").flat_map(pairs);
+    for (name, value) in hashes.filter(|(name, _)| *name != "IMPHASH") {
+        incident.observe("hash", Some(&value), name);
     }
     // In a web log, `url` is a path.
     let url = alert.first(&["data.url"]);

@@ -6,6 +6,9 @@ use std::cmp::Ordering;
 /// Sorted lines of a technique's name, as letters and digits, and its id, after comments that begin with `#`.
 const TECHNIQUES: &str = include_str!("attack/techniques.txt");
 
+/// The host keeps no more techniques than these. Comparing with more of them could exceed the mapper's deadline.
+const TECHNIQUES_COMPARED_MAX: usize = 100;
+
 /// The tactics of ATT&CK for Enterprise with their ids.
 const TACTICS: [(&str, &str); 14] = [
     ("reconnaissance", "TA0043"),
@@ -58,10 +61,15 @@ impl Incident {
     pub fn attack(&mut self, text: &str, tactic: Option<&str>) {
         for word in text.split(|c: char| !c.is_ascii_alphanumeric() && c != '.') {
             let id = word.trim_matches('.');
-            if is_attack_id(id) && !self.techniques.iter().any(|known| known.id == id) {
+            if is_attack_id(id) && !self.has_technique(|known| known.id == id) {
                 self.techniques.push(Technique { id: id.to_owned(), tactic: tactic.map(str::to_owned) });
             }
         }
+    }
+
+    /// Returns whether one of the techniques that the host keeps is as wanted.
+    pub fn has_technique(&self, is_wanted: impl Fn(&Technique) -> bool) -> bool {
+        self.techniques.iter().take(TECHNIQUES_COMPARED_MAX).any(is_wanted)
     }
 
     /// Adds techniques with the tactics in a list beside theirs. If the lists differ in length, the tactics of the techniques
@@ -79,7 +87,7 @@ impl Incident {
         if let Some(id) = id.filter(|id| has_attack_id(id)).or_else(|| technique_id(name?)) {
             return self.attack(id, tactic);
         }
-        if !self.techniques.iter().any(|known| known.tactic.as_deref() == tactic) {
+        if !self.has_technique(|known| known.tactic.as_deref() == tactic) {
             self.attack(tactic.and_then(tactic_id).unwrap_or_default(), None);
         }
     }

@@ -13,9 +13,10 @@ impl Event {
 
 /// Returns a digest of these parts, in this order, as 32 hexadecimal digits: a `source-ref` for payloads that have no
 /// id but several fields that together identify them.
-pub fn fingerprint<'p>(parts: impl IntoIterator<Item = &'p str>) -> String {
+pub fn fingerprint(parts: impl IntoIterator<Item = impl AsRef<str>>) -> String {
     let mut hash = Sha256::new();
     for part in parts {
+        let part = part.as_ref();
         // The length comes first, so that `ab`, `c` and `a`, `bc` differ.
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);

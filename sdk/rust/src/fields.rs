@@ -8,7 +8,6 @@ use crate::present::present;
 use crate::problems::add_problem;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde_json::value::RawValue;
-use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::fmt;
 
@@ -29,7 +28,7 @@ pub struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// Returns fields from pairs of a name and a value, which vendors write in lists: `[["User", "ann"]]` or
     /// `[{"key": "user", "values": ["ann"]}]`.
-    pub fn from_pairs(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+    pub fn from_pairs<'p>(pairs: impl IntoIterator<Item = (&'p str, impl AsRef<str>)>) -> Self {
         Self { json: "{}", flat: OnceCell::from(Flat::of_pairs(pairs)) }
     }
 
@@ -56,21 +55,6 @@ impl<'a> Fields<'a> {
     /// they say the same.
     pub fn same(&self, paths: &[&str]) -> Option<&str> {
         paths.iter().filter_map(|path| self.all(path).next()).reduce(|first, _| first)
-    }
-
-    /// Returns the present values at the paths of a table, which has types of observables with the paths of their fields: the
-    /// type, the path and a value. `prefix` is put before the paths.
-    pub fn typed<'f>(
-        &'f self,
-        prefix: &'f str,
-        table: &'f [(&'f str, &'f [&'f str])],
-    ) -> impl Iterator<Item = (&'f str, &'f str, &'f str)> {
-        let paths = table.iter().flat_map(|(data_type, paths)| paths.iter().map(move |path| (*data_type, *path)));
-        paths.flat_map(move |(data_type, path)| {
-            // The memory of an instance is never freed.
-            let whole = if prefix.is_empty() { Cow::Borrowed(path) } else { Cow::Owned(format!("{prefix}{path}")) };
-            self.all(whole).map(move |value| (data_type, path, value))
-        })
     }
 
     /// Returns the first present value at the first of `paths` that has one, such as the id of an item.
@@ -103,14 +87,6 @@ impl<'a> Fields<'a> {
         let scalar = self.flat().all(path).next()?;
         scalar.is_read.set(true);
         Some(self.flat().value_of(scalar, self.json))
-    }
-
-    /// Returns whether a value of the member `name`, or of a part of it, was read. For
-    /// [`Incident::keep_rest`](crate::Incident::keep_rest), which keeps the types of the members that were not.
-    pub fn is_read(&self, name: &str) -> bool {
-        let flat = self.flat();
-        let is_of = |path: &str| path.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-        flat.scalars.iter().any(|scalar| scalar.is_read.get() && is_of(flat.path_of(scalar)))
     }
 
     /// Returns all paths with present values, in the payload's order.
@@ -282,22 +258,10 @@ mod tests {
     }
 
     #[test]
-    fn values_of_a_table_have_their_types() {
-        let fields: Fields =
-            serde_json::from_str(r#"{"host": {"name": "a", "ip": ["192.0.2.1", "192.0.2.2"]}, "ip": "192.0.2.3"}"#)
-                .unwrap();
-        let values: Vec<_> = fields.typed("host.", &[("ip", &["ip", "address"]), ("hostname", &["name"])]).collect();
-        assert_eq!(values, [("ip", "ip", "192.0.2.1"), ("ip", "ip", "192.0.2.2"), ("hostname", "name", "a")]);
-    }
-
-    #[test]
     fn fields_remember_which_of_them_were_read() {
         let fields: Fields = serde_json::from_str(r#"{"a": 1, "b": 2, "c": "N/A"}"#).unwrap();
         assert_eq!(fields.first(&["a"]), Some("1"));
         assert_eq!(fields.unread().collect::<Vec<_>>(), [("b", "2")]);
         assert_eq!((fields.same(&["c", "b", "a"]), fields.unread().count()), (Some("2"), 0));
-        let fields: Fields = serde_json::from_str(r#"{"a": {"b": 1, "c": 2}, "ab": 3}"#).unwrap();
-        fields.first(&["a.b"]);
-        assert_eq!(["a", "ab", "a.b", "a.c", "d"].map(|name| fields.is_read(name)), [true, false, true, false, false]);
     }
 }

@@ -1,9 +1,11 @@
 //! The scan that makes a flat list of an object's scalars.
 
+mod chains;
 mod members;
 
 use crate::fault::fault;
 use crate::repair;
+use chains::Chains;
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell};
 use std::ops::Range;
@@ -17,7 +19,7 @@ const PATHS_BYTES_MAX: usize = 4 * 1024 * 1024;
 const DEPTH_MAX: usize = 127;
 /// An odd number whose product with another spreads the bits of the latter.
 const MIXER: u64 = 0x9E37_79B9_7F4A_7C15;
-/// The end of a chain of fields.
+/// The place after all others.
 const END: u32 = u32::MAX;
 
 /// The scalars of an object in the payload's order, and the lists and objects in it.
@@ -31,8 +33,8 @@ pub(crate) struct Flat {
     pub more: usize,
     /// The paths, one after the other.
     paths: String,
-    /// The first scalar of each chain. The scalars of one path are in the same chain, in their order.
-    heads: Vec<u32>,
+    scalar_chains: Chains,
+    container_chains: Chains,
     /// The JSON with the places, unless it is the original.
     repaired: Option<&'static str>,
 }
@@ -42,8 +44,6 @@ pub(crate) struct Flat {
 pub(crate) struct Scalar {
     path: Range<u32>,
     tag: u32,
-    /// The next scalar of the chain.
-    next: u32,
     pub is_read: Cell<bool>,
     form: Form,
     json: Range<u32>,
@@ -100,11 +100,13 @@ impl Flat {
     }
 
     /// Returns pairs of a name and a value.
-    pub fn of_pairs<'p>(pairs: impl IntoIterator<Item = (&'p str, &'p str)>) -> Self {
+    pub fn of_pairs<'p>(pairs: impl IntoIterator<Item = (&'p str, impl AsRef<str>)>) -> Self {
         let mut flat = Self::default();
         for (name, value) in pairs {
             match flat.path(&(0..0), name) {
-                Some(path) => flat.push(&path, tag(name), (0..0, Form::Encoded), OnceCell::from(value.to_owned())),
+                Some(path) => {
+                    flat.push(&path, tag(name), (0..0, Form::Encoded), OnceCell::from(value.as_ref().to_owned()))
+                }
                 None => flat.more += 1,
             }
         }
@@ -129,21 +131,20 @@ impl Flat {
     /// Returns the scalars at a path.
     pub fn all(&self, path: impl AsRef<str>) -> impl Iterator<Item = &Scalar> {
         let tag = tag(path.as_ref());
-        let slot = tag as usize & self.heads.len().wrapping_sub(1);
-        let at = |number: u32| self.scalars.get(number as usize);
-        let first = self.heads.get(slot).and_then(|head| at(*head));
-        std::iter::successors(first, move |scalar| at(scalar.next))
-            .filter(move |scalar| scalar.tag == tag && self.path_of(scalar) == path.as_ref())
+        let scalars = self.scalar_chains.of_tag(tag).map(|number| &self.scalars[number]);
+        scalars.filter(move |scalar| scalar.tag == tag && self.path_of(scalar) == path.as_ref())
+    }
+
+    /// Returns the lists and objects at a path.
+    fn containers_at(&self, path: &str) -> impl Iterator<Item = &Container> {
+        let tag = tag(path);
+        let containers = self.container_chains.of_tag(tag).map(|number| &self.containers[number]);
+        containers.filter(move |container| container.tag == tag && self.text(&container.path) == path)
     }
 
     /// Notes that a text is looked for at a path.
     pub fn ask(&self, path: &str) {
-        let tag = tag(path);
-        for container in &self.containers {
-            if container.tag == tag && self.text(&container.path) == path {
-                container.is_asked.set(true);
-            }
-        }
+        self.containers_at(path).for_each(|container| container.is_asked.set(true));
     }
 
     /// Returns whether there is a value at a path or below it.
@@ -168,8 +169,7 @@ impl Flat {
     /// Returns the values at a path as JSON. For [`members`](Self::members), lists and objects are read then.
     pub fn json_of<'a>(&self, path: &str, json: &'a str) -> impl Iterator<Item = &'a str> {
         let json = self.repaired.unwrap_or(json);
-        let containers = self.containers.iter().filter(move |container| self.text(&container.path) == path);
-        let mut containers = containers.inspect(|container| container.is_read.set(true)).peekable();
+        let mut containers = self.containers_at(path).inspect(|container| container.is_read.set(true)).peekable();
         let mut scalars = self.all(path).peekable();
         std::iter::from_fn(move || {
             let scalar = scalars.peek().map_or(END, |scalar| scalar.json.start);
@@ -216,16 +216,12 @@ impl Flat {
             return;
         }
         let (path, is_read) = (path.clone(), Cell::new(false));
-        self.scalars.push(Scalar { path, tag, next: END, is_read, form, json, decoded });
+        self.scalars.push(Scalar { path, tag, is_read, form, json, decoded });
     }
 
     fn link(&mut self) {
-        let count = self.scalars.len().next_power_of_two();
-        self.heads = vec![END; count];
-        for (number, scalar) in self.scalars.iter_mut().enumerate().rev() {
-            let head = &mut self.heads[scalar.tag as usize & (count - 1)];
-            scalar.next = std::mem::replace(head, number as u32);
-        }
+        self.scalar_chains = Chains::of(self.scalars.iter().map(|scalar| scalar.tag));
+        self.container_chains = Chains::of(self.containers.iter().map(|container| container.tag));
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::path::excerpt;
 use crate::present::present;
 use crate::problems::problem;
-use crate::{Fields, Incident, MappingError, Observable, Outcome, Scale, Severity, fingerprint};
+use crate::{Incident, MappingError, Observable, Outcome, Scale, Severity, fingerprint};
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -12,8 +12,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 const SOURCE_REF_BYTES_MAX: usize = 512;
 const TITLE_BYTES_MAX: usize = 512;
 const TAG_BYTES_MAX: usize = 128;
-/// The host keeps no more observables than these. Comparing with more of them could exceed the mapper's deadline.
+/// The host keeps no more observables and no more tags than these. Comparing with more of them could exceed the mapper's
+/// deadline.
 const OBSERVABLES_COMPARED_MAX: usize = 1000;
+const TAGS_COMPARED_MAX: usize = 200;
 
 /// The most observables of all incidents of one payload. More of them would not fit into the result, which would cost all
 /// incidents.
@@ -122,7 +124,7 @@ impl Incident {
             _ => Cow::Borrowed(value),
         };
         let mut candidates = self.observables.iter().take(OBSERVABLES_COMPARED_MAX);
-        let known = candidates.position(|known| known.data_type == data_type && known.value == value);
+        let known = candidates.position(|known| is_same_text(&known.value, &value) && known.data_type == data_type);
         if let Some(known) = known {
             return self.observables.get_mut(known);
         }
@@ -139,22 +141,6 @@ impl Incident {
             ioc: false,
         });
         self.observables.last_mut()
-    }
-
-    /// Adds the values of fields as observables, each with the path of its field as the message. `table` has types of
-    /// observables, each with the paths of the fields that contain such values.
-    pub fn observe_fields(&mut self, fields: &Fields, table: &[(&str, &[&str])]) {
-        for (data_type, path, value) in fields.typed("", table) {
-            self.observe(data_type, Some(value), path);
-        }
-    }
-
-    /// Adds the values of fields like [`observe_fields`](Self::observe_fields). A value can be several of them, separated by
-    /// commas. `prefix` is put before the paths of the fields, but not in the message.
-    pub fn observe_lists(&mut self, fields: &Fields, prefix: &str, table: &[(&str, &[&str])]) {
-        for (data_type, path, text) in fields.typed(prefix, table) {
-            text.split(',').for_each(|value| _ = self.observe(data_type, Some(value), path));
-        }
     }
 
     /// Adds an observable of which the vendor names the type, such as `IPV4_ADDRESS`, `File Hash` or `URL String`. Adds
@@ -190,10 +176,15 @@ impl Incident {
         }
     }
 
-    /// Adds a tag unless the incident has it, truncated to the host's limit of 128 bytes.
+    /// Adds a tag unless it is among the first 200, truncated to the host's limit of 128 bytes. The host keeps 200 tags.
     pub fn tag(&mut self, tag: &str) {
         add_tag(&mut self.tags, tag);
     }
+}
+
+/// Returns whether two values are the same. Addresses and names of one payload begin alike more often than they end alike.
+fn is_same_text(one: &str, other: &str) -> bool {
+    one.len() == other.len() && one.as_bytes().last() == other.as_bytes().last() && one == other
 }
 
 /// Returns the address of `192.0.2.7:443` or `[2001:db8::1]:443`.
@@ -232,7 +223,7 @@ fn is_meaningful_user(value: &str) -> bool {
 
 fn add_tag(tags: &mut Vec<String>, tag: &str) {
     if let Some(tag) = present(tag).map(|tag| truncate(tag, TAG_BYTES_MAX))
-        && !tags.iter().any(|known| known == tag)
+        && !tags.iter().take(TAGS_COMPARED_MAX).any(|known| known == tag)
     {
         tags.push(tag.to_owned());
     }
@@ -287,6 +278,12 @@ impl MappingError {
     pub fn expected(expected: &str) -> Self {
         Self::Unsupported(format!("expected {expected}"))
     }
+
+    /// Returns the text, for the problem of an item that costs no other item.
+    pub fn text(&self) -> &str {
+        let (Self::Malformed(text) | Self::Unsupported(text)) = self;
+        text
+    }
 }
 
 #[cfg(test)]
@@ -332,23 +329,6 @@ mod tests {
         }
         reset();
         assert!(Incident::new("x").observe("other", Some("y"), "").is_some());
-    }
-
-    #[test]
-    fn fields_are_observed_with_their_paths() {
-        let fields: Fields =
-            serde_json::from_str(r#"{"host": {"name": "a", "ip": ["192.0.2.1", "::1", "192.0.2.2"]}}"#).unwrap();
-        let mut incident = Incident::new("x");
-        incident.observe_fields(&fields, &[("ip", &["ip", "host.ip"]), ("hostname", &["host.name"])]);
-        let seen: Vec<_> = incident.observables.iter().map(|seen| (&*seen.value, seen.message.as_deref())).collect();
-        let ip = Some("host.ip");
-        assert_eq!(seen, [("192.0.2.1", ip), ("192.0.2.2", ip), ("a", Some("host.name"))]);
-
-        let fields: Fields = serde_json::from_str(r#"{"host": {"ip": "192.0.2.1, 192.0.2.2"}}"#).unwrap();
-        let mut incident = Incident::new("x");
-        incident.observe_lists(&fields, "host.", &[("ip", &["ip"])]);
-        let seen: Vec<_> = incident.observables.iter().map(|seen| (&*seen.value, seen.message.as_deref())).collect();
-        assert_eq!(seen, [("192.0.2.1", Some("ip")), ("192.0.2.2", Some("ip"))]);
     }
 
     #[test]
@@ -420,6 +400,15 @@ mod tests {
     fn long_ids_are_shortened_and_remain_different() {
         let [one, other] = ["1", "2"].map(|end| Incident::new("é".repeat(300) + end).source_ref);
         assert!(one.len() <= 512 && one != other && one.starts_with(&"é".repeat(200)));
+    }
+
+    #[test]
+    fn tags_are_compared_with_those_that_the_host_keeps() {
+        let mut incident = Incident::new("x");
+        for number in (0..TAGS_COMPARED_MAX).chain([7, TAGS_COMPARED_MAX, TAGS_COMPARED_MAX]) {
+            incident.tag(&number.to_string());
+        }
+        assert_eq!(incident.tags.len(), TAGS_COMPARED_MAX + 2);
     }
 
     #[test]

@@ -110,9 +110,7 @@ fn map_elements<'a, T: Deserialize<'a>>(
         match map(item, &mut outcome) {
             Ok(()) => {}
             Err(_) if outcome.problems.len() >= PROBLEMS_MAX => more += 1,
-            Err(MappingError::Malformed(text) | MappingError::Unsupported(text)) => {
-                outcome.problems.push(format!("item {number}: {text}"));
-            }
+            Err(error) => outcome.problems.push(format!("item {number}: {}", error.text())),
         }
     }
     if more > 0 {

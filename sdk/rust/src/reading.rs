@@ -76,10 +76,7 @@ fn map_documents<M: Mapper>(event: &Event, documents: repair::Documents) -> Resu
     if errors.len() == count {
         return Err(errors.swap_remove(0).1);
     }
-    let errors = errors.into_iter().map(|(number, error)| {
-        let (MappingError::Malformed(text) | MappingError::Unsupported(text)) = error;
-        format!("JSON value {number} of {count}: {text}")
-    });
+    let errors = errors.into_iter().map(|(number, error)| format!("JSON value {number} of {count}: {}", error.text()));
     outcome.problems.extend(errors.chain(documents.problems));
     bound(&mut outcome.problems, 0);
     Ok(outcome)
@@ -144,7 +141,7 @@ pub fn json<'t, T: Deserialize<'t>>(text: &'t str) -> Option<T> {
 
 /// Reads all JSON values in a text: `{…}{…}`, `{…},{…}`, one per line, or the elements of an array. Reports a problem
 /// for each value that cannot be read, also for one that is cut off at the end of the text.
-pub fn json_list<'t, T: Deserialize<'t>>(text: &'t str) -> Vec<T> {
+pub fn json_list<'t, T: Deserialize<'t>>(text: &str) -> Vec<T> {
     let documents = repair::documents(text.as_bytes());
     documents.problems.into_iter().for_each(|fault| problem(format!("{fault}, in `{}`", excerpt(text))));
     let mut list = Vec::new();

@@ -67,11 +67,14 @@ pub fn sentence(name: &str) -> String {
     sentence
 }
 
-/// Returns texts as lines, each of them once, or none if there are no texts.
+/// The number of lines with which others are compared. More of them could exceed the mapper's deadline.
+const LINES_COMPARED_MAX: usize = 500;
+
+/// Returns texts as lines, or none if there are no texts. A line that repeats one of the first 500 is left out.
 pub fn lines(texts: impl IntoIterator<Item = impl Into<String>>) -> Option<String> {
     let mut lines: Vec<String> = Vec::new();
     for text in texts.into_iter().map(Into::into) {
-        if !lines.contains(&text) {
+        if !lines.iter().take(LINES_COMPARED_MAX).any(|line| *line == text) {
             lines.push(text);
         }
     }
