@@ -222,13 +222,17 @@ impl Registry {
         }
     }
 
-    /// Reads the counts of a source again, to which other hosts add.
+    /// Reads the counts of sources again, to which other hosts add.
     ///
     /// # Errors
     /// Returns an error if the store fails.
-    pub async fn refresh_tally(&self, source: &Source) -> Result<()> {
-        if self.store.is_shared() {
-            source.tally.refresh(self.store.tally(source.name.clone()).await?);
+    pub async fn refresh_tallies(&self, sources: &[&Source]) -> Result<()> {
+        if !self.store.is_shared() {
+            return Ok(());
+        }
+        let mut tallies = self.store.tallies(sources.iter().map(|source| source.name.clone()).collect()).await?;
+        for source in sources {
+            source.tally.refresh(tallies.remove(&source.name).unwrap_or_default());
         }
         Ok(())
     }
@@ -293,7 +297,10 @@ impl Registry {
         }
         source.tally = match self.sources.get(&source.name) {
             Some(present) => present.tally.clone(),
-            None => Arc::new(LiveTally::new(self.store.tally(source.name.clone()).await?)),
+            None => {
+                let stored = self.store.tallies(vec![source.name.clone()]).await?.remove(&source.name);
+                Arc::new(LiveTally::new(stored.unwrap_or_default()))
+            }
         };
         Ok(source)
     }

@@ -75,7 +75,7 @@ macro_rules! for_all_reads {
             fn triage_jobs(playbook: String, after: i64, limit: usize) -> Vec<TriageJob>;
             fn count_triage() -> i64;
             fn registered_sources() -> Vec<SourceRow>;
-            fn tally(source: Arc<str>) -> Tally;
+            fn tallies(sources: Vec<Arc<str>>) -> BTreeMap<Arc<str>, Tally>;
             fn count_series(filter: CountFilter) -> Vec<CountSeries>;
             fn storage() -> StorageUse;
             fn raised_since(trigger: Trigger) -> Option<i64>;

@@ -31,9 +31,7 @@ const OVERLAP_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 pub(super) async fn list(State(host): State<Arc<Host>>) -> Result<Json<List<ShownSource>>, HttpError> {
     let (sources, unusable) = (host.sources.all(), host.sources.unusable());
     let positions = host.store.cursors().await?;
-    for source in sources.values() {
-        host.registry.refresh_tally(source).await?;
-    }
+    host.registry.refresh_tallies(&sources.values().map(|source| &**source).collect::<Vec<_>>()).await?;
     let usable = sources.values().map(|source| shown_with_position(&host, source, &positions));
     Ok(Json(List::complete(usable.chain(unusable.iter().map(|(name, why)| shown_unusable(name, why))))))
 }
@@ -46,7 +44,7 @@ pub(super) async fn show(
         return Ok(Json(shown_unusable(&name, why)));
     }
     let source = find(&host, &name)?;
-    host.registry.refresh_tally(&source).await?;
+    host.registry.refresh_tallies(&[&*source]).await?;
     Ok(Json(shown_with_position(&host, &source, &host.store.cursors().await?)))
 }
 

@@ -242,9 +242,7 @@ impl<S: Reads, P: Reads> Both<'_, S, P> {
         }
         same!(self, count_triage());
         same!(self, registered_sources());
-        for source in SOURCES {
-            same!(self, tally(std::sync::Arc::<str>::from(source)));
-        }
+        same!(self, tallies(SOURCES.map(std::sync::Arc::<str>::from).to_vec()));
         let minute = model.clock.now_ms() / 60_000;
         for (step, kind) in [(1, vec![]), (7, vec![CountKind::Payloads]), (60, CountKind::ALL.to_vec())] {
             let filter = CountFilter { from: minute - 60, to: minute, step, kind, name: Vec::new() };

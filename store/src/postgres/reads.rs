@@ -202,8 +202,8 @@ impl Reads for Readers {
         sources::list(&snapshot(&mut self.short().await?).await?).await
     }
 
-    async fn tally(&self, source: Arc<str>) -> Result<Tally> {
-        sources::tally(&**self.short().await?, &source).await
+    async fn tallies(&self, sources: Vec<Arc<str>>) -> Result<BTreeMap<Arc<str>, Tally>> {
+        sources::tallies(&**self.short().await?, sources).await
     }
 
     async fn count_series(&self, filter: CountFilter) -> Result<Vec<CountSeries>> {

@@ -199,8 +199,11 @@ impl Reads for Sqlite {
         self.readers.read(sources::list).await
     }
 
-    async fn tally(&self, source: Arc<str>) -> Result<Tally> {
-        self.readers.read(move |connection| sources::tally(connection, &source)).await
+    async fn tallies(&self, sources: Vec<Arc<str>>) -> Result<BTreeMap<Arc<str>, Tally>> {
+        let read = move |connection: &Connection| {
+            sources.into_iter().map(|source| Ok((source.clone(), sources::tally(connection, &source)?))).collect()
+        };
+        self.readers.read(read).await
     }
 
     async fn count_series(&self, filter: CountFilter) -> Result<Vec<CountSeries>> {

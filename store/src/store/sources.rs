@@ -44,12 +44,12 @@ impl Store {
         self.database.write(remove).await
     }
 
-    /// Returns the counts of a source that were stored last.
+    /// Returns the counts of sources that were stored last.
     ///
     /// # Errors
     /// Returns an error if they cannot be read.
-    pub async fn tally(&self, source: Arc<str>) -> Result<Tally> {
-        self.database.reads().tally(source).await
+    pub async fn tallies(&self, sources: Vec<Arc<str>>) -> Result<BTreeMap<Arc<str>, Tally>> {
+        self.database.reads().tallies(sources).await
     }
 
     /// Adds to the counts of sources, and returns these counts, to which other hosts add too.

@@ -2,11 +2,12 @@
 
 use crate::columns::sources::{SecretColumns, SourceColumns, TallyColumns};
 use crate::columns::{Columns, value};
-use crate::postgres::query::{column, raw_rows, row, rows};
+use crate::postgres::query::{Value, column, raw_rows, row, rows};
 use crate::rows::{SecretRow, SourceRow, Tally};
 use anyhow::Result;
 use hookmill_notify::Trigger;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use tokio_postgres::GenericClient;
 
 /// Returns the registered sources, by name.
@@ -31,6 +32,18 @@ pub(crate) async fn tally(client: &impl GenericClient, source: &str) -> Result<T
     let sql = format!("SELECT {} FROM tallies WHERE source = $1", TallyColumns::LIST);
     let found: Option<TallyColumns> = row(client, &sql, &[source.into()]).await?;
     Ok(found.map(Tally::from).unwrap_or_default())
+}
+
+/// Returns the counts of sources.
+pub(super) async fn tallies(client: &impl GenericClient, sources: Vec<Arc<str>>) -> Result<BTreeMap<Arc<str>, Tally>> {
+    let sql = format!("SELECT {}, source FROM tallies WHERE source = ANY($1)", TallyColumns::LIST);
+    let rows = raw_rows(client, &sql, &[Value::texts(&sources)]).await?;
+    let mut tallies: BTreeMap<Arc<str>, Tally> = sources.into_iter().map(|source| (source, Tally::default())).collect();
+    for row in &rows {
+        let source: String = value(row, TallyColumns::COUNT, "source")?;
+        tallies.insert(source.into(), TallyColumns::read(row)?.into());
+    }
+    Ok(tallies)
 }
 
 /// Returns the positions up to which sources were read, by their names.
