@@ -1,5 +1,5 @@
-//! Events that one host and two hosts record in PostgreSQL in a second, beside a loop that inserts one row after the other
-//! into the same server.
+//! Events that one, two and four hosts record in PostgreSQL in a second, beside a loop that inserts one row after the other
+//! into the same server, and beside one host with SQLite.
 //!
 //! `HOOKMILL_BENCH_EVENTS` sets the number of events.
 
@@ -30,10 +30,19 @@ async fn main() {
     let server = Server::start(&["fsync=on", "full_page_writes=on"]);
     let single = loop_of_inserts(&server.new_database(), events / 5).await;
     println!("a loop of single-row inserts: {single:.0} rows/s");
-    for hosts in [1, 2] {
-        let rate = hosts_rate(&server.new_database(), hosts, events).await;
+    let folder = tempfile::tempdir().unwrap();
+    let embedded = Store::open(folder.path(), 1024, policy(), Box::new(|_, _| {}), Clock::default()).unwrap();
+    let rate = events_rate(&[Arc::new(embedded)], events).await;
+    println!("SQLite: {rate:.0} events/s with incident and audit entry, {:.1} times the loop", rate / single);
+    for count in [1, 2, 4] {
+        let (url, mut hosts) = (server.new_database(), Vec::new());
+        for index in 0..count {
+            hosts.push(host(&url, &format!("host-{index}")).await);
+        }
+        let stores: Vec<Arc<Store>> = hosts.iter().map(|(store, _)| store.clone()).collect();
+        let rate = events_rate(&stores, events).await;
         println!(
-            "{hosts} host(s): {rate:.0} events/s with incident and audit entry, {:.1} times the loop",
+            "{count} host(s): {rate:.0} events/s with incident and audit entry, {:.1} times the loop",
             rate / single
         );
     }
@@ -52,14 +61,10 @@ async fn loop_of_inserts(url: &str, rows: usize) -> f64 {
     rows as f64 / started.elapsed().as_secs_f64()
 }
 
-/// Returns the events per second of hosts that share a database.
-async fn hosts_rate(url: &str, hosts: usize, events: usize) -> f64 {
-    let mut stores = Vec::new();
-    for index in 0..hosts {
-        stores.push(host(url, &format!("host-{index}")).await);
-    }
+/// Returns the events per second of hosts, together.
+async fn events_rate(stores: &[Arc<Store>], events: usize) -> f64 {
     let (next, started, mut running) = (Arc::new(AtomicUsize::new(0)), Instant::now(), JoinSet::new());
-    for (store, _) in &stores {
+    for store in stores {
         for _ in 0..SENDERS {
             let (store, next) = (store.clone(), next.clone());
             running.spawn(async move {
@@ -77,11 +82,14 @@ async fn hosts_rate(url: &str, hosts: usize, events: usize) -> f64 {
     events as f64 / started.elapsed().as_secs_f64()
 }
 
-async fn host(url: &str, name: &str) -> (Arc<Store>, TempDir) {
+fn policy() -> Policy {
     let dedup = Dedup { retention: Duration::from_secs(3600), window: Duration::from_secs(300) };
-    let policy = Policy { dedup, reopen_within: Duration::from_secs(3600) };
+    Policy { dedup, reopen_within: Duration::from_secs(3600) }
+}
+
+async fn host(url: &str, name: &str) -> (Arc<Store>, TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let store = connect(url, name, folder.path(), policy, Clock::default()).await;
+    let store = connect(url, name, folder.path(), policy(), Clock::default()).await;
     (Arc::new(store), folder)
 }
 
