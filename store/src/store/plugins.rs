@@ -46,8 +46,8 @@ impl Store {
         self.database.reads().is_known_file(plugin.to_owned(), sha256.to_owned()).await
     }
 
-    /// Records a decision on a version under the lease of proofs. If the version goes live, all but [`LIVE_VERSIONS_KEPT`]
-    /// versions that were live are removed. Returns the digests of those that remain.
+    /// Records a decision on a version under the lease of proofs. If the version goes live, all but the newest five versions
+    /// that were live are removed. Returns the digests of those that remain.
     ///
     /// # Errors
     /// Returns an error if the decision cannot be written, or the lease was granted again.
