@@ -10,6 +10,7 @@ pub const SECRET_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 const FILES: &str = "it changes the files of the embedded database";
 const COMMANDS: &str = "its command opens the embedded database";
 const REMOVED: &str = "hosts that share a database keep plugins whose files are gone";
+const CLOCK: &str = "it sets the clock of its host, and hosts that share a database follow that one's";
 const SETTINGS: &str = "it compares a whole configuration";
 
 /// The tests that use the embedded database in any case, by the beginnings of their names, with the reasons.
@@ -22,8 +23,10 @@ const EMBEDDED: &[(&str, &str)] = &[
     ("inbound::overload_is_answered_503_and_stores_nothing", FILES),
     ("incident_commands::the_command_line_changes_all_incidents_that_match", FILES),
     ("issuers::keys_are_fetched_once_and_again_for_an_unknown_one", FILES),
+    ("issuers::known_keys_stay_in_use_for_a_day_while_the_issuer_is_down", CLOCK),
     ("logs::every_request_has_an_id", FILES),
     ("logs::no_line_contains_a_secret", FILES),
+    ("overview::open_incidents_waiting_events_and_silent_sources_are_counted", CLOCK),
     ("quarantine::large_groups_and_many_groups_are_listed_whole", FILES),
     (
         "quarantine::versions_that_are_not_live_are_run_and_compared",
@@ -38,6 +41,8 @@ const EMBEDDED: &[(&str, &str)] = &[
     ("senders::no_header_or_parameter_with_a_secret_is_stored", FILES),
     ("service::", FILES),
     ("sessions::changes_by_a_session_come_from_the_hosts_own_pages", FILES),
+    ("sessions::a_code_begins_one_session", CLOCK),
+    ("sessions::sessions_end", CLOCK),
     ("sources::a_registered_source_works_at_once_and_after_a_restart", FILES),
     ("sources::an_unusable_source_does_not_affect_others", "all hosts of a database need a key that is not made anew"),
     ("storage::", FILES),
