@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
 /// The tables that a move copies: all that both databases have, with the same columns. Only `postings` and `words` are made
-/// anew from the incidents.
+/// anew from the incidents, and `recent_repeats` are moved into `repeats` before.
 pub(crate) const MOVED_TABLES: [&str; 29] = [
     "identity",
     "restores",

@@ -34,6 +34,7 @@ mod quarantine;
 mod queue;
 mod readers;
 mod reads;
+mod recent_repeats;
 mod related;
 mod repeats;
 mod retention;
@@ -70,6 +71,7 @@ use gate::Gate;
 use hookmill_incident::KeptPace;
 use log::WriteAheadLog;
 use readers::Readers;
+use recent_repeats::RecentRepeats;
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -136,11 +138,12 @@ impl Opened {
     }
 
     /// Starts the thread that writes.
-    pub fn start(self, queue: usize, shared: WriterShared) -> Result<(Arc<WriteQueue>, Sqlite)> {
+    pub fn start(mut self, queue: usize, shared: WriterShared) -> Result<(Arc<WriteQueue>, Sqlite)> {
         let gate = Arc::new(Gate::default());
         let log = WriteAheadLog::of(&self.path, gate.clone());
         let unindexed = Arc::new(Unindexed::of(&self.connection)?);
-        let writer = SqliteWriter { connection: self.connection, shared, log, unindexed: unindexed.clone() };
+        let repeats = RecentRepeats::begin(&mut self.connection)?;
+        let writer = SqliteWriter { connection: self.connection, shared, log, unindexed: unindexed.clone(), repeats };
         let queue = Arc::new(WriteQueue::start(queue, writer)?);
         let readers = Readers::new(self.path, gate, readers::DEADLINE);
         let leases = LocalLeases::default();

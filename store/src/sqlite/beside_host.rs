@@ -1,6 +1,7 @@
 //! A connection of a command that works beside a running host, in short transactions of its own.
 
 use super::database;
+use super::recent_repeats::RecentRepeats;
 use super::storage;
 use super::tx::SqliteTx;
 use crate::clock::WriteClock;
@@ -19,6 +20,8 @@ pub(crate) struct BesideHost {
     path: PathBuf,
     clock: WriteClock,
     policy: Policy,
+    /// Those of the host, as far as they were read.
+    repeats: RecentRepeats,
 }
 
 impl BesideHost {
@@ -27,7 +30,7 @@ impl BesideHost {
         database::prepare_file(data_dir, false)?;
         let connection = database::open_beside_host(data_dir)?;
         let clock = WriteClock::after(database::last_key(&connection)?, times);
-        Ok(Self { connection, path: database::path(data_dir), clock, policy })
+        Ok(Self { connection, path: database::path(data_dir), clock, policy, repeats: RecentRepeats::default() })
     }
 
     /// Returns the largest key of any row.
@@ -52,7 +55,8 @@ impl BesideHost {
 
     fn run<A>(&mut self, behavior: TransactionBehavior, run: impl FnOnce(&mut Writes) -> Result<A>) -> Result<A> {
         let transaction: SqliteTransaction = self.connection.transaction_with_behavior(behavior)?;
-        let mut rows = SqliteTx::new(&transaction, &self.clock);
+        self.repeats.read(&transaction)?;
+        let mut rows = SqliteTx::new(&transaction, &self.clock, &self.repeats);
         let mut ledger: Writes = Ledger::begin(&mut rows, &self.clock, &self.policy, Arc::default());
         let answer = run(&mut ledger)?;
         ledger.finish()?;

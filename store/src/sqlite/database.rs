@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use tracing::info;
 
 /// The migrations, each from the version before. A released migration is never edited.
-pub(super) const SCHEMA: [&str; 21] = [
+pub(super) const SCHEMA: [&str; 22] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
@@ -40,6 +40,7 @@ pub(super) const SCHEMA: [&str; 21] = [
     include_str!("schema/19.sql"),
     include_str!("schema/20.sql"),
     include_str!("schema/21.sql"),
+    include_str!("schema/22.sql"),
 ];
 /// The version from which on incidents are found by indexes: its migration changes each incident.
 const WITH_SEARCH: usize = 13;
@@ -54,6 +55,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 const CHECKPOINT_PAGES: u32 = 8000;
 /// The pages that each reading connection keeps, in KiB with SQLite's minus sign: the system's cache has them all.
 const READER_CACHE_KIB: i32 = -512;
+/// The pages that a writing connection keeps, in KiB with SQLite's minus sign. SQLite looks through all of them at each commit.
+const WRITER_CACHE_KIB: i32 = -4 * 1024;
 /// Prepared statements that each connection keeps. All statements of the hot path fit.
 const STATEMENTS_MAX: usize = 64;
 
@@ -170,7 +173,7 @@ fn prepare(connection: &Connection) -> Result<()> {
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
-    connection.pragma_update(None, "cache_size", -16 * 1024)?;
+    connection.pragma_update(None, "cache_size", WRITER_CACHE_KIB)?;
     let version = version(connection)?;
     let known = SCHEMA.len();
     ensure!(

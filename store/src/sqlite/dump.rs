@@ -9,11 +9,20 @@ use std::path::Path;
 /// Rows of text by their table.
 pub(crate) type Dump = BTreeMap<&'static str, Vec<Vec<String>>>;
 
+/// All repeat keys, each with the event of its newest row.
+const REPEATS: &str = "SELECT * FROM repeats WHERE (at, source, digest) NOT IN (SELECT at, source, digest FROM recent_repeats) \
+                       UNION ALL SELECT at, source, digest, event, received_at FROM \
+                       (SELECT *, max(position) FROM recent_repeats GROUP BY at, source, digest)";
+
 /// Returns the rows of these tables, sorted.
 pub(crate) fn dump(data_dir: &Path, tables: &[&'static str]) -> Result<Dump> {
     let connection = database::open_to_read(&database::path(data_dir))?;
     let rows_of = |table| {
-        let mut query = connection.prepare(&format!("SELECT * FROM {table}"))?;
+        let sql = match table {
+            "repeats" => REPEATS.to_owned(),
+            _ => format!("SELECT * FROM {table}"),
+        };
+        let mut query = connection.prepare(&sql)?;
         let columns = query.column_count();
         let rows = query.query_map([], |row| {
             (0..columns).map(|column| row.get_ref(column).map(text)).collect::<rusqlite::Result<Vec<String>>>()

@@ -3,7 +3,7 @@
 use super::check::check_files;
 use super::columns::Conditions;
 use super::wal_file::wal_path;
-use super::{copy, database, postings, sources, versions};
+use super::{copy, database, postings, recent_repeats, sources, versions};
 use crate::mark::Mark;
 use crate::move_mark::{MoveMark, MoveState};
 use crate::moved_rows::{MovedRows, MovedValue};
@@ -40,6 +40,8 @@ impl MovingFolder {
         if let Some(mark) = Mark::read(data_dir)? {
             mark.check(&database::mark(&connection)?, data_dir)?;
         }
+        // Undone at the end, as everything in this transaction.
+        recent_repeats::move_all(&connection)?;
         Ok(Self { data_dir: data_dir.to_owned(), connection, locks })
     }
 

@@ -3,7 +3,7 @@
 use super::Sqlite;
 use super::{
     audit, counts, database, deliveries, destinations, events, incidents, open_incidents, operator_actions, postings,
-    quarantine, queue, related, repeats, search, sessions, sources, storage, tokens, triage, versions,
+    quarantine, queue, recent_repeats, related, search, sessions, sources, storage, tokens, triage, versions,
 };
 use crate::Dedup;
 use crate::ledger::is_repeat;
@@ -58,7 +58,7 @@ impl Reads for Sqlite {
     }
 
     async fn is_repeat(&self, event: Event, dedup: Dedup) -> Result<bool> {
-        self.readers.read(move |connection| is_repeat(&event, dedup, |key| repeats::find(connection, key))).await
+        self.readers.read(move |connection| is_repeat(&event, dedup, |key| recent_repeats::find(connection, key))).await
     }
 
     async fn newest_event_ids(&self, sources: Vec<String>, limit: usize) -> Result<Vec<Uuid>> {

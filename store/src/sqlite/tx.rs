@@ -1,8 +1,9 @@
 //! The row verbs in SQLite: each verb runs its statements immediately, on the writer thread.
 
+use super::recent_repeats::{ChangedRepeats, RecentRepeats, RepeatsTx};
 use super::{
-    audit, counts, database, deliveries, destinations, events, incidents, operator_actions, queue, repeats, sessions,
-    sources, storage, stored_days, tokens, triage, versions,
+    audit, counts, database, deliveries, destinations, events, incidents, operator_actions, queue, sessions, sources,
+    storage, stored_days, tokens, triage, versions,
 };
 use crate::clock::WriteClock;
 use crate::columns::stored_days::StoredDays;
@@ -33,10 +34,18 @@ pub(crate) struct SqliteTx<'a> {
     last_number: Option<Number>,
     last_number_before_dry_run: Option<Number>,
     new_incidents: usize,
+    repeats: RepeatsTx<'a>,
+}
+
+/// What is to be remembered after the commit of a transaction.
+pub(super) struct Finished {
+    /// The number of incidents that were added.
+    pub new_incidents: usize,
+    pub repeats: ChangedRepeats,
 }
 
 impl<'a> SqliteTx<'a> {
-    pub fn new(connection: &'a Connection, clock: &'a WriteClock) -> Self {
+    pub fn new(connection: &'a Connection, clock: &'a WriteClock, recent: &'a RecentRepeats) -> Self {
         Self {
             connection,
             clock,
@@ -45,14 +54,15 @@ impl<'a> SqliteTx<'a> {
             last_number: None,
             last_number_before_dry_run: None,
             new_incidents: 0,
+            repeats: RepeatsTx::new(connection, recent),
         }
     }
 
-    /// Writes what was kept in memory until the end of the transaction. Returns the number of incidents that were added.
-    pub fn finish(mut self) -> Result<usize> {
+    /// Writes what was kept in memory until the end of the transaction.
+    pub fn finish(mut self) -> Result<Finished> {
         self.save_number()?;
         stored_days::add(self.connection, &mut self.stored)?;
-        Ok(self.new_incidents)
+        Ok(Finished { new_incidents: self.new_incidents, repeats: self.repeats.finish() })
     }
 
     /// Writes the number that was given last.
@@ -66,15 +76,15 @@ impl<'a> SqliteTx<'a> {
 
 impl Tx for SqliteTx<'_> {
     fn add_repeat(&mut self, key: &RepeatKeyRow, event: KnownEvent) -> Result<Option<KnownEvent>> {
-        repeats::add(self.connection, key, event)
+        self.repeats.add(key, event)
     }
 
     fn find_repeat(&mut self, key: &RepeatKeyRow) -> Result<Option<KnownEvent>> {
-        repeats::find(self.connection, key)
+        self.repeats.find(key)
     }
 
     fn put_repeat(&mut self, key: &RepeatKeyRow, event: KnownEvent) -> Result<()> {
-        repeats::put(self.connection, key, event)
+        self.repeats.put(key, event)
     }
 
     fn event_state(&mut self, event: i64) -> Result<Option<EventState>> {
@@ -262,7 +272,7 @@ impl Tx for SqliteTx<'_> {
     }
 
     fn remove_repeats(&mut self, before: i64, limit: usize) -> Result<usize> {
-        repeats::remove(self.connection, before, limit)
+        self.repeats.remove(before, limit)
     }
 
     fn dead_deliveries(

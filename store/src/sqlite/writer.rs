@@ -2,6 +2,7 @@
 
 use super::conditions::is_busy;
 use super::log::WriteAheadLog;
+use super::recent_repeats::RecentRepeats;
 use super::tx::SqliteTx;
 use super::unindexed::Unindexed;
 use crate::write_queue::{CommitGroups, WriteGroup, run_group};
@@ -17,19 +18,23 @@ pub(super) struct SqliteWriter {
     pub shared: WriterShared,
     pub log: WriteAheadLog,
     pub unindexed: Arc<Unindexed>,
+    pub repeats: RecentRepeats,
 }
 
 impl CommitGroups for SqliteWriter {
     fn commit(&mut self, group: &mut WriteGroup) -> Result<()> {
         self.unindexed.index(&mut self.connection);
+        self.repeats.move_some(&mut self.connection);
         let started = Instant::now();
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut rows = SqliteTx::new(&transaction, &self.shared.clock);
+        let mut rows = SqliteTx::new(&transaction, &self.shared.clock, &self.repeats);
         let mut ledger = self.shared.begin(&mut rows);
         run_group(group, &mut ledger)?;
         let outcome = ledger.finish()?;
-        self.unindexed.add(rows.finish()?);
+        let finished = rows.finish()?;
+        self.unindexed.add(finished.new_incidents);
         transaction.commit()?;
+        self.repeats.apply(finished.repeats);
         self.shared.publish(outcome);
         (self.shared.on_commit)(group.len(), started.elapsed());
         Ok(())

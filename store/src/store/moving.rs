@@ -303,7 +303,7 @@ mod tests {
     use tempfile::TempDir;
 
     /// The tables that are made anew, and those that only one of the two databases has.
-    const LEFT: [&str; 15] = [
+    const LEFT: [&str; 16] = [
         "postings",
         "words",
         "words_config",
@@ -312,6 +312,7 @@ mod tests {
         "words_idx",
         "words_content",
         "indexed",
+        "recent_repeats",
         "plugin_files",
         "group_events",
         "groups",

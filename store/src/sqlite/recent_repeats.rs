@@ -1,0 +1,305 @@
+//! The table `recent_repeats`: repeat keys that were added lately.
+//!
+//! Digests are random, so that almost every key has a page of `repeats` to itself, which a commit would write. New keys are
+//! appended to `recent_repeats` instead, and are in memory too, where they are found. From some number on, keys are
+//! moved to `repeats` a few at a time, in the order of keys and round after round: those that lie side by side there
+//! have become many since the last round, and share pages.
+
+use super::repeats;
+use crate::ledger::{KnownEvent, RepeatKeyRow};
+use anyhow::Result;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use tracing::error;
+
+/// The keys in memory from which on some are moved: about 3 MiB. The table has up to six times as many rows.
+const KEYS_MAX: usize = if cfg!(test) { 40 } else { 16 * 1024 };
+/// The keys that are moved at once, which is twice what a group of writes adds.
+const KEYS_MOVED: usize = if cfg!(test) { 10 } else { 1024 };
+
+/// A repeat key, in the order of `repeats`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key<'a> {
+    at: i64,
+    source: Cow<'a, str>,
+    digest: [u8; 32],
+}
+
+impl<'a> Key<'a> {
+    fn of(row: &RepeatKeyRow<'a>) -> Self {
+        Self { at: row.at, source: row.source.into(), digest: *row.digest }
+    }
+
+    fn row(&self) -> RepeatKeyRow<'_> {
+        RepeatKeyRow { at: self.at, source: &self.source, digest: &self.digest }
+    }
+
+    fn into_owned(self) -> Key<'static> {
+        Key { source: self.source.into_owned().into(), ..self }
+    }
+}
+
+/// The keys in the table that are not in `repeats` yet. A host begins with an empty table.
+#[derive(Debug, Default)]
+pub(super) struct RecentRepeats {
+    keys: BTreeMap<Key<'static>, KnownEvent>,
+    /// The largest position of a row.
+    last: i64,
+    /// The key up to which this round has moved keys.
+    moved: Option<Key<'static>>,
+    /// The largest position when this round began. At its end, the rows up to there are obsolete.
+    last_before_round: i64,
+    /// The position up to which rows are obsolete: their keys are in `repeats`, or in later rows.
+    obsolete: i64,
+    /// The position up to which rows were removed.
+    removed: i64,
+}
+
+impl RecentRepeats {
+    /// Moves the keys of the host before to `repeats`.
+    pub fn begin(connection: &mut Connection) -> Result<Self> {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        move_all(&transaction)?;
+        transaction.commit()?;
+        Ok(Self::default())
+    }
+
+    /// Reads the rows that a host added since the last call, for another process.
+    pub fn read(&mut self, connection: &Connection) -> Result<()> {
+        if self.keys.len() > 4 * KEYS_MAX {
+            *self = Self::default();
+        }
+        let sql = "SELECT position, at, source, digest, event, received_at FROM recent_repeats WHERE position > ? \
+                   ORDER BY position";
+        let mut query = connection.prepare_cached(sql)?;
+        let mut rows = query.query([self.last])?;
+        while let Some(row) = rows.next()? {
+            self.last = row.get(0)?;
+            let key = Key { at: row.get(1)?, source: row.get::<_, String>(2)?.into(), digest: row.get(3)? };
+            self.keys.insert(key, KnownEvent { key: row.get(4)?, received_at: row.get(5)? });
+        }
+        Ok(())
+    }
+
+    /// Moves some keys if there are many, in a transaction of its own: payloads are stored also while `repeats` cannot be
+    /// written.
+    pub fn move_some(&mut self, connection: &mut Connection) {
+        if self.keys.len() < KEYS_MAX {
+            return;
+        }
+        let after = self.moved.take().map_or(Bound::Unbounded, Bound::Excluded);
+        let batch: Vec<_> = self.keys.extract_if((after, Bound::Unbounded), |_, _| true).take(KEYS_MOVED).collect();
+        let removed = self.obsolete.min(self.removed + 2 * KEYS_MOVED as i64);
+        if let Err(error) = move_rows(connection, &batch, removed) {
+            error!("repeat keys cannot be moved to their table yet, which is tried again: {error:#}");
+            self.keys.extend(batch);
+            return;
+        }
+        self.removed = removed;
+        if batch.len() < KEYS_MOVED {
+            self.obsolete = self.last_before_round;
+            self.last_before_round = self.last;
+        } else {
+            self.moved = batch.into_iter().last().map(|(key, _)| key);
+        }
+    }
+
+    /// Applies what a transaction changed, after its commit.
+    pub fn apply(&mut self, changed: ChangedRepeats) {
+        if let Some(before) = changed.removed_before {
+            self.keys.retain(|key, _| key.at >= before);
+        }
+        self.last += changed.rows;
+        self.keys.extend(changed.added);
+    }
+}
+
+fn move_rows(connection: &mut Connection, batch: &[(Key, KnownEvent)], removed: i64) -> Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for (key, event) in batch {
+        repeats::put(&transaction, &key.row(), *event)?;
+    }
+    transaction.prepare_cached("DELETE FROM recent_repeats WHERE position <= ?")?.execute([removed])?;
+    Ok(transaction.commit()?)
+}
+
+/// What a transaction changes.
+#[derive(Debug, Default)]
+pub(super) struct ChangedRepeats {
+    added: BTreeMap<Key<'static>, KnownEvent>,
+    /// The number of rows that were added.
+    rows: i64,
+    removed_before: Option<i64>,
+}
+
+/// The repeat keys in a transaction.
+pub(super) struct RepeatsTx<'a> {
+    connection: &'a Connection,
+    recent: &'a RecentRepeats,
+    changed: ChangedRepeats,
+}
+
+impl<'a> RepeatsTx<'a> {
+    pub fn new(connection: &'a Connection, recent: &'a RecentRepeats) -> Self {
+        Self { connection, recent, changed: ChangedRepeats::default() }
+    }
+
+    /// Returns what is to be applied after the commit.
+    pub fn finish(self) -> ChangedRepeats {
+        self.changed
+    }
+
+    pub fn find(&self, key: &RepeatKeyRow) -> Result<Option<KnownEvent>> {
+        match self.find_recent(key) {
+            None => repeats::find(self.connection, key),
+            found => Ok(found),
+        }
+    }
+
+    fn find_recent(&self, row: &RepeatKeyRow) -> Option<KnownEvent> {
+        let (key, is_removed) = (Key::of(row), self.changed.removed_before.is_some_and(|before| row.at < before));
+        get(&self.changed.added, &key).or_else(|| get(&self.recent.keys, &key).filter(|_| !is_removed))
+    }
+
+    /// Adds a key with a signed time, unless it exists, to `repeats`: such keys come in their order there. Returns the
+    /// event of an existing key.
+    pub fn add(&self, key: &RepeatKeyRow, event: KnownEvent) -> Result<Option<KnownEvent>> {
+        match self.find_recent(key) {
+            None => repeats::add(self.connection, key, event),
+            found => Ok(found),
+        }
+    }
+
+    /// Adds or replaces a key.
+    pub fn put(&mut self, key: &RepeatKeyRow, event: KnownEvent) -> Result<()> {
+        self.changed.rows += 1;
+        let sql =
+            "INSERT INTO recent_repeats (position, at, source, digest, event, received_at) VALUES (?, ?, ?, ?, ?, ?)";
+        let position = self.recent.last + self.changed.rows;
+        let row = params![position, key.at, key.source, key.digest, event.key, event.received_at];
+        self.connection.prepare_cached(sql)?.execute(row)?;
+        self.changed.added.insert(Key::of(key).into_owned(), event);
+        Ok(())
+    }
+
+    /// Removes at most `limit` keys before a time from `repeats`, and all from `recent_repeats` when there are no more.
+    /// Returns the number of the former.
+    pub fn remove(&mut self, before: i64, limit: usize) -> Result<usize> {
+        let removed = repeats::remove(self.connection, before, limit)?;
+        if removed < limit {
+            self.connection.prepare_cached("DELETE FROM recent_repeats WHERE at < ?")?.execute([before])?;
+            self.changed.added.retain(|key, _| key.at >= before);
+            self.changed.removed_before = self.changed.removed_before.max(Some(before));
+        }
+        Ok(removed)
+    }
+}
+
+/// The keys live as long as the map, which may be longer than those that are looked for.
+fn get<'a>(keys: &BTreeMap<Key<'a>, KnownEvent>, key: &Key<'a>) -> Option<KnownEvent> {
+    keys.get(key).copied()
+}
+
+/// Returns the event of a repeat key that a reader looks for. Reads all rows.
+pub(super) fn find(connection: &Connection, key: &RepeatKeyRow) -> Result<Option<KnownEvent>> {
+    let sql = "SELECT event, received_at FROM recent_repeats WHERE at = ? AND source = ? AND digest = ? \
+               ORDER BY position DESC LIMIT 1";
+    let found = connection.prepare_cached(sql)?.query_row(params![key.at, key.source, key.digest], |row| {
+        Ok(KnownEvent { key: row.get(0)?, received_at: row.get(1)? })
+    });
+    match found.optional()? {
+        None => repeats::find(connection, key),
+        found => Ok(found),
+    }
+}
+
+/// Moves all keys to `repeats`.
+pub(super) fn move_all(connection: &Connection) -> Result<()> {
+    Ok(connection.execute_batch(
+        "INSERT OR REPLACE INTO repeats (at, source, digest, event, received_at) \
+         SELECT at, source, digest, event, received_at FROM recent_repeats ORDER BY position; \
+         DELETE FROM recent_repeats",
+    )?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KEYS_MAX, KEYS_MOVED};
+    use crate::{Dedup, Policy, Store};
+    use hookmill_incident::{Clock, Event, Journey, Mapped, Verdict};
+    use rusqlite::Connection;
+    use std::ops::Range;
+    use std::path::Path;
+    use std::time::Duration;
+
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+    fn open(folder: &Path) -> Store {
+        let policy = Policy { dedup: Dedup { retention: DAY, window: DAY }, reopen_within: DAY };
+        Store::open(folder, 64, policy, Box::new(|_, _| {}), Clock::default()).unwrap()
+    }
+
+    /// Records events one after the other. Returns which of them are repeats.
+    async fn record(store: &Store, bodies: Range<usize>) -> Vec<bool> {
+        let mut repeats = Vec::new();
+        for body in bodies {
+            let body = body.to_string().into_bytes().into();
+            let event = Event::dry_run(store.new_id(), store.clock.now_ms(), "lab".into(), Vec::new(), body);
+            let mapped = Mapped {
+                event,
+                verdict: Verdict::NotMapped("a test".into()),
+                playbook: None,
+                auto_triage: false,
+                tried: Vec::new(),
+                journey: Journey::default(),
+            };
+            assert_eq!(store.is_repeat(mapped.event.clone()).await.unwrap(), {
+                let recorded = store.record(mapped).await.unwrap();
+                repeats.push(recorded.duplicate);
+                recorded.duplicate
+            });
+        }
+        repeats
+    }
+
+    /// Returns the numbers of rows in `repeats` and `recent_repeats`.
+    fn rows(folder: &Path) -> [usize; 2] {
+        let database = Connection::open(folder.join("hookmill.db")).unwrap();
+        ["repeats", "recent_repeats"]
+            .map(|table| database.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap())
+    }
+
+    #[tokio::test]
+    async fn keys_are_found_before_and_after_they_are_moved_and_in_the_next_host() {
+        const EVENTS: usize = 20 * KEYS_MAX;
+        let folder = tempfile::tempdir().unwrap();
+        for part in 0..4 {
+            let store = open(folder.path());
+            let (first, end) = (part * EVENTS / 4, (part + 1) * EVENTS / 4);
+            assert_eq!(record(&store, 0..first).await, vec![true; first]);
+            assert_eq!(record(&store, first..end).await, vec![false; end - first]);
+            let [moved, recent] = rows(folder.path());
+            assert!(moved + KEYS_MAX >= end, "{moved} of {end} keys were moved");
+            assert!(recent <= 6 * KEYS_MAX, "{recent} rows were not removed");
+        }
+    }
+
+    #[tokio::test]
+    async fn events_are_stored_while_keys_cannot_be_moved() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path());
+        let first = KEYS_MAX + KEYS_MOVED;
+        record(&store, 0..first).await;
+        let other = Connection::open(folder.path().join("hookmill.db")).unwrap();
+        let refuse = "CREATE TRIGGER refused BEFORE INSERT ON repeats BEGIN SELECT raise(ABORT, 'refused'); END";
+        other.execute_batch(refuse).unwrap();
+        assert_eq!(record(&store, first..3 * first).await, vec![false; 2 * first]);
+        assert_eq!(record(&store, 0..3 * first).await, vec![true; 3 * first]);
+        other.execute_batch("DROP TRIGGER refused").unwrap();
+        record(&store, 3 * first..6 * first).await;
+        let [moved, _] = rows(folder.path());
+        assert!(moved + KEYS_MAX >= 6 * first, "{moved} keys were moved");
+    }
+}
