@@ -151,25 +151,21 @@ impl<'a> RepeatsTx<'a> {
         self.changed
     }
 
-    pub fn find(&self, key: &RepeatKeyRow) -> Result<Option<KnownEvent>> {
-        match self.find_recent(key) {
-            None => repeats::find(self.connection, key),
-            found => Ok(found),
-        }
-    }
-
-    fn find_recent(&self, row: &RepeatKeyRow) -> Option<KnownEvent> {
+    pub fn find(&self, row: &RepeatKeyRow) -> Result<Option<KnownEvent>> {
         let (key, is_removed) = (Key::of(row), self.changed.removed_before.is_some_and(|before| row.at < before));
-        get(&self.changed.added, &key).or_else(|| get(&self.recent.keys, &key).filter(|_| !is_removed))
-    }
-
-    /// Adds a key with a signed time, unless it exists, to `repeats`: such keys come in their order there. Returns the
-    /// event of an existing key.
-    pub fn add(&self, key: &RepeatKeyRow, event: KnownEvent) -> Result<Option<KnownEvent>> {
-        match self.find_recent(key) {
-            None => repeats::add(self.connection, key, event),
+        match get(&self.changed.added, &key).or_else(|| get(&self.recent.keys, &key).filter(|_| !is_removed)) {
+            None => repeats::find(self.connection, row),
             found => Ok(found),
         }
+    }
+
+    /// Adds a key unless it exists. Returns the event of an existing key.
+    pub fn add(&mut self, key: &RepeatKeyRow, event: KnownEvent) -> Result<Option<KnownEvent>> {
+        let known = self.find(key)?;
+        if known.is_none() {
+            self.put(key, event)?;
+        }
+        Ok(known)
     }
 
     /// Adds or replaces a key.

@@ -7,15 +7,6 @@ use crate::ledger::{KnownEvent, RepeatKeyRow};
 use anyhow::Result;
 use rusqlite::{Connection, OptionalExtension, params};
 
-pub(super) fn add(connection: &Connection, key: &RepeatKeyRow, event: KnownEvent) -> Result<Option<KnownEvent>> {
-    let sql = "INSERT OR IGNORE INTO repeats (at, source, digest, event, received_at) VALUES (?, ?, ?, ?, ?)";
-    let row = params![key.at, key.source, key.digest, event.key, event.received_at];
-    match connection.prepare_cached(sql)?.execute(row)? {
-        0 => find(connection, key),
-        _ => Ok(None),
-    }
-}
-
 pub(super) fn find(connection: &Connection, key: &RepeatKeyRow) -> Result<Option<KnownEvent>> {
     let sql = format!("SELECT {} FROM repeats WHERE at = ? AND source = ? AND digest = ?", KnownColumns::LIST);
     let mut query = connection.prepare_cached(&sql)?;
