@@ -79,13 +79,13 @@ fn extremes(body: &[u8]) -> Vec<(String, Vec<u8>)> {
         };
         let found = value.pointer(&path).unwrap_or(&Value::Null);
         let item = found.get(0).cloned().unwrap_or_else(|| json!(7));
-        let count = room / (item.to_string().len() + 1);
+        let items = different(&item, room).into();
         extremes.extend([
             (
                 format!("1 MiB of text at the longest {kind}, `{path}`"),
                 change(json!("long ".repeat(room / 5))).into_bytes(),
             ),
-            (format!("1 MiB of items at the longest {kind}, `{path}`"), change(vec![item; count].into()).into_bytes()),
+            (format!("1 MiB of different items at the longest {kind}, `{path}`"), change(items).into_bytes()),
             (
                 format!("{DEPTH} lists at the longest {kind}, `{path}`"),
                 change(json!(NESTED)).replace(&format!("\"{NESTED}\""), &nested_text(&found.to_string())).into_bytes(),
@@ -117,6 +117,52 @@ fn largest(value: &Value, is_wanted: IsKind) -> Option<String> {
         }
     }
     best.map(|(_, path)| path)
+}
+
+/// Returns as many items as there is room for, which differ in their numbers, so that a mapper that compares each item with
+/// all others is slow.
+fn different(item: &Value, room: usize) -> Vec<Value> {
+    let mut size = 0;
+    let numbered = (0..).map(|number| match item {
+        Value::String(text) => with_number(text, number).into(),
+        item => numbered(item, number),
+    });
+    let fits = |item: &Value| {
+        size += item.to_string().len() + 1;
+        size <= room
+    };
+    numbered.take_while(fits).collect()
+}
+
+/// Returns an item with a number in its values. Words stay as they are, because they can tell the kind of the item.
+fn numbered(item: &Value, number: u64) -> Value {
+    match item {
+        Value::String(text) if text.contains(|letter: char| letter.is_ascii_digit()) => {
+            with_number(text, number).into()
+        }
+        Value::Number(known) => known.as_u64().map_or_else(|| item.clone(), |known| known.wrapping_add(number).into()),
+        Value::Array(items) => items.iter().map(|item| numbered(item, number)).collect(),
+        Value::Object(members) => {
+            Value::Object(members.iter().map(|(name, value)| (name.clone(), numbered(value, number))).collect())
+        }
+        _ => item.clone(),
+    }
+}
+
+/// Writes a number over the last digits of a text, so that a time remains a time and an address an address, and what does not
+/// fit there in front of it.
+fn with_number(text: &str, mut number: u64) -> String {
+    let written = |letter: char| {
+        if !letter.is_ascii_digit() {
+            return letter;
+        }
+        let digit = b'0' + (number % 10) as u8;
+        number /= 10;
+        char::from(digit)
+    };
+    let backwards: Vec<char> = text.chars().rev().map(written).collect();
+    let rest = if number > 0 { number.to_string() } else { String::new() };
+    rest.chars().chain(backwards.into_iter().rev()).collect()
 }
 
 fn repeated(start: &[u8], body: &[u8], between: &[u8], end: &[u8]) -> Vec<u8> {
