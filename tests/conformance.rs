@@ -76,15 +76,17 @@ fn a_mapper_that_misbehaves_fails_the_check_that_is_about_it() {
     };
     payload("one", r#"{"id": 1}"#);
     payload("two", r#"{"id": 2}"#);
+    payload("with-list", r#"{"id": 3, "ids": ["a-10001"]}"#);
     let conformance = |declared: &Value| fs::write(folder.path("acme/conformance.json"), declared.to_string()).unwrap();
     let essential = json!({"essential": ["id"]});
     let updates = json!({"essential": ["id"], "updates": [["one", "two"]]});
     let all = ["mutations", "determinism", "identity", "limits"];
-    let cases: [Case; 6] = [
+    let cases: [Case; 7] = [
         ("traps", guest("traps"), &essential, &all, "mutations", "trapped"),
         ("counts", guest("counts"), &essential, &["determinism"], "determinism", "`/incidents/0/source_ref`"),
         ("clock", guest_in("clock", "wasi"), &essential, &["identity"], "identity", "other source-refs"),
         ("random", guest_in("random", "wasi"), &essential, &["identity"], "identity", "other source-refs"),
+        ("varied", guest("varied"), &essential, &["limits"], "limits", "trapped"),
         ("grows", guest("grows"), &essential, &["mutations", "limits"], "limits", "memory_exceeded"),
         // The source-ref is the body.
         ("echo", guest("echo"), &updates, &["mutations", "identity", "limits"], "identity", "no source-ref in common"),

@@ -49,7 +49,6 @@ impl Mapper for Cloudflare {
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
         let fields: Fields = event.json(EXPECTED)?;
-        let has = |names: &[&str]| names.iter().any(|name| fields.iter().any(|(path, _)| path == *name));
         let text = fields.first(&["text"]).unwrap_or_default();
         if text.contains("This is a test message sent from https://cloudflare.com") {
             return Ok(Outcome::skip("a test of the webhook"));
@@ -59,10 +58,11 @@ impl Mapper for Cloudflare {
             return Ok(Outcome::skip("a test of the destination"));
         }
         // The logs of other data sets contain `RayID` or `Action`, too.
-        let is_firewall = has(&["RayID"]) && (has(&["RuleID", "Source"]) || has(&["Action"]) && has(&["ClientIP"]));
+        let is_firewall = fields.has("RayID")
+            && (fields.has_any(&["RuleID", "Source"]) || fields.has("Action") && fields.has("ClientIP"));
         // Other vendors' alerts contain `alert_type` or `policy_id`, too.
-        let is_sent = has(&["ts"]) && fields.iter().any(|(path, _)| path == "text" || path.starts_with("data"));
-        let is_notification = is_sent && has(&["alert_type", "policy_id", "alert_correlation_id", "name"]);
+        let is_sent = fields.has("ts") && fields.has_any(&["text", "data"]);
+        let is_notification = is_sent && fields.has_any(&["alert_type", "policy_id", "alert_correlation_id", "name"]);
         let mut incident = match (is_firewall, is_notification) {
             (true, _) => firewall_event(&fields),
             (_, true) => notification(&fields, text),

@@ -11,12 +11,13 @@ const ENVELOPES: Envelopes =
     Envelopes { members: &["reply", "incidents", "alerts"], answer: &["total_count", "result_count"] };
 
 /// The fields of an alert with observables. An answer with several events of an alert has them in `events`.
-const ALERT: [(&str, &[&str]); 10] = [
-    ("hostname", &["host_name"]),
+const ALERT: [(&str, &[&str]); 11] = [
+    ("hostname", &["host_name", "agent_fqdn"]),
     ("ip", &["host_ip", "action_local_ip", "action_remote_ip", "action_remote_ip_v6"]),
     ("mac", &["mac"]),
     ("user-account", &["user_name"]),
-    ("hash", &["action_file_sha256", "action_file_md5", "action_process_image_sha256", "actor_process_image_sha256"]),
+    ("hash", &["action_file_sha256", "action_file_md5", "action_process_image_sha256"]),
+    ("hash", &["actor_process_image_sha256", "actor_process_image_md5"]),
     ("domain", &["action_external_hostname", "dst_action_external_hostname", "dns_query_name", "fw_url_domain"]),
     ("url", &["malicious_urls"]),
     ("mail", &["fw_email_sender"]),

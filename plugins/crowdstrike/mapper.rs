@@ -7,8 +7,8 @@ mod stream;
 use hookmill_sdk::{Description, Event, Fields, Incident, List, Mapper, MappingError, Outcome, Part, State};
 use serde::Deserialize;
 
-const EXPECTED: &str = "a CrowdStrike event with `metadata.eventType` and `event`, FDR's `event.ExternalApiType`, or an \
-                        alert with `composite_id`, also in `resources`";
+const EXPECTED: &str = "a CrowdStrike event with `metadata.eventType` and `event`, FDR's `event.ExternalApiType`, also \
+                        without `event`, or an alert with `composite_id`, also in `resources`";
 
 /// Types of observables, their roles and the fields with such values. The first role of an observable is kept.
 pub(crate) type Roles = [(&'static str, &'static str, &'static [&'static str])];
@@ -38,7 +38,15 @@ impl Mapper for CrowdStrike {
         let payload: Payload = event.json(EXPECTED)?;
         match payload.event.get() {
             Some(found) => stream::outcome(payload.metadata.get(), found),
-            None => alerts(event, &payload.resources),
+            None => {
+                let body: Fields = event.json(EXPECTED)?;
+                // Some exports of FDR have its fields without `event`.
+                if body.has("ExternalApiType") {
+                    stream::outcome(None, &body)
+                } else {
+                    alerts(body, &payload.resources)
+                }
+            }
         }
     }
 }
@@ -48,8 +56,7 @@ pub(crate) fn unsupported() -> MappingError {
 }
 
 /// Maps alerts of the Alerts API, those of `resources` or the body itself.
-fn alerts(event: &Event, resources: &[Fields]) -> Result<Outcome, MappingError> {
-    let body: Fields = event.json(EXPECTED)?;
+fn alerts(body: Fields, resources: &[Fields]) -> Result<Outcome, MappingError> {
     let list = if resources.is_empty() { std::slice::from_ref(&body) } else { resources };
     if !list.iter().any(alert::is_alert) {
         return Err(unsupported());

@@ -7,8 +7,15 @@ use hookmill_sdk::{Fields, Incident, MappingError, Observable, Outcome, Scale, S
 /// Parts of the names of kinds that report an attack.
 const ALERTS: [&str; 4] = ["Detection", "Lead", "IncidentSummary", "IdentityProtection"];
 // The kinds of events use different names for the same values.
-const IDS: [&str; 6] =
-    ["CompositeId", "DetectId", "IdentityProtectionIncidentId", "MobileDetectionId", "LeadId", "NotificationId"];
+const IDS: [&str; 7] = [
+    "CompositeId",
+    "DetectId",
+    "IdentityProtectionIncidentId",
+    "MobileDetectionId",
+    "LeadId",
+    "NotificationId",
+    "IncidentID",
+];
 const TITLES: [&str; 5] = ["DetectName", "Name", "IncidentType", "PolicyStatement", "RuleName"];
 const DESCRIPTIONS: [&str; 3] = ["DetectDescription", "Description", "IncidentDescription"];
 const SEVERITIES: [&str; 3] = ["SeverityName", "Severity", "RulePriority"];
@@ -88,7 +95,9 @@ fn place(metadata: &Fields) -> Option<String> {
 
 fn incident(id: String, kind: &str, detection: &Fields, sent_at: Option<String>) -> Incident {
     let mut incident = Incident::new(id);
-    incident.set_title(detection.same(&TITLES).or(Some(kind)));
+    // The type of an incident can be a number.
+    let title = detection.same(&TITLES).filter(|title| title.parse::<u64>().is_err());
+    incident.set_title(title.or(Some(kind)));
     let found: Vec<&str> = detection.all("ThreatgraphIndicators.Description").collect();
     let found = (!found.is_empty()).then(|| found.join("\n"));
     incident.description = detection.same(&DESCRIPTIONS).map(str::to_owned).or(found);

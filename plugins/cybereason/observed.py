@@ -67,5 +67,6 @@ def observe_file(found: Incident, element: Any) -> None:
     found.observe("filename", name, "file or process")
     for member in HASHES:
         found.observe("hash", text(element, member), name)
-    found.observe("hostname", text(element, "ownerMachine"), "machine of a process")
+    owner = text(element, "ownerMachine") or text(element, "ownerMachineName")
+    found.observe("hostname", owner, "machine of a file or process")
     found.observe("user-account", text(element, "calculatedUser"), "user of a process")

@@ -60,13 +60,12 @@ fn no_incident(item: &Fields) -> Option<String> {
 
 /// Maps an item. Returns none for an object of another kind.
 fn incident(item: &Fields) -> Option<Result<Incident, MappingError>> {
-    let has = |names: &[&str]| names.iter().any(|name| item.has(name));
     let (id, fill): (&str, fn(&mut Incident, &Fields)) =
-        if has(&["triggeredComponents"]) || has(&["pbid"]) && has(&["model", "device", "score"]) {
+        if item.has("triggeredComponents") || item.has("pbid") && item.has_any(&["model", "device", "score"]) {
             ("pbid", breach)
-        } else if has(&["aiaScore", "summariser", "breachDevices", "incidentEvents"]) {
+        } else if item.has_any(&["aiaScore", "summariser", "breachDevices", "incidentEvents"]) {
             ("id", analyst_event)
-        } else if has(&["rcpts", "header_from_email", "header_subject"]) {
+        } else if item.has_any(&["rcpts", "header_from_email", "header_subject"]) {
             ("uuid", mail)
         } else {
             return None;

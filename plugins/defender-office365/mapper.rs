@@ -16,7 +16,7 @@ const EXPECTED: &str = "a Microsoft Graph alert (or several in `value`), an Adva
 const OBSERVABLES: [(&str, &[&str]); 8] = [
     ("hostname", &["deviceDnsName", "DeviceName"]),
     ("ip", &["ipAddress", "senderIp", "lastIpAddress", "ipInterfaces", "RemoteIP", "LocalIP", "Address"]),
-    ("url", &["url", "urls", "RemoteUrl", "Url"]),
+    ("url", &["url", "urls", "RemoteUrl", "Url", "Urls"]),
     (
         "hash",
         &["fileDetails.sha256", "fileDetails.sha1", "imageFile.sha256", "imageFile.sha1", "SHA256", "SHA1", "MD5"],

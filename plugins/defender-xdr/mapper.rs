@@ -18,7 +18,7 @@ const EXPECTED: &str = "an incident or alert of Microsoft Defender XDR (or sever
 const OBSERVABLES: [(&str, &[&str]); 8] = [
     ("hostname", &["deviceDnsName", "DeviceName"]),
     ("ip", &["ipAddress", "senderIp", "lastIpAddress", "ipInterfaces", "RemoteIP", "LocalIP", "Address"]),
-    ("url", &["url", "urls", "RemoteUrl", "Url"]),
+    ("url", &["url", "urls", "RemoteUrl", "Url", "Urls"]),
     ("hash", &HASHES),
     ("filename", &["fileDetails.fileName", "imageFile.fileName", "fileName", "FileName"]),
     (

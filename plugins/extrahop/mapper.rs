@@ -22,8 +22,7 @@ impl Mapper for ExtraHop {
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
         let fields: Fields = event.json(EXPECTED)?;
-        let has = |mark: &&str| fields.iter().any(|(path, _)| path.split('.').next() == Some(mark));
-        if fields.first(&["type"]).is_none() || !MARKS.iter().any(has) {
+        if fields.first(&["type"]).is_none() || !fields.has_any(&MARKS) {
             return Err(MappingError::expected(EXPECTED));
         }
         // The id of a detection includes that of its sensor.

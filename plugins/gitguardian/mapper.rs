@@ -48,16 +48,15 @@ impl Mapper for GitGuardian {
             });
         }
         let payload: Fields = event.json(EXPECTED)?;
-        let has = |names: &[&str]| payload.iter().any(|(path, _)| names.iter().any(|name| path.starts_with(name)));
-        let incident = if has(&["incident.detector", "incident.gitguardian_url", "incident.validity"]) {
+        let incident = if payload.has_any(&["incident.detector", "incident.gitguardian_url", "incident.validity"]) {
             incident(&payload, "incident.", "occurrence.")?
-        } else if has(&["detector"]) && has(&["gitguardian_url", "validity", "secret_hash"]) {
+        } else if payload.has("detector") && payload.has_any(&["gitguardian_url", "validity", "secret_hash"]) {
             incident(&payload, "", "occurrences.")?
-        } else if has(&["incident_id"]) && has(&["filepath", "presence", "change_type"]) {
+        } else if payload.has("incident_id") && payload.has_any(&["filepath", "presence", "change_type"]) {
             occurrence(&payload)?
-        } else if has(&["nb_of_occurrences_still_on_github"]) {
+        } else if payload.has("nb_of_occurrences_still_on_github") {
             public_incident(&payload)?
-        } else if has(&["gitguardian_link"]) && has(&["break_url", "matches"]) {
+        } else if payload.has("gitguardian_link") && payload.has_any(&["break_url", "matches"]) {
             // It contains a secret in `matches`.
             return Ok(Outcome::skip("a test message of the webhook"));
         } else {

@@ -87,7 +87,9 @@ function incident(alert: unknown, id: string): Incident {
   found.state = text(alert, "deleted") === "true" ? "resolved" : STATES[status?.toUpperCase() ?? ""];
   found.occurredAt = timestamp(text(alert, "startTime")) ?? timestamp(text(alert, "createTime"));
   found.changedAt = timestamp(text(metadata, "updateTime")) ?? timestamp(text(alert, "updateTime"));
-  const links = [text(alert, "securityInvestigationToolLink"), text(data, "dashboardUri"), text(data, "fixUri")];
+  // The first one can have no scheme.
+  const tool = text(alert, "securityInvestigationToolLink")?.replace(/^admin\.google\.com\//, "https://$&");
+  const links = [tool, text(data, "dashboardUri"), text(data, "fixUri")];
   found.externalLink = links.find((link) => /^https?:\/\//i.test(link ?? ""));
   found.tag(text(alert, "source"));
   // Alerts about malware and spam have the `@type` of those about phishing.

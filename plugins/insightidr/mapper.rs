@@ -100,15 +100,15 @@ fn unsupported() -> MappingError {
 
 fn incident(raw: &RawValue) -> Result<Incident, MappingError> {
     let item: Fields = json(raw.get()).ok_or_else(unsupported)?;
-    let has = |names: &[&str]| item.iter().any(|(path, _)| names.contains(&path));
-    let is_alert = has(&["alerted_at", "rule_keys_of_interest.key"])
-        || (has(&["alert_type"]) && has(&["alert_type_description", "first_event_time"]));
-    let has_rrn = item.iter().any(|(path, _)| path == "rrn" || path.starts_with("rrn."));
+    let is_alert = item.has_any(&["alerted_at", "rule_keys_of_interest.key"])
+        || (item.has("alert_type") && item.has_any(&["alert_type_description", "first_event_time"]));
     // Comments and attachments have an `rrn` and a time too.
-    let is_investigation = (has_rrn
-        && has(&["title", "status", "priority"])
-        && has(&["first_alert_time", "organization_id", "created_time"]))
-        || (has(&["created_time"]) && has(&["source", "alerts.type"]) && has(&["assignee.email", "alerts.type"]));
+    let is_investigation = (item.has("rrn")
+        && item.has_any(&["title", "status", "priority"])
+        && item.has_any(&["first_alert_time", "organization_id", "created_time"]))
+        || (item.has("created_time")
+            && item.has_any(&["source", "alerts.type"])
+            && item.has_any(&["assignee.email", "alerts.type"]));
     let mut incident = match (is_alert, is_investigation) {
         (true, _) => alert(&item, raw)?,
         (_, true) => investigation(&item, raw)?,

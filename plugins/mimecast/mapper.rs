@@ -9,8 +9,10 @@ use serde_json::value::RawValue;
 const EXPECTED: &str = "a log of Mimecast about a URL, an attachment or an impersonation with `messageId`, a line of a \
                         SIEM batch with `type` and `processingId`, or an answer with `clickLogs`, `attachmentLogs`, \
                         `impersonationLogs` or `dlpLogs`";
-/// The types of SIEM lines that are about every mail, unless a virus was found in it.
+/// The types of SIEM lines that are about every mail, unless a threat was found in it.
 const ROUTINE: [&str; 5] = ["delivery", "journal", "mailflow", "process", "receipt"];
+/// What a reason to reject a mail for a threat contains. Another reason, a list of addresses, stands as the virus too.
+const THREATS: [&str; 4] = ["malicious", "malware", "phish", "virus"];
 /// The fields that only logs of Mimecast have.
 const MARKS: [&str; 8] = [
     "actionTriggered",
@@ -36,7 +38,8 @@ const USER: [&str; 3] = ["userEmailAddress", "recipientAddress", "recipients"];
 const TIME: [&str; 3] = ["date", "eventTime", "timestamp"];
 const ACTIONS: [&str; 5] = ["action", "actions", "actionTriggered", "policiesApplied.action", "threatState"];
 const RESULT: [&str; 3] = ["scanResult", "result", "scanResults"];
-const CATEGORY: [&str; 6] = ["category", "urlCategory", "virusFound", "identifiers", "policy", "threatType"];
+const CATEGORY: [&str; 7] =
+    ["category", "urlCategory", "virusFound", "rejectionType", "identifiers", "policy", "threatType"];
 const URL: &str = "url protect";
 const ATTACHMENT: &str = "attachment protect";
 const IMPERSONATION_PROTECT: &str = "impersonation protect";
@@ -80,8 +83,7 @@ impl Mapper for Mimecast {
 
 /// Maps the logs of an element of `data`, or a log.
 fn map_logs(raw: &RawValue, outcome: &mut Outcome) -> Result<(), MappingError> {
-    let unsupported = || MappingError::expected(EXPECTED);
-    let answer: Answer = json(raw.get()).ok_or_else(unsupported)?;
+    let answer: Answer = json(raw.get()).ok_or_else(|| MappingError::expected(EXPECTED))?;
     let lists = [answer.click_logs, answer.attachment_logs, answer.impersonation_logs, answer.dlp_logs];
     if lists.iter().all(Option::is_none) {
         return map_log(raw, outcome);
@@ -99,7 +101,7 @@ fn map_log(raw: &RawValue, outcome: &mut Outcome) -> Result<(), MappingError> {
     let unsupported = || MappingError::expected(EXPECTED);
     let log: Fields = json(raw.get()).ok_or_else(unsupported)?;
     let kind = kind_of(&log).ok_or_else(unsupported)?;
-    if ROUTINE.contains(&kind.as_str()) && log.first(&["virusFound"]).is_none() {
+    if ROUTINE.contains(&kind.as_str()) && !is_threat(&log) {
         outcome.skipped.push(format!("a log of type `{kind}` is about every mail"));
     } else if is_clean(&log, &kind) {
         outcome.skipped.push(format!("a log of type `{kind}` without a finding"));
@@ -114,23 +116,27 @@ fn kind_of(log: &Fields) -> Option<String> {
     if log.first(&["processingId", "aggregateId"]).is_some() {
         return log.first(&["type", "eventType"]).map(str::to_ascii_lowercase);
     }
-    let has = |names: &[&str]| log.iter().any(|(path, _)| names.contains(&path));
-    if !has(&MARKS) {
-        return None;
-    }
     let result = log.first(&RESULT).unwrap_or_default();
-    let kind = if result.eq_ignore_ascii_case("impersonation") || has(&IMPERSONATION) {
+    let kind = if !log.has_any(&MARKS) {
+        return None;
+    } else if result.eq_ignore_ascii_case("impersonation") || log.has_any(&IMPERSONATION) {
         IMPERSONATION_PROTECT
-    } else if has(&["fileName", "fileHash"]) {
+    } else if log.has_any(&["fileName", "fileHash"]) {
         ATTACHMENT
-    } else if has(&["url"]) {
+    } else if log.has("url") {
         URL
-    } else if has(&["policy"]) {
+    } else if log.has("policy") {
         DATA_LEAK
     } else {
         return None;
     };
     Some(kind.to_owned())
+}
+
+fn is_threat(log: &Fields) -> bool {
+    let reason = log.first(&["rejectionType"]).map(str::to_ascii_lowercase);
+    let is_named = |reason: String| THREATS.iter().any(|word| reason.contains(word));
+    reason.map_or(log.first(&["virusFound"]).is_some(), is_named)
 }
 
 fn is_clean(log: &Fields, kind: &str) -> bool {
@@ -163,6 +169,9 @@ fn incident(log: &Fields, kind: &str) -> Result<Incident, MappingError> {
             ("ip", &["sendingIp", "senderIpAddress", "senderIp"]),
         ],
     );
+    // `[Type: [Phishing & Fraud],Url: [https://…],…]`
+    let url = log.first(&["rejectionInfo"]).and_then(|text| text.split_once("Url: [")?.1.split(']').next());
+    incident.observe("url", url, "rejectionInfo");
     incident.observe("mail", sender.map(|sender| sender.trim_matches(['<', '>'])), "sender");
     // The user who clicked, or the one to whom data leaked; recipients of other mails are details.
     if kind == URL || kind == DATA_LEAK {

@@ -88,7 +88,12 @@ fn map_record(record: &Fields, outcome: &mut Outcome) -> Result<(), MappingError
 
 fn alert(record: &Fields, kind: Option<&str>) -> Result<Incident, MappingError> {
     let mut incident = Incident::new(record.required(&["_id"])?);
-    incident.set_title(record.first(&["alert_name", "policy"]).or(kind.map(sentence).as_deref()));
+    let title = record.first(&["alert_name", "policy"]).map(str::to_owned);
+    let title = title.or_else(|| {
+        let parts = [kind.map(sentence), record.first(&["malware_name", "object"]).map(str::to_owned)];
+        Some(parts.into_iter().flatten().collect::<Vec<_>>().join(": "))
+    });
+    incident.set_title(title.as_deref());
     let description = record.first(&["breach_description", "sa_rule_remediation"]);
     incident.description = description.map(str::to_owned);
     incident.category = kind.map(str::to_owned);
@@ -101,8 +106,8 @@ fn alert(record: &Fields, kind: Option<&str>) -> Result<Incident, MappingError> 
             kind => ATTACKS.contains(&kind).then_some(Severity::High),
         };
     }
-    // An acknowledged alert was seen by somebody, which does not open or close it.
-    incident.state = (record.first(&["acked"]) != Some("true")).then_some(State::Open);
+    let is_acknowledged = record.first(&["acked"]) == Some("true");
+    incident.state = Some(if is_acknowledged { State::Resolved } else { State::Open });
     incident.detail_fields(record, &["acked", "access_method"]);
     let category = record.all("appcategory").chain(record.all("category")).find(|name| name.parse::<u64>().is_err());
     let types = record.all("alert_type").chain(category).chain(record.all("malsite_category"));

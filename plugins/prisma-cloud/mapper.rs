@@ -16,9 +16,10 @@ const DESCRIPTION: [&str; 3] = ["policy.description", "policyDescription", "poli
 const POLICY_TYPE: [&str; 3] = ["policy.policyType", "policyType", "policy_type"];
 const SEVERITY: [&str; 2] = ["policy.severity", "severity"];
 const STATUS: [&str; 3] = ["status", "alertStatus", "alert_status"];
-// The `timestamp` of a template is that of the message.
+/// The time of a message of a template, which for a new alert is that of the alert too.
+const SENT_AT: &str = "timestamp";
 const OCCURRED_AT: [&str; 4] = ["firstSeen", "first_seen", "alertTime", "alertTs"];
-const CHANGED_AT: [&str; 5] = ["lastUpdated", "lastSeen", "alertTime", "alertTs", "timestamp"];
+const CHANGED_AT: [&str; 5] = ["lastUpdated", "lastSeen", "alertTime", "alertTs", SENT_AT];
 const LINK: [&str; 2] = ["callbackUrl", "callback_url"];
 const ACCOUNT_ID: [&str; 3] = ["resource.accountId", "accountId", "account_id"];
 const RESOURCE_NAME: [&str; 3] = ["resource.name", "resourceName", "resource_name"];
@@ -132,7 +133,8 @@ fn describe(incident: &mut Incident, alert: &Fields) {
         Some("resolved" | "dismissed") => Some(State::Resolved),
         _ => None,
     };
-    incident.occurred_at = alert.time(&OCCURRED_AT);
+    let is_new = alert.first(&["notification_type", "notificationType"]) == Some("alert.created");
+    incident.occurred_at = alert.time(&OCCURRED_AT).or_else(|| alert.time(&[SENT_AT]).filter(|_| is_new));
     let changes = CHANGED_AT.iter().filter_map(|name| alert.time(&[name]));
     incident.changed_at = changes.max_by_key(|time| (time.len(), time.clone()));
     incident.external_link = alert.first(&LINK).map(str::to_owned);

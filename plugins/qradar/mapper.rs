@@ -52,8 +52,7 @@ fn incident(raw: &RawValue) -> Result<Incident, MappingError> {
     let unsupported = || MappingError::expected(EXPECTED);
     let offense: Fields = json(raw.get()).ok_or_else(unsupported)?;
     let first = |name: &str| offense.all(name).next();
-    let is_offense = offense.iter().any(|(path, _)| MARKS.contains(&path.split('.').next().unwrap_or(path)));
-    if !is_offense {
+    if !offense.has_any(&MARKS) {
         return Err(unsupported());
     }
     let mut incident = Incident::new(offense.required(&["id"])?);

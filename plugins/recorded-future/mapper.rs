@@ -20,12 +20,15 @@ const ENTITIES: [(&str, &str, &str); 6] = [
     ("Username", "username", "user-account"),
 ];
 /// The paths of entities in the evidence of a playbook alert. Servers of names and mail are not the domain's own.
-const EVIDENCE: [&str; 4] = [
+const EVIDENCE: [&str; 5] = [
     "panel_evidence_dns.ip_list.entity",
+    RECORDS,
     "panel_evidence_summary.repository.id",
     "panel_evidence_summary.evidence.url",
     "panel_evidence_summary.phishing_verdicts.url",
 ];
+/// The records of a domain of all types, of which those with an address are its own.
+const RECORDS: &str = "panel_evidence_summary.resolved_record_list.entity";
 /// The sites of an alert about malicious sites.
 const ATTACKERS: [&str; 2] = ["panel_status.attackers", "panel_evidence_summary.attackers.attacker"];
 /// The evidence of an exposed identity. The host and its user are the victim's.
@@ -61,8 +64,7 @@ impl Mapper for RecordedFuture {
 
 /// Maps an alert. Returns none for an envelope.
 fn incident(alert: &Fields) -> Option<Result<Incident, MappingError>> {
-    let has = |names: &[&str]| alert.iter().any(|(path, _)| names.contains(&path));
-    let is_classic = has(&["rule.name", "rule.id"]) && has(&CLASSIC);
+    let is_classic = alert.has_any(&["rule.name", "rule.id"]) && alert.has_any(&CLASSIC);
     let mut incident = match (alert.first(&["playbook_alert_id"]), alert.first(&["id"]).filter(|_| is_classic)) {
         (Some(id), _) => playbook(id, alert),
         (None, Some(id)) => classic(id, alert),
@@ -147,10 +149,11 @@ fn playbook(id: &str, alert: &Fields) -> Incident {
     incident.observe_user(alert.first(&["panel_evidence_summary.subject"]), "subject");
     incident.observe_cves(status("entity_name").unwrap_or_default(), "entity_name");
     for name in EVIDENCE {
-        for entity in alert.all(name) {
+        for entity in alert.all(name).filter(|entity| name != RECORDS || entity.starts_with("ip:")) {
             observe_entity(&mut incident, Some(entity), name);
         }
     }
+    incident.detail_list(RECORDS, &alert.all(RECORDS).collect::<Vec<_>>());
     incident.observe_fields(alert, &EXPOSED);
     let malware = alert.first(&["panel_evidence_summary.compromised_host.malware_file"]);
     incident.observe("filename", malware.map(file_name), "malware_file");

@@ -17,8 +17,11 @@ const ALERT: [(&str, &[&str]); 5] = [
     ("hash", &["process.file.sha256", "process.file.sha1", "process.file.md5", "fileHash"]),
     ("filename", &["process.file.name", "fileName"]),
     ("hostname", &["asset.name"]),
-    ("ip", &["detectionTime.asset.ipV4", "detectionTime.asset.ipV6"]),
-    ("user-account", &["detectionTime.asset.lastLoggedInUser", "process.username"]),
+    ("ip", &["detectionTime.asset.ipV4", "detectionTime.asset.ipV6", "rawData.evidences.src_endpoint.ip"]),
+    (
+        "user-account",
+        &["detectionTime.asset.lastLoggedInUser", "process.username", "rawData.evidences.actor.user.name"],
+    ),
 ];
 /// The fields of an alert of a custom rule (STAR) in the API 2.1.
 const STAR: [(&str, &[&str]); 5] = [
@@ -68,8 +71,8 @@ fn map_item(item: &Fields, outcome: &mut Outcome) -> Result<Option<()>, MappingE
         star_alert(item)?
     } else if let Some(kind) = activity {
         match kind {
-            "18" | "19" => threat_activity(kind, item)?,
-            "3608" => star_activity(item)?,
+            "18" | "19" | "4003" => threat_activity(kind, item)?,
+            "3608" | "3784" => star_activity(item)?,
             _ => {
                 outcome.skipped.push(format!("activity `{kind}` is not a new threat or alert"));
                 return Ok(Some(()));
@@ -95,28 +98,32 @@ fn map_item(item: &Fields, outcome: &mut Outcome) -> Result<Option<()>, MappingE
 }
 
 fn alert(fields: &Fields) -> Result<Incident, MappingError> {
-    let mut incident = Incident::new(id(fields, &["id"])?);
+    let mut incident = Incident::new(fields.required(&["id"])?);
     incident.set_title(fields.first(&["name"]));
     incident.description = fields.first(&["description"]).map(str::to_owned);
     incident.category = fields.first(&["classification"]).map(str::to_owned);
     incident.set_severity(fields.first(&["severity"]));
     incident.state = fields.first(&["status"]).map(state);
-    incident.detail("status", fields.first(&["status"]));
+    incident.detail_fields(fields, &["status", "process.file.path"]);
     incident.occurred_at = fields.time(&["detectedAt", "firstSeenAt", "createdAt"]);
     incident.changed_at = fields.time(&["updatedAt"]);
     incident.observe_lists(fields, "", &ALERT);
+    incident.observe("filename", fields.first(&["process.file.path"]).map(file_name), "process.file.path");
     for observable in fields.objects("observables") {
         incident.observe_named(observable.first(&["type"]), observable.first(&["value"]), "observables");
     }
     for indicator in fields.objects("indicators") {
         incident.attack_lists(indicator.all("attacks.technique.uid"), indicator.all("attacks.tactic.name"));
     }
+    // The finding in OCSF, of identities and of other vendors.
+    let attack = |name: &str| fields.all(format!("rawData.finding_info.attacks.{name}"));
+    incident.attack_lists(attack("technique.uid"), attack("tactics.name"));
     Ok(incident)
 }
 
 fn threat(fields: &Fields) -> Result<Incident, MappingError> {
     let info = |name: &str| fields.all(format!("threatInfo.{name}")).next();
-    let mut incident = Incident::new(id(fields, &["threatInfo.threatId", "id"])?);
+    let mut incident = Incident::new(fields.required(&["threatInfo.threatId", "id"])?);
     incident.set_title(info("threatName"));
     incident.category = info("classification").map(str::to_owned);
     set_confidence(&mut incident, info("confidenceLevel"));
@@ -136,7 +143,8 @@ fn threat(fields: &Fields) -> Result<Incident, MappingError> {
     Ok(incident)
 }
 
-/// Maps activity 19, a new threat, and 18, a threat that was mitigated at once. Neither closes the threat.
+/// Maps activities 19 and 4003, a new malicious and a new suspicious threat, and 18, a threat that was mitigated at once.
+/// None closes the threat.
 fn threat_activity(kind: &str, fields: &Fields) -> Result<Incident, MappingError> {
     let data = |name: &str| either(fields, &format!("data.{name}"));
     let id = either(fields, "threatId").or(data("threatId"));
@@ -160,7 +168,7 @@ fn threat_activity(kind: &str, fields: &Fields) -> Result<Incident, MappingError
 
 /// Maps an alert of a custom rule (STAR), which activity 3608 announces.
 fn star_alert(fields: &Fields) -> Result<Incident, MappingError> {
-    let mut incident = Incident::new(id(fields, &["alertInfo.alertId"])?);
+    let mut incident = Incident::new(fields.required(&["alertInfo.alertId"])?);
     incident.set_title(fields.first(&["ruleInfo.name"]));
     incident.description = fields.first(&["ruleInfo.description"]).map(str::to_owned);
     incident.set_severity(fields.first(&["ruleInfo.severity"]));
@@ -174,7 +182,7 @@ fn star_alert(fields: &Fields) -> Result<Incident, MappingError> {
     Ok(incident)
 }
 
-/// Maps activity 3608, an alert of a custom rule (STAR).
+/// Maps activities 3608 and 3784, an alert of a custom rule (STAR) and of a rule of the platform.
 fn star_activity(fields: &Fields) -> Result<Incident, MappingError> {
     let data = |name: &str| either(fields, &format!("data.{name}"));
     let id = data("alertId").ok_or_else(|| MappingError::Malformed("`data.alertid` is absent".into()))?;
@@ -205,10 +213,6 @@ fn star_activity(fields: &Fields) -> Result<Incident, MappingError> {
 /// Returns a field of an activity, whose names are in lower case in some exports.
 fn either<'f>(fields: &'f Fields, name: &str) -> Option<&'f str> {
     fields.first(&[name, &name.to_ascii_lowercase()])
-}
-
-fn id<'f>(fields: &'f Fields, names: &[&str]) -> Result<&'f str, MappingError> {
-    fields.first(names).ok_or_else(|| MappingError::Malformed(format!("`{}` is absent", names[0])))
 }
 
 fn state(status: &str) -> State {

@@ -2,22 +2,21 @@
 //! both, which tell of activity in a detection or of a new score.
 
 use hookmill_sdk::attack::technique_id;
-use hookmill_sdk::{Description, Event, Fields, Incident, Mapper, MappingError, Outcome, Severity, State};
-use hookmill_sdk::{has_objects, json, map_list};
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use hookmill_sdk::{Description, Envelopes, Event, Fields, Incident, Mapper, MappingError, Outcome, Severity, State};
 
 const EXPECTED: &str = "a detection of Vectra with `detection_type` and `certainty`, or a host or account with \
                         `detection_set` or `urgency_score`, alone, in `results` or in `events`";
+const ENVELOPES: Envelopes = Envelopes { members: &["results", "events"], answer: &[] };
 
 // RUX and QUX have the same names, but for the case of values; events have further ones.
 const DETECTION_MARKS: [&str; 3] = ["detection_type", "d_type_vname", "detection_category"];
 const DETECTION_SCORES: [&str; 2] = ["certainty", "c_score"];
-const ENTITY_MARKS: [&str; 7] = [
+const ENTITY_MARKS: [&str; 8] = [
     "detection_set",
     "detection_summaries",
     "urgency_score",
     "quadrant",
+    "score_decreases",
     "last_detection_timestamp",
     "has_active_traffic",
     "host_session_luids",
@@ -33,7 +32,7 @@ const SOURCE_IPS: [&str; 7] = [
     "detail.src_ip",
 ];
 /// The destination, which is a victim if it is internal.
-const DESTINATIONS: [&str; 11] = [
+const DESTINATIONS: [&str; 12] = [
     "summary.dst_ips",
     "grouped_details.dst_ips",
     "grouped_details.target_domains",
@@ -45,16 +44,11 @@ const DESTINATIONS: [&str; 11] = [
     "detail.dst_dns",
     "dd_dst_ip",
     "dd_dst_dns",
+    "proxied_dst",
 ];
+const ACCOUNTS: [&str; 4] = ["src_account.name", "src_linked_account.name", "account_name", "accounts"];
 
 struct Vectra;
-
-#[derive(Deserialize)]
-struct Page<'a> {
-    #[serde(borrow)]
-    results: Option<&'a RawValue>,
-    events: Option<&'a RawValue>,
-}
 
 impl Mapper for Vectra {
     fn describe() -> Description {
@@ -62,37 +56,33 @@ impl Mapper for Vectra {
     }
 
     fn map(event: &Event) -> Result<Outcome, MappingError> {
-        let page: Page = event.json(EXPECTED)?;
-        let fields: Fields = event.json(EXPECTED)?;
-        match page.results.or(page.events).filter(|list| has_objects(list)) {
-            Some(list) => map_list(list, EXPECTED, |item: &&RawValue, outcome| {
-                let unsupported = || MappingError::expected(EXPECTED);
-                outcome.incidents.push(incident(&json(item.get()).ok_or_else(unsupported)?)?);
-                Ok(())
-            }),
-            None => Ok(incident(&fields)?.into()),
-        }
+        ENVELOPES.map(event, EXPECTED, map_item)
     }
 }
 
-fn incident(fields: &Fields) -> Result<Incident, MappingError> {
-    let has = |mark: &str| fields.iter().any(|(path, _)| path.split('.').next() == Some(mark));
-    let is_detection = DETECTION_MARKS.into_iter().any(has) && DETECTION_SCORES.into_iter().any(has);
-    let mut incident = if is_detection {
-        detection(fields)?
-    } else if ENTITY_MARKS.into_iter().any(has) {
-        entity(fields)?
+/// Maps a detection, a host or an account. Returns none for an envelope.
+fn map_item(fields: &Fields, outcome: &mut Outcome) -> Option<Result<(), MappingError>> {
+    let is_lockdown = fields.first(&["category"]).is_some_and(|category| category.ends_with("LOCKDOWN"));
+    let mapped = if is_lockdown || fields.has("lock_event_timestamp") {
+        outcome.skipped.push("a lockdown is a reaction to detections".into());
+        return Some(Ok(()));
+    } else if fields.has_any(&DETECTION_MARKS) && fields.has_any(&DETECTION_SCORES) {
+        detection(fields)
+    } else if fields.has_any(&ENTITY_MARKS) {
+        entity(fields)
+    } else if fields.has("vectra_timestamp") && fields.has("headend_addr") {
+        outcome.skipped.push("a message about a campaign or an administrator is not a detection".into());
+        return Some(Ok(()));
     } else {
-        return Err(MappingError::expected(EXPECTED));
+        return None;
     };
-    // In a message of QUX, a list can be a text such as `[]`.
-    fields.all("tags").filter(|tag| !tag.starts_with('[')).for_each(|tag| incident.tag(tag));
-    incident.detail("state", fields.first(&["state"]));
-    for score in ["threat", "certainty"] {
-        incident.detail(score, fields.first(&[score]));
-    }
-    incident.keep_unread(fields, "");
-    Ok(incident)
+    Some(mapped.map(|mut incident| {
+        // In a message of QUX, a list can be a text such as `[]`.
+        fields.all("tags").filter(|tag| !tag.starts_with('[')).for_each(|tag| incident.tag(tag));
+        incident.detail_fields(fields, &["state", "threat", "certainty"]);
+        incident.keep_unread(fields, "");
+        outcome.incidents.push(incident);
+    }))
 }
 
 fn detection(fields: &Fields) -> Result<Incident, MappingError> {
@@ -115,8 +105,14 @@ fn detection(fields: &Fields) -> Result<Incident, MappingError> {
         None => Some(State::Open),
         Some(word) => state(word),
     };
-    incident.occurred_at =
-        fields.time(&["first_timestamp", "created_timestamp", "event_timestamp", "vectra_timestamp", "last_timestamp"]);
+    incident.occurred_at = fields.time(&[
+        "first_timestamp",
+        "created_timestamp",
+        "Start",
+        "event_timestamp",
+        "vectra_timestamp",
+        "last_timestamp",
+    ]);
     let changes = ["last_timestamp", "note_modified_timestamp", "_doc_modified_ts"];
     let changed = changes.iter().filter_map(|name| fields.time(&[name])).max();
     incident.changed_at = changed.or_else(|| fields.time(&["event_timestamp", "vectra_timestamp"]));
@@ -130,8 +126,10 @@ fn detection(fields: &Fields) -> Result<Incident, MappingError> {
 
 fn observe_detection(incident: &mut Incident, fields: &Fields, category: Option<&str>) {
     observe_host(incident, fields.first(&["src_host.name", "host_name"]), "src_host");
-    for name in ["src_account.name", "src_linked_account.name", "account_name"] {
-        observe_account(incident, fields.first(&[name]), name);
+    for name in ACCOUNTS {
+        fields.first(&[name]).into_iter().flat_map(|text| text.split(", ")).for_each(|account| {
+            observe_account(incident, Some(account), name);
+        });
     }
     let source = fields.first(&["entity_uid", "src_entity"]);
     match fields.first(&["type"]) {
@@ -179,7 +177,7 @@ fn entity(fields: &Fields) -> Result<Incident, MappingError> {
     incident.state = fields.first(&["state"]).and_then(state);
     incident.occurred_at =
         fields.time(&["last_detection_timestamp", "event_timestamp", "vectra_timestamp", "last_modified"]);
-    incident.changed_at = fields.time(&["last_modified_timestamp", "last_modified"]);
+    incident.changed_at = fields.time(&["last_modified_timestamp", "last_modified", "_doc_modified_ts"]);
     incident.changed_at = incident.changed_at.or_else(|| incident.occurred_at.clone());
     incident.external_link = url.map(str::to_owned);
     if is_account {

@@ -49,7 +49,8 @@ func TechniqueID(name string) string {
 // Attack adds every ATT&CK id in a text once: `T1059`, `T1059.001` or `TA0002`. Other ids are ignored.
 func (i *Incident) Attack(text, tactic string) {
 	for _, id := range attackIDs(text) {
-		if !slices.ContainsFunc(i.Techniques, func(known Technique) bool { return known.ID == id }) {
+		compared := i.Techniques[:min(len(i.Techniques), techniquesComparedMax)]
+		if !slices.ContainsFunc(compared, func(known Technique) bool { return known.ID == id }) {
 			i.Techniques = append(i.Techniques, Technique{ID: id, Tactic: tactic})
 		}
 	}

@@ -14,8 +14,12 @@ const (
 	tagBytesMax   = 128
 )
 
-// The host keeps no more observables than these. Comparing with more of them could exceed the mapper's deadline.
-const observablesComparedMax = 1000
+// The host keeps no more than these. Comparing with more of them could exceed the mapper's deadline.
+const (
+	observablesComparedMax = 1000
+	tagsComparedMax        = 200
+	techniquesComparedMax  = 100
+)
 
 var (
 	metadataAddress  = netip.AddrFrom4([4]byte{169, 254, 169, 254})
@@ -59,10 +63,10 @@ func (i *Incident) Observe(dataType, value, message string) *Observable {
 	return observable
 }
 
-// Tag adds a tag unless the incident has it, truncated to the host's limit of 128 bytes.
+// Tag adds a tag unless it is among the first 200, truncated to the host's limit of 128 bytes.
 func (i *Incident) Tag(tag string) {
 	tag = truncate(present(tag), tagBytesMax)
-	if tag != "" && !slices.Contains(i.Tags, tag) {
+	if tag != "" && !slices.Contains(i.Tags[:min(len(i.Tags), tagsComparedMax)], tag) {
 		i.Tags = append(i.Tags, tag)
 	}
 }

@@ -2,6 +2,7 @@ package hookmill
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -184,4 +185,18 @@ func TestDigestsAreThoseOfTheSDKForRust(t *testing.T) {
 	if Fingerprint("ab", "c") == Fingerprint("a", "bc") {
 		t.Error("parts run together")
 	}
+}
+
+func TestTagsAndTechniquesAreComparedWithTheFirstOnesOnly(t *testing.T) {
+	incident := NewIncident("a", "")
+	for index := range 1002 {
+		number := index
+		if index >= 1000 {
+			number = (index - 1000) * 999
+		}
+		incident.Tag(fmt.Sprint("tag ", number))
+		incident.Attack(fmt.Sprint("T", 1000+number), "")
+	}
+	expect(t, "tags", len(incident.Tags), 1001)
+	expect(t, "techniques", len(incident.Techniques), 1001)
 }

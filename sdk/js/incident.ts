@@ -10,6 +10,10 @@ import type {
 /** The host's limits, see wit/plugin.wit. */
 export const TITLE_BYTES_MAX = 512;
 export const TAG_BYTES_MAX = 128;
+/** A new one is compared with so many, because a payload can have tens of thousands of each. */
+const OBSERVABLES_COMPARED_MAX = 1000;
+const TAGS_COMPARED_MAX = 200;
+const TECHNIQUES_COMPARED_MAX = 100;
 /** The bounds of `keep`: the number of fields, and the characters of JSON of one value and of all values. */
 const KEPT_MAX = 64;
 const KEPT_CHARS_MAX = 2048;
@@ -51,23 +55,25 @@ export class Incident implements IncidentRecord {
     if (value === undefined || (dataType === "ip" && !isMeaningfulIp(value))) return undefined;
     if (dataType === "hash") value = value.toLowerCase();
     if (dataType === "hash" && !/^(?!0+$)[0-9a-f]{32,}$/.test(value)) return undefined;
-    const known = this.observables.find((known) => known.dataType === dataType && known.value === value);
+    const compared = this.observables.slice(0, OBSERVABLES_COMPARED_MAX);
+    const known = compared.find((known) => known.dataType === dataType && known.value === value);
     if (known) return known;
     const observable = { dataType, value, message, tags: [], ioc: false };
     this.observables.push(observable);
     return observable;
   }
 
-  /** Adds a tag unless the incident has it, truncated to the host's limit of 128 bytes. */
+  /** Adds a tag unless it is among the first 200, truncated to the host's limit of 128 bytes. */
   tag(tag: string | undefined): void {
     const short = truncate(tag ?? "", TAG_BYTES_MAX);
-    if (short && !this.tags.includes(short)) this.tags.push(short);
+    if (short && !this.tags.slice(0, TAGS_COMPARED_MAX).includes(short)) this.tags.push(short);
   }
 
   /** Adds every ATT&CK id in a text once: `T1059`, `T1059.001` or `TA0002`. Other ids are ignored. */
   attack(text: string | undefined, tactic?: string): void {
     for (const id of attackIds(text ?? "")) {
-      if (!this.techniques.some((known) => known.id === id)) this.techniques.push({ id, tactic });
+      const compared = this.techniques.slice(0, TECHNIQUES_COMPARED_MAX);
+      if (!compared.some((known) => known.id === id)) this.techniques.push({ id, tactic });
     }
   }
 

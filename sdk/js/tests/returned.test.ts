@@ -111,3 +111,18 @@ test("the rest of a payload is kept within bounds", () => {
   assert.equal(names[0], "acme_risk");
   assert.ok(names.includes("fields_not_kept") && names.length < 12 && !names.includes("acme_id") && !names.includes("acme_apiKey"), names.join());
 });
+
+test("a tag, an observable and a technique are compared with the first ones only", () => {
+  const incident = new Incident("a");
+  for (let number = 0; number < 1000; number++) {
+    incident.tag(`tag ${number}`);
+    incident.observe("hostname", `host-${number}`);
+    incident.attack(`T${1000 + number}`);
+  }
+  for (const number of [0, 999]) {
+    incident.tag(`tag ${number}`);
+    incident.attack(`T${1000 + number}`);
+    incident.observe("hostname", `host-${number}`);
+  }
+  assert.deepEqual([incident.tags, incident.techniques, incident.observables].map((list) => list.length), [1001, 1001, 1000]);
+});

@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Collection, List, Optional
 
 from wit_world.imports import types
@@ -15,6 +16,10 @@ from .values import present
 # The host's limits, see wit/plugin.wit.
 TITLE_BYTES_MAX = 512
 TAG_BYTES_MAX = 128
+# A new one is compared with so many, because a payload can have tens of thousands of each.
+OBSERVABLES_COMPARED_MAX = 1000
+TAGS_COMPARED_MAX = 200
+TECHNIQUES_COMPARED_MAX = 100
 # The bounds of `keep`: the number of fields, and the characters of JSON of one value and of all values.
 KEPT_MAX = 64
 KEPT_CHARS_MAX = 2048
@@ -60,7 +65,7 @@ class Incident(types.Incident):
             value = value.lower()
             if not DIGEST.fullmatch(value):
                 return None
-        for known in self.observables:
+        for known in islice(self.observables, OBSERVABLES_COMPARED_MAX):
             if (known.data_type, known.value) == (data_type, value):
                 return known
         observable = Observable(data_type, value, message, [], False)
@@ -68,15 +73,15 @@ class Incident(types.Incident):
         return observable
 
     def tag(self, tag: Optional[str]) -> None:
-        """Adds a tag unless the incident has it, truncated to the host's limit of 128 bytes."""
+        """Adds a tag unless it is among the first 200, truncated to the host's limit of 128 bytes."""
         short = truncate(tag, TAG_BYTES_MAX)
-        if short and short not in self.tags:
+        if short and short not in self.tags[:TAGS_COMPARED_MAX]:
             self.tags.append(short)
 
     def attack(self, text: Optional[str], tactic: Optional[str] = None) -> None:
         """Adds every ATT&CK id in a text once: `T1059`, `T1059.001` or `TA0002`. Other ids are ignored."""
         for found in attack_ids(text):
-            if all(known.id != found for known in self.techniques):
+            if all(known.id != found for known in islice(self.techniques, TECHNIQUES_COMPARED_MAX)):
                 self.techniques.append(Technique(found, tactic))
 
     def attack_named(self, attack_id: Optional[str], name: Optional[str], tactic: Optional[str] = None) -> None:

@@ -215,6 +215,15 @@ class Returned(unittest.TestCase):
         self.assertEqual(names[0], "acme_risk")
         self.assertTrue("fields_not_kept" in names and len(names) < 12 and not {"acme_id", "acme_apiKey"} & {*names}, names)
 
+    def test_a_tag_an_observable_and_a_technique_are_compared_with_the_first_ones_only(self):
+        incident = Incident("a")
+        for number in [*range(1000), 0, 999]:
+            incident.tag(f"tag {number}")
+            incident.observe("hostname", f"host-{number}")
+            incident.attack(f"T{1000 + number}")
+        sizes = [len(found) for found in (incident.tags, incident.techniques, incident.observables)]
+        self.assertEqual(sizes, [1001, 1001, 1000])
+
 
 class StandardLibrary(unittest.TestCase):
     def test_parts_that_are_loaded_on_first_use_are_there(self):

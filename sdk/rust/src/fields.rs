@@ -77,6 +77,11 @@ impl<'a> Fields<'a> {
         self.flat().has(path)
     }
 
+    /// Returns whether [`has`](Self::has) is true for one of `paths`, such as the members that tell the kind of an item.
+    pub fn has_any(&self, paths: &[&str]) -> bool {
+        paths.iter().any(|path| self.has(path))
+    }
+
     /// Returns the values at `path` as JSON.
     pub(crate) fn json_of(&self, path: &str) -> impl Iterator<Item = &'a str> {
         self.flat().json_of(path, self.json)
@@ -255,6 +260,14 @@ mod tests {
         let fields = Fields::from_pairs([("user", "ann"), ("file", "N/A"), ("user", "bob")]);
         assert_eq!(fields.all("user").collect::<Vec<_>>(), ["ann", "bob"]);
         assert_eq!(fields.first(&["file"]), None);
+    }
+
+    #[test]
+    fn members_are_there_whatever_their_values() {
+        let fields: Fields = serde_json::from_str(r#"{"a": [], "b": {"c": "N/A"}, "ab": 1}"#).unwrap();
+        assert!(fields.has_any(&["x", "a"]) && fields.has_any(&["b"]) && fields.has_any(&["b.c", "x"]));
+        assert!(!fields.has_any(&["c", "b.c.d", "abc"]) && !fields.has_any(&[]));
+        assert_eq!(fields.unread_members().count(), 3);
     }
 
     #[test]

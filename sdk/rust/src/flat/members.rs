@@ -20,25 +20,42 @@ impl Flat {
     /// Returns the paths and values of what was not read, in the payload's order: members whole and, of those of which a part
     /// was read, the other parts.
     pub fn unread_members<'f>(&'f self, json: &'f str) -> impl Iterator<Item = (&'f str, &'f str)> {
+        let is_partly_read = |container: &Container| !container.is_read.get() && self.is_read_inside(&container.json);
+        let members = self.walk(json, is_partly_read);
+        members.filter(|(_, _, is_read)| !is_read).map(|(path, value, _)| (path, value))
+    }
+
+    /// Returns the names and the JSON of all members, in the payload's order.
+    pub fn members<'f>(&'f self, json: &'f str) -> impl Iterator<Item = (&'f str, &'f str)> {
+        self.walk(json, |_| false).map(|(path, value, _)| (path, value))
+    }
+
+    /// Returns the paths and values of the members, and whether they are read. The parts of a list or an object stand in its
+    /// place if it is to be opened.
+    fn walk<'f>(
+        &'f self,
+        json: &'f str,
+        is_opened: impl Fn(&Container) -> bool,
+    ) -> impl Iterator<Item = (&'f str, &'f str, bool)> {
         let json = self.repaired.unwrap_or(json);
         let mut scalars = self.scalars.iter().peekable();
         let mut containers = self.containers.iter().peekable();
-        let mut members = std::iter::from_fn(move || {
-            let scalar = scalars.peek().map_or(END, |scalar| scalar.json.start);
-            let Some(container) = containers.next_if(|container| container.json.start < scalar) else {
-                let scalar = scalars.next()?;
-                return Some((&scalar.path, &scalar.json, scalar.is_read.get()));
-            };
-            let is_partly_read = !container.is_read.get() && self.is_read_inside(&container.json);
-            if !is_partly_read {
-                // What is in a list or an object is a part of the member.
+        std::iter::from_fn(move || {
+            loop {
+                let scalar = scalars.peek().map_or(END, |scalar| scalar.json.start);
+                let Some(container) = containers.next_if(|container| container.json.start < scalar) else {
+                    let scalar = scalars.next()?;
+                    return Some((&scalar.path, &scalar.json, scalar.is_read.get()));
+                };
+                if is_opened(container) {
+                    continue;
+                }
                 while scalars.next_if(|scalar| scalar.json.start < container.json.end).is_some() {}
                 while containers.next_if(|inner| inner.json.start < container.json.end).is_some() {}
+                return Some((&container.path, &container.json, container.is_read.get()));
             }
-            Some((&container.path, &container.json, is_partly_read || container.is_read.get()))
-        });
-        std::iter::from_fn(move || members.find(|(_, _, is_read)| !is_read))
-            .map(move |(path, place, _)| (self.text(path), part(json, place)))
+        })
+        .map(move |(path, place, is_read)| (self.text(path), part(json, place), is_read))
     }
 
     fn is_read_inside(&self, place: &Range<u32>) -> bool {
@@ -54,23 +71,5 @@ impl Flat {
         let first = self.containers.partition_point(|inner| inner.json.start <= place.start);
         let end = self.containers.partition_point(|inner| inner.json.start < place.end);
         (scalars, &self.containers[first..end])
-    }
-
-    /// Returns the names and the JSON of all members, in the payload's order.
-    pub fn members<'f>(&'f self, json: &'f str) -> impl Iterator<Item = (&'f str, &'f str)> {
-        let json = self.repaired.unwrap_or(json);
-        let mut scalars = self.scalars.iter().peekable();
-        let mut containers = self.containers.iter().peekable();
-        std::iter::from_fn(move || {
-            let scalar = scalars.peek().map_or(END, |scalar| scalar.json.start);
-            let Some(container) = containers.next_if(|container| container.json.start < scalar) else {
-                let scalar = scalars.next()?;
-                return Some((self.text(&scalar.path), part(json, &scalar.json)));
-            };
-            // What is in a list or an object is a part of the member.
-            while scalars.next_if(|scalar| scalar.json.start < container.json.end).is_some() {}
-            while containers.next_if(|inner| inner.json.start < container.json.end).is_some() {}
-            Some((self.text(&container.path), part(json, &container.json)))
-        })
     }
 }
