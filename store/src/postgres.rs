@@ -17,6 +17,7 @@ mod epoch;
 mod follow;
 mod head;
 mod hosts;
+mod lease_rows;
 mod lease_share;
 mod leases;
 mod migration;
