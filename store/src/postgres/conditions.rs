@@ -7,7 +7,7 @@ use tokio_postgres::error::SqlState;
 /// The reasons for which a group of writes may succeed when it is run again.
 const TRANSIENT: [SqlState; 13] = [
     SqlState::T_R_SERIALIZATION_FAILURE,
-    // CockroachDB's word for a COMMIT whose result it does not know.
+    // The result of a COMMIT is not known, and is asked for.
     SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN,
     SqlState::T_R_DEADLOCK_DETECTED,
     SqlState::LOCK_NOT_AVAILABLE,

@@ -26,29 +26,30 @@ pub(super) struct Seen {
     number: i64,
     newest_audit: Uuid,
     settings: i64,
-    works: Works,
+    counters: TaskCounters,
 }
 
 /// The counters of deliveries, retries, queued events and triage requests, for which tasks wait.
-pub(super) type Works = [i64; 4];
+pub(super) type TaskCounters = [i64; 4];
 
 /// The groups of this host that were not looked at yet, with what they added to the counters. It was published already.
 #[derive(Default)]
-pub(super) struct OwnGroups(Mutex<BTreeMap<i64, Works>>);
+pub(super) struct OwnGroups(Mutex<BTreeMap<i64, TaskCounters>>);
 
 impl OwnGroups {
     /// Adds a group that was committed.
-    pub fn add(&self, number: i64, works: Works) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(number, works);
+    pub fn add(&self, number: i64, counters: TaskCounters) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(number, counters);
     }
 
     /// Takes the groups up to a number, and returns what those after another one added.
-    fn take(&self, after: i64, until: i64) -> Works {
+    fn take(&self, after: i64, until: i64) -> TaskCounters {
         let mut groups = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let later = groups.split_off(&(until + 1));
         let taken = std::mem::replace(&mut *groups, later);
-        let works = taken.range(after + 1..).map(|(_, works)| works);
-        works.fold(Works::default(), |sum, works| std::array::from_fn(|index| sum[index] + works[index]))
+        let counters = taken.range(after + 1..).map(|(_, counters)| counters);
+        counters
+            .fold(TaskCounters::default(), |sum, counters| std::array::from_fn(|index| sum[index] + counters[index]))
     }
 }
 
@@ -99,9 +100,9 @@ async fn look(address: &Address, host: &str, client: &mut Option<Client>, after:
 
 async fn read(client: &Client, host: &str, after: i64) -> Result<(Seen, Vec<Uuid>)> {
     let row = client.query_one(LOOK, &[&after, &host]).await?;
-    let works = [row.try_get(3)?, row.try_get(4)?, row.try_get(5)?, row.try_get(6)?];
+    let counters = [row.try_get(3)?, row.try_get(4)?, row.try_get(5)?, row.try_get(6)?];
     let newest_audit = Uuid::from_slice(row.try_get(1)?)?;
-    let seen = Seen { number: row.try_get(0)?, newest_audit, settings: row.try_get(2)?, works };
+    let seen = Seen { number: row.try_get(0)?, newest_audit, settings: row.try_get(2)?, counters };
     let groups: Option<Vec<Vec<u8>>> = row.try_get(7)?;
     let events = groups.into_iter().flatten().flat_map(|ids| {
         let ids = ids.chunks_exact(16).filter_map(|id| Uuid::from_slice(id).ok());
@@ -111,13 +112,13 @@ async fn read(client: &Client, host: &str, after: i64) -> Result<(Seen, Vec<Uuid
 }
 
 /// Publishes what other hosts committed between two looks.
-fn publish(topics: &Topics, before: Seen, now: Seen, own: Works, events: Vec<Uuid>) {
+fn publish(topics: &Topics, before: Seen, now: Seen, own: TaskCounters, events: Vec<Uuid>) {
     if now.number - before.number > GROUPS_KEPT {
         // Some of the groups have taken the places of others.
         topics.publish_missed_events();
     }
     let [deliveries, retries, queued, triage] =
-        std::array::from_fn(|index| now.works[index] - before.works[index] > own[index]);
+        std::array::from_fn(|index| now.counters[index] - before.counters[index] > own[index]);
     let newest_audit = Some(now.newest_audit).filter(|id| *id != before.newest_audit);
     let settings = now.settings != before.settings;
     topics.publish(Changed { newest_audit, deliveries, retries, queued, triage, settings }, events);
@@ -132,8 +133,8 @@ mod tests {
     use crate::topics::Topics;
     use uuid::Uuid;
 
-    fn seen(number: i64, works: [i64; 4]) -> Seen {
-        Seen { number, newest_audit: Uuid::nil(), settings: 0, works }
+    fn seen(number: i64, counters: [i64; 4]) -> Seen {
+        Seen { number, newest_audit: Uuid::nil(), settings: 0, counters }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::ahead::{Known, Wanted};
 use super::batch::Statement;
-use super::follow::Works;
+use super::follow::TaskCounters;
 use super::session::Session;
 use crate::columns::{Columns, columns};
 use crate::ledger::Outcome;
@@ -47,7 +47,7 @@ pub(super) fn begin(session: &Session, wanted: Wanted) -> Result<(HeadColumns, K
 /// Returns the last statement of a group with this number; `host` is `None` for a command.
 pub(super) fn last_statement(host: Option<&str>, number: i64, last_key: i64, outcome: &Outcome) -> Statement {
     let Outcome { changed, events, .. } = outcome;
-    let [deliveries, retries, queued, triage] = works(changed);
+    let [deliveries, retries, queued, triage] = task_counters(changed);
     let (settings, newest_audit) = (i64::from(changed.settings), changed.newest_audit.map(|id| id.as_bytes().to_vec()));
     let events: Vec<u8> = events.iter().flat_map(|id| id.into_bytes()).collect();
     // A damaged row with an impossible key must not end the growth of keys.
@@ -69,7 +69,7 @@ pub(super) fn last_statement(host: Option<&str>, number: i64, last_key: i64, out
 }
 
 /// Returns what a group adds to the counters.
-pub(super) fn works(changed: &Changed) -> Works {
+pub(super) fn task_counters(changed: &Changed) -> TaskCounters {
     [changed.deliveries, changed.retries, changed.queued, changed.triage].map(i64::from)
 }
 

@@ -127,7 +127,7 @@ impl PostgresWriter {
             }
             result => {
                 result?;
-                self.own_groups.add(number, head::works(&outcome.changed));
+                self.own_groups.add(number, head::task_counters(&outcome.changed));
                 self.settings = head.settings;
                 Ok(outcome)
             }
