@@ -276,41 +276,6 @@ async fn a_database_that_restarts_loses_nothing() {
     delivered(&b, &receiver).await;
 }
 
-/// A reader of the events at a host that was stopped for longer than the others remember their groups is told so.
-#[tokio::test]
-async fn a_reader_at_a_host_that_missed_changes_of_events_gets_a_reset() {
-    /// More than the groups whose events are kept.
-    const GROUPS: usize = 1100;
-    if !is_shared() {
-        return;
-    }
-    let receiver = Receiver::start([]).await;
-    let [a, b] = folders(&configuration(&receiver));
-    let (a, b) = (a.start().await, b.start().await);
-    let mut reader = Reader::at(&a, "/api/events/stream", None).await;
-    let first = b.signed("lab", "first").await;
-    let mut next = async || loop {
-        let event = reader.next().await.unwrap();
-        if event.name != "heartbeat" {
-            return event;
-        }
-    };
-    assert_eq!(next().await.data["id"], first.event_id());
-    a.signal("STOP");
-    for number in 0..GROUPS {
-        assert_eq!(b.signed("lab", number.to_string()).await.status, 202);
-    }
-    a.signal("CONT");
-    assert_eq!(next().await.name, "reset");
-    a.ready().await;
-    let last = b.signed("lab", "last").await;
-    let mut event = next().await;
-    // The last groups before are still known.
-    while event.data["id"] != last.event_id() {
-        event = next().await;
-    }
-}
-
 /// What one host registers is known to all, and a host that stops leaves its work to the others at once.
 #[tokio::test]
 async fn hosts_share_sources_and_hand_work_over() {

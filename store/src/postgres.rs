@@ -23,6 +23,7 @@ mod leases;
 mod migration;
 mod moving;
 mod opened;
+mod own_groups;
 mod plugin_files;
 mod query;
 mod readers;

@@ -2,10 +2,10 @@
 
 use super::connection::Address;
 use super::head::GROUPS_KEPT;
+use super::own_groups::{OwnGroups, TaskCounters};
 use crate::topics::{Changed, Topics};
 use anyhow::Result;
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
@@ -27,30 +27,6 @@ pub(super) struct Seen {
     newest_audit: Uuid,
     settings: i64,
     counters: TaskCounters,
-}
-
-/// The counters of deliveries, retries, queued events and triage requests, for which tasks wait.
-pub(super) type TaskCounters = [i64; 4];
-
-/// The groups of this host that were not looked at yet, with what they added to the counters. It was published already.
-#[derive(Default)]
-pub(super) struct OwnGroups(Mutex<BTreeMap<i64, TaskCounters>>);
-
-impl OwnGroups {
-    /// Adds a group that was committed.
-    pub fn add(&self, number: i64, counters: TaskCounters) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(number, counters);
-    }
-
-    /// Takes the groups up to a number, and returns what those after another one added.
-    fn take(&self, after: i64, until: i64) -> TaskCounters {
-        let mut groups = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let later = groups.split_off(&(until + 1));
-        let taken = std::mem::replace(&mut *groups, later);
-        let counters = taken.range(after + 1..).map(|(_, counters)| counters);
-        counters
-            .fold(TaskCounters::default(), |sum, counters| std::array::from_fn(|index| sum[index] + counters[index]))
-    }
 }
 
 /// The task that watches the database for the commits of other hosts. It ends with this value.

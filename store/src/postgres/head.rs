@@ -2,7 +2,7 @@
 
 use super::ahead::{Known, Wanted};
 use super::batch::Statement;
-use super::follow::TaskCounters;
+use super::own_groups::TaskCounters;
 use super::session::Session;
 use crate::columns::{Columns, columns};
 use crate::ledger::Outcome;

@@ -1,11 +1,12 @@
 //! A database that was opened, and the host that uses it.
 
 use super::connection::Address;
-use super::follow::{Follower, OwnGroups, Seen, first_look};
+use super::follow::{Follower, Seen, first_look};
 use super::hosts;
 use super::leases::HostLeases;
 use super::migration::migrate;
 use super::moving::refuse_moved;
+use super::own_groups::OwnGroups;
 use super::query::cell;
 use super::readers::Readers;
 use super::reads::sources::silent;

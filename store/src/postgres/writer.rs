@@ -3,8 +3,8 @@
 use super::ahead::Wanted;
 use super::conditions::{is_blocked, is_lost};
 use super::connection::Address;
-use super::follow::OwnGroups;
 use super::head;
+use super::own_groups::OwnGroups;
 use super::session::Session;
 use super::tx::PostgresTx;
 use crate::clock::WriteClock;
