@@ -32,7 +32,7 @@ OTHERS = cybereason falco google-workspace guardduty okta sentry
 FUZZ_S = 30
 
 .NOTPARALLEL:
-.PHONY: demo check test verify verify-rest soak lint postgres test-postgres payloads sdks outside console-test bench fuzz deny doc sbom mappers build setup deb package-tests
+.PHONY: demo check test verify verify-rest soak lint postgres test-postgres test-profiles payloads sdks outside console-test bench fuzz deny doc sbom mappers build setup deb package-tests
 
 demo: mappers
 	$(HOOKMILL) demo
@@ -54,12 +54,21 @@ verify: test
 verify-rest: test-postgres deny doc build outside console-test fuzz sbom package-tests
 
 # The end-to-end tests again, with hosts that share a database of PostgreSQL. Tests of mappers alone need no database.
+# With HOOKMILL_TEST_DATABASE_PROFILE, PostgreSQL is taken for another database, and what that one lacks is not used.
 test-postgres: mappers postgres
 	HOOKMILL_TEST_DATABASE=postgres $(RUN_TESTS) --test '*' -- --skip conformance:: --skip mappers::
 
-# Hours: long fuzzing, many mutants of payloads, and a host that is killed under load over and over.
+# The tests of the store and those of hosts that share a database with the profile of each other database.
+test-profiles: mappers postgres
+	for profile in cockroachdb yugabytedb; do \
+	  export HOOKMILL_TEST_DATABASE_PROFILE=$$profile; \
+	  cargo test --package hookmill-store || exit 1; \
+	  $(MAKE) test-postgres || exit 1; \
+	done
+
+# Hours: long fuzzing, many mutants of payloads, a host that is killed under load over and over, and each kind of database.
 soak: FUZZ_S = 600
-soak: mappers fuzz
+soak: mappers fuzz test-profiles
 	HOOKMILL_MUTATIONS=$(or $(HOOKMILL_MUTATIONS),2000) cargo test --release --workspace --test '*' conformance
 	HOOKMILL_KILLS=$(or $(HOOKMILL_KILLS),1000) cargo test --release --workspace --test '*' durability
 	HOOKMILL_KILLS=200 HOOKMILL_REPEATS=10000 HOOKMILL_TEST_DATABASE=postgres \

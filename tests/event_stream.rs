@@ -1,5 +1,6 @@
 //! Clients that follow events: everything once, in order, and without a gap.
 
+use crate::database::is_shared;
 use crate::guest::guest;
 use crate::host::{ADMIN_TOKEN, Folder, Host, eventually, send};
 use crate::outcome::incident;
@@ -10,14 +11,13 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
-fn folder() -> Folder {
-    Folder::new(
-        "sources:
+const CONFIG: &str = "sources:
            lab: { scheme: none, plugin: returns }
            late: { scheme: none, plugin: missing }
-           inside: { scheme: none, plugin: none, allow_ips: [192.0.2.0/24] }",
-    )
-    .with("returns", &guest("returns"))
+           inside: { scheme: none, plugin: none, allow_ips: [192.0.2.0/24] }";
+
+fn folder() -> Folder {
+    Folder::new(CONFIG).with("returns", &guest("returns"))
 }
 
 async fn follow(host: &Host<'_>, query: &str, last: Option<&str>) -> Reader {
@@ -113,6 +113,32 @@ async fn events_and_refused_requests_come_as_they_happen_and_none_is_lost_or_rep
     let mut live = follow(&host, "", Some(&reset.id)).await;
     let id = post(&host, "lab", "6").await;
     assert_eq!(ids(&changes(&mut live, 1).await), [id]);
+}
+
+/// A reader at a host that was stopped for longer than the others remember their groups is told so.
+#[tokio::test]
+async fn a_reader_at_a_host_that_missed_changes_gets_a_reset() {
+    /// More than the groups whose events are kept.
+    const GROUPS: usize = 1100;
+    if !is_shared() {
+        return;
+    }
+    let folder = folder();
+    let other_folder = folder.beside(CONFIG);
+    let (stopped, other) = (folder.start().await, other_folder.start().await);
+    let mut reader = follow(&stopped, "", None).await;
+    let first = post(&other, "lab", "first").await;
+    assert_eq!(ids(&changes(&mut reader, 1).await), [first]);
+    stopped.signal("STOP");
+    for number in 0..GROUPS {
+        post(&other, "lab", &number.to_string()).await;
+    }
+    stopped.signal("CONT");
+    assert_eq!(changes(&mut reader, 1).await[0].name, "reset");
+    stopped.ready().await;
+    let last = post(&other, "lab", "last").await;
+    // The last groups before are still known.
+    while ids(&changes(&mut reader, 1).await) != [&*last] {}
 }
 
 #[tokio::test]

@@ -72,7 +72,9 @@ impl Folder {
     /// Replaces the configuration.
     pub fn configure(&self, config: &str) {
         let limits = if config.contains("limits:") { "" } else { "limits: { deadline_ms: 20000 }\n" };
-        let database = self.database.as_ref().map(|url| format!("database: \"{url}\"\n")).unwrap_or_default();
+        let profile = hookmill_test_postgres::profile();
+        let database = |url: &String| format!("database: \"{url}\"\ndatabase_profile: {profile}\n");
+        let database = self.database.as_ref().map(database).unwrap_or_default();
         std::fs::write(self.path("hookmill.yaml"), format!("listen: 127.0.0.1:0\n{database}{limits}{config}")).unwrap();
     }
 

@@ -305,6 +305,9 @@ async fn hosts_share_sources_and_hand_work_over() {
         eventually(lease, async || (holder(&b, lease).await.as_ref() == Some(&own)).then_some(())).await;
     }
     assert!(stopped_at.elapsed() < LEASE, "the leases were not released");
+    let metrics = b.get_open("/metrics").await.1;
+    assert!(metrics.contains(&format!("host_info{{id=\"{own}\",name=")), "{metrics}");
+    assert_eq!(b.metric("lease_held{lease=\"destination/soc\"}").await, 1.0);
     assert_eq!(b.list("/api/hosts").await.len(), 1);
 }
 

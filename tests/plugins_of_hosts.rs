@@ -8,6 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::fs;
+use std::sync::Arc;
 
 fn config() -> String {
     format!("sources: {{ lab: {{ secret: {SECRET}, plugin: echo }} }}")
@@ -170,6 +171,78 @@ async fn a_version_that_one_host_holds_back_is_promoted_on_another() {
     let c_folder = a_folder.beside(&config());
     let c = c_folder.start().await;
     assert_eq!(refused(&c, "held back since a rollback").await["version"], "1.0");
+}
+
+/// A command about a plugin of which the host has no file is answered with its own result, although a file comes meanwhile.
+#[tokio::test]
+async fn a_command_without_a_file_is_not_answered_by_a_new_file() {
+    if !is_shared() {
+        return;
+    }
+    let server = Arc::new(hookmill_test_postgres::Server::start(&[]));
+    let url = server.new_database();
+    let database = url.rsplit('/').next().unwrap();
+    let a_folder = Folder::on(Some(url.clone()), &config()).with("echo", &echo("1.0"));
+    let b_folder = a_folder.beside(&config());
+    let (a, b) = (a_folder.start().await, b_folder.start().await);
+    a_folder.put("echo", &echo("2.0"));
+    is_live([&a, &b], "2.0").await;
+    server.sql(database, "CREATE TABLE unlocked (at timestamptz)");
+    let locked = tokio::task::spawn_blocking({
+        let (server, database) = (server.clone(), database.to_owned());
+        let lock = "DO $$ BEGIN LOCK TABLE plugin_versions IN ACCESS EXCLUSIVE MODE; \
+                    WHILE (SELECT count(*) = 0 FROM unlocked) LOOP PERFORM pg_sleep(0.01); END LOOP; END $$";
+        move || server.sql(&database, lock)
+    });
+    let count = async |what: &str, sql: &str| {
+        eventually(what, async || (server.sql(database, sql) != "0").then_some(())).await;
+    };
+    let is_locked = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted \
+                     AND relation = 'plugin_versions'::regclass";
+    count("the table is locked", is_locked).await;
+    let meanwhile = async {
+        count("the command waits", "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'").await;
+        // The file is refused without a look at the database.
+        let aside = b_folder.path("plugins/.echo");
+        fs::File::create(&aside).unwrap().set_len(65 << 20).unwrap();
+        fs::rename(aside, b_folder.plugin("echo")).unwrap();
+        b.logs("a plugin file may have at most").await;
+        server.sql(database, "INSERT INTO unlocked VALUES (now())");
+    };
+    let (rolled_back, ()) = tokio::join!(change_live(&b, "rollback"), meanwhile);
+    locked.await.unwrap();
+    assert_eq!(rolled_back["version"], "1.0");
+    is_live([&a, &b], "1.0").await;
+}
+
+/// Of a rollback that fails, nothing is stored.
+#[tokio::test]
+async fn a_rollback_is_stored_whole_or_not_at_all() {
+    if !is_shared() {
+        return;
+    }
+    let server = hookmill_test_postgres::Server::start(&[]);
+    let url = server.new_database();
+    let database = url.rsplit('/').next().unwrap();
+    let folder = Folder::on(Some(url.clone()), &config()).with("echo", &echo("1.0"));
+    let host = folder.start().await;
+    folder.put("echo", &echo("2.0"));
+    is_live([&host], "2.0").await;
+    server.sql(
+        database,
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'injected'; END $$; \
+         CREATE TRIGGER fail BEFORE INSERT OR UPDATE ON plugin_versions FOR EACH ROW WHEN (NEW.state = 'held') \
+             EXECUTE FUNCTION fail()",
+    );
+    let refused = host.call(Method::POST, "/api/plugins/echo/rollback", "").await;
+    assert_ne!(refused.status, 200, "{refused:?}");
+    // Another host has what is stored.
+    let other_folder = folder.beside(&config());
+    let other = other_folder.start().await;
+    is_live([&host, &other], "2.0").await;
+    server.sql(database, "DROP TRIGGER fail ON plugin_versions");
+    assert_eq!(change_live(&host, "rollback").await["version"], "1.0");
+    is_live([&host, &other], "1.0").await;
 }
 
 /// A host that may not load the live version keeps payloads for the hosts that have it.

@@ -78,8 +78,8 @@ impl EventChanges {
         loop {
             tokio::select! {
                 changed = events.recv() => match changed {
-                    Ok(ids) => self.add(ids.iter().copied().map(EventChange::Event)),
-                    Err(RecvError::Lagged(_)) => self.forget(),
+                    Ok(Some(ids)) => self.add(ids.iter().copied().map(EventChange::Event)),
+                    Ok(None) | Err(RecvError::Lagged(_)) => self.forget(),
                     Err(RecvError::Closed) => return,
                 },
                 _ = tick.tick() => {

@@ -6,6 +6,7 @@ mod storage_metrics;
 
 use crate::storage::Storage;
 use hookmill_incident::EventStatus;
+use hookmill_store::HostIdentity;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -32,6 +33,8 @@ labels! {
     PluginLabel { plugin }
     ReloadLabels { plugin, result }
     PluginInfoLabels { plugin, version, sha256 }
+    HostInfoLabels { id, name, version }
+    LeaseLabel { lease }
     TriageLabels { playbook, result }
     DeliveryLabels { destination, result }
     DestinationLabel { destination }
@@ -51,6 +54,8 @@ pub struct Metrics {
     mapping_duration: Histograms<PluginLabel>,
     reloads: Family<ReloadLabels, Counter>,
     plugin_info: Family<PluginInfoLabels, Gauge>,
+    host_info: Family<HostInfoLabels, Gauge>,
+    lease_held: Family<LeaseLabel, Gauge>,
     quarantined_events: Gauge,
     triages: Family<TriageLabels, Counter>,
     triage_waiting: Gauge,
@@ -84,6 +89,8 @@ impl Default for Metrics {
             mapping_duration: Family::new_with_constructor(mapping),
             reloads: Family::default(),
             plugin_info: Family::default(),
+            host_info: Family::default(),
+            lease_held: Family::default(),
             quarantined_events: Gauge::default(),
             triages: Family::default(),
             triage_waiting: Gauge::default(),
@@ -124,6 +131,12 @@ impl Default for Metrics {
             metrics.reloads.clone(),
         );
         registry.register("plugin_info", "Loaded plugins, each with the value 1", metrics.plugin_info.clone());
+        registry.register(
+            "host_info",
+            "This host among those that share the database, with the value 1",
+            metrics.host_info.clone(),
+        );
+        registry.register("lease_held", "Leases of this host, each with the value 1", metrics.lease_held.clone());
         registry.register("quarantined_events", "Events in quarantine", metrics.quarantined_events.clone());
         registry.register("triages", "Playbook calls by result", metrics.triages.clone());
         registry.register("triage_waiting", "Incidents waiting for a playbook", metrics.triage_waiting.clone());
@@ -204,6 +217,20 @@ impl Metrics {
             let labels =
                 PluginInfoLabels { plugin: plugin.to_owned(), version: version.to_owned(), sha256: sha256.to_owned() };
             self.plugin_info.get_or_create(&labels).set(1);
+        }
+    }
+
+    /// Sets who this host is among those that share the database.
+    pub fn set_host(&self, host: &HostIdentity) {
+        let HostIdentity { id, name, version } = host.clone();
+        self.host_info.get_or_create(&HostInfoLabels { id, name, version }).set(1);
+    }
+
+    /// Sets the leases that the host holds.
+    pub fn set_leases(&self, leases: Vec<String>) {
+        self.lease_held.clear();
+        for lease in leases {
+            self.lease_held.get_or_create(&LeaseLabel { lease }).set(1);
         }
     }
 

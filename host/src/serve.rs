@@ -208,8 +208,8 @@ impl Capacity {
 
 async fn open_store(settings: &Settings, metrics: &Arc<Metrics>, clock: Clock) -> Result<Store> {
     let policy = Policy { dedup: settings.limits.dedup, reopen_within: settings.reopen_within };
-    let metrics = metrics.clone();
-    let on_commit = Box::new(move |writes, took| metrics.commit(writes, took));
+    let counted = metrics.clone();
+    let on_commit = Box::new(move |writes, took| counted.commit(writes, took));
     let (data_dir, queue) = (&settings.data_dir, settings.limits.store_queue);
     match &settings.database {
         Some(database) => {
@@ -219,7 +219,9 @@ async fn open_store(settings: &Settings, metrics: &Arc<Metrics>, clock: Clock) -
                  of PostgreSQL"
             );
             let address = database.address.clone();
-            Store::connect(address, new_identity()?, data_dir, queue, policy, on_commit, clock).await
+            let host = new_identity()?;
+            metrics.set_host(&host);
+            Store::connect(address, host, data_dir, queue, policy, on_commit, clock).await
         }
         None => Store::open(data_dir, queue, policy, on_commit, clock),
     }

@@ -99,6 +99,14 @@ impl Database {
         }
     }
 
+    /// Returns the names of the leases that this host holds.
+    pub fn held_leases(&self) -> Vec<String> {
+        match &self.kind {
+            Kind::Sqlite(_) => Vec::new(),
+            Kind::Postgres(database) => database.leases.held(),
+        }
+    }
+
     /// Sets the plugin versions that this host shows to the others, in JSON.
     pub fn set_plugins(&self, plugins: String) {
         if let Kind::Postgres(database) = &self.kind {

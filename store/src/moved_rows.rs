@@ -5,8 +5,9 @@ use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
 /// The tables that a move copies: all that both databases have, with the same columns. Only `postings` and `words` are made
-/// anew from the incidents, and `recent_repeats` are moved into `repeats` before.
-pub(crate) const MOVED_TABLES: [&str; 29] = [
+/// anew from the incidents, `recent_repeats` are moved into `repeats` before, and `compiled` has digests of files that hosts of
+/// the other database do not look for.
+pub(crate) const MOVED_TABLES: [&str; 28] = [
     "identity",
     "restores",
     "numbers",
@@ -28,7 +29,6 @@ pub(crate) const MOVED_TABLES: [&str; 29] = [
     "tallies",
     "cursors",
     "plugin_versions",
-    "compiled",
     "silent_sources",
     "raised_notices",
     "retention",

@@ -4,7 +4,7 @@ use hookmill_incident::words;
 use std::time::Duration;
 
 words!(
-    /// The kind of a database that many hosts share. Nothing that one of them lacks is used with any of them.
+    /// The kind of a database that many hosts share. docs/SCALE.md lists what the others lack, and what is done instead.
     Profile {
         /// PostgreSQL.
         Postgres = "postgres",

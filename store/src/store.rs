@@ -208,8 +208,9 @@ impl Store {
         self.database.close();
     }
 
-    /// Watches the ids of events that are new or whose status has changed, commit by commit.
-    pub fn watch_events(&self) -> broadcast::Receiver<Arc<[Uuid]>> {
+    /// Watches the ids of events that are new or whose status has changed, commit by commit; `None` stands for commits of
+    /// other hosts whose events are not known any more.
+    pub fn watch_events(&self) -> broadcast::Receiver<Option<Arc<[Uuid]>>> {
         self.topics.watch_events()
     }
 

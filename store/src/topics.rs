@@ -20,7 +20,7 @@ pub(crate) struct Topics {
     queued: watch::Sender<()>,
     triage: watch::Sender<()>,
     settings: watch::Sender<()>,
-    events: broadcast::Sender<Arc<[Uuid]>>,
+    events: broadcast::Sender<Option<Arc<[Uuid]>>>,
 }
 
 /// The topics that a transaction changed.
@@ -52,7 +52,7 @@ impl Topics {
     pub fn publish(&self, changed: Changed, events: Vec<Uuid>) {
         if !events.is_empty() {
             // This fails only if there is no watcher.
-            let _ = self.events.send(events.into());
+            let _ = self.events.send(Some(events.into()));
         }
         if let Some(id) = changed.newest_audit {
             // What other hosts committed may be seen later than what this host did.
@@ -74,6 +74,11 @@ impl Topics {
         }
     }
 
+    /// Publishes that events changed that are not known.
+    pub fn publish_missed_events(&self) {
+        let _ = self.events.send(None);
+    }
+
     /// Publishes that another host may have changed what this host has in memory.
     pub fn publish_settings(&self) {
         self.settings.send_replace(());
@@ -83,7 +88,7 @@ impl Topics {
         self.settings.subscribe()
     }
 
-    pub fn watch_events(&self) -> broadcast::Receiver<Arc<[Uuid]>> {
+    pub fn watch_events(&self) -> broadcast::Receiver<Option<Arc<[Uuid]>>> {
         self.events.subscribe()
     }
 

@@ -41,6 +41,7 @@ fn state(status: &str) -> Json<HostState> {
 pub(super) async fn metrics(State(host): State<Arc<Host>>) -> Result<impl IntoResponse, HttpError> {
     count_rows(&host).await?;
     host.metrics.set_stream_readers(host.reader_places.taken());
+    host.metrics.set_leases(host.store.held_leases());
     Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], host.metrics.encode()))
 }
 

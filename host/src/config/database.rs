@@ -13,7 +13,7 @@ pub struct DatabaseSettings {
     /// The address, with its password.
     pub address: DatabaseAddress,
     /// What the database is.
-    pub profile: Profile,
+    pub(super) profile: Profile,
     /// The digest of the URL, which may contain a password.
     digest: [u8; 32],
     /// The file with the authorities of its certificate.
@@ -40,19 +40,19 @@ impl DatabaseSettings {
         };
         let ca = ca.map(|path| folder.join(path.0));
         let profile = profile.map_or(Profile::Postgres, |profile| profile.0);
-        let address = address(&url, ca.as_deref()).context("`database`")?;
+        let address = address(&url, profile, ca.as_deref()).context("`database`")?;
         Ok(Some(Self { address, profile, digest: Sha256::digest(&url).into(), ca }))
     }
 }
 
-/// Returns the address of the database with this URL. `ca` is the file with the authorities of its certificate.
+/// Returns the address of the database of a kind with this URL. `ca` is the file with the authorities of its certificate.
 ///
 /// # Errors
 /// Returns an error if the URL or the file cannot be used. The error does not quote the URL.
-pub(super) fn address(url: &str, ca: Option<&Path>) -> Result<DatabaseAddress> {
+pub(super) fn address(url: &str, profile: Profile, ca: Option<&Path>) -> Result<DatabaseAddress> {
     let file = ca.map(|path| CertificateFile { path: path.to_owned(), password: None });
     let tls = client_tls(file.as_ref()).context("`database_ca`")?;
-    DatabaseAddress::parse(url, tls)
+    DatabaseAddress::parse(url, profile, tls)
 }
 
 impl PartialEq for DatabaseSettings {

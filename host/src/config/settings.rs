@@ -11,7 +11,7 @@ use crate::traces::TracesOptions;
 use anyhow::{Error, Result, ensure};
 use hookmill_listen::TlsFiles;
 use hookmill_sandbox::PluginLimits;
-use hookmill_store::{DatabaseAddress, Retention};
+use hookmill_store::{DatabaseAddress, Profile, Retention};
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -67,14 +67,16 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Returns the address of another database, whose certificate has the same authorities as that of `database`. The URL is
-    /// interpolated as a value of the configuration.
+    /// Returns the address of another database, of the kind of `database` and with the same authorities of its certificate. The
+    /// URL is interpolated as a value of the configuration.
     ///
     /// # Errors
     /// Returns an error if the URL cannot be used. The error does not quote the URL.
     pub fn database_address(&self, url: &str) -> Result<DatabaseAddress> {
         let url: String = read(url).map_err(Error::msg)?;
-        address(&url, self.database.as_ref().and_then(|database| database.ca.as_deref()))
+        let database = self.database.as_ref();
+        let profile = database.map_or(Profile::Postgres, |database| database.profile);
+        address(&url, profile, database.and_then(|database| database.ca.as_deref()))
     }
 
     /// Returns the keys that differ from another configuration and take effect only at a start.

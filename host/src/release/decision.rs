@@ -231,6 +231,7 @@ impl Releases {
             state: Some(VersionState::Refused),
             report: Some(report),
             goes_live: false,
+            held: None,
             file: Some(candidate.file.clone()),
         };
         self.versions.decide(candidate.lease.grant(), decision).await.map_err(DecisionError::Postponed)?;
@@ -249,8 +250,14 @@ impl Releases {
         let kept = if was_live && !is_recorded {
             self.versions.keep(version, file).await
         } else {
-            let decision =
-                VersionDecision { plugin: version.clone(), state, report, goes_live: true, file: Some(file) };
+            let decision = VersionDecision {
+                plugin: version.clone(),
+                state,
+                report,
+                goes_live: true,
+                held: None,
+                file: Some(file),
+            };
             self.versions.decide(lease.grant(), decision).await
         };
         match kept {
@@ -278,14 +285,16 @@ impl Releases {
             .find(|row| row.live_since.is_some() && row.state != VersionState::Held && !is_live(row))
             .context("there is no earlier version that can be live again")?;
         let plugin = Arc::new(self.load_former(former).await?);
-        let decide = |row: &VersionRow, state, goes_live| {
-            let decision = VersionDecision { plugin: row.plugin.clone(), state, report: None, goes_live, file: None };
-            self.versions.decide(lease.grant(), decision)
+        let held = known.iter().find(is_live).map(|live| live.plugin.clone());
+        let decision = VersionDecision {
+            plugin: former.plugin.clone(),
+            state: None,
+            report: None,
+            goes_live: true,
+            held,
+            file: None,
         };
-        decide(former, None, true).await?;
-        if let Some(live) = known.iter().find(is_live) {
-            decide(live, Some(VersionState::Held), false).await?;
-        }
+        self.versions.decide(lease.grant(), decision).await?;
         let objection = format!(
             "rolled back to version {}; `hookmill plugin promote {name}` makes the file in the plugins folder live again",
             plugin.version.version

@@ -63,8 +63,10 @@ enum Loading {
 /// The reason why something is loaded.
 #[derive(Clone, Debug)]
 enum Cause {
-    /// A file in the folder, or a command.
+    /// A file in the folder.
     File,
+    /// A command. The folder may have no file of the plugin, and get one meanwhile.
+    Command { has_file: bool },
     /// The version is live on all hosts.
     Shared(PluginVersion),
 }
@@ -287,8 +289,9 @@ impl PluginDir {
         };
         self.replies.insert(name.clone(), reply);
         let (path, releases) = (self.files.path(&name), self.releases.clone());
+        let cause = Cause::Command { has_file: file.is_some() };
         let file = file.filter(|_| !self.store.is_shared() || self.has_own_file(&name));
-        self.spawn(name.clone(), Cause::File, async move {
+        self.spawn(name.clone(), cause, async move {
             match (command, file) {
                 (VersionCommand::Rollback, _) => Ok(Loading::Decided(releases.roll_back(&name).await?)),
                 (VersionCommand::Remove, _) => Ok(Loading::Decided(Decision::Removed(releases.remove(&name).await?))),
@@ -310,7 +313,14 @@ impl PluginDir {
     fn finish(&mut self, name: &str, cause: Cause, result: LoadResult) {
         self.is_shared_due |= self.store.is_shared();
         match cause {
-            Cause::File => self.finish_file(name, result),
+            Cause::File => self.finish_file(name, result, true),
+            Cause::Command { has_file } => {
+                let answer = answer_of(&result);
+                self.finish_file(name, result, has_file);
+                if let Some(reply) = self.replies.remove(name) {
+                    let _ = reply.send(answer);
+                }
+            }
             Cause::Shared(version) => self.finish_shared(&version, result),
         }
     }
@@ -332,50 +342,30 @@ impl PluginDir {
         }
     }
 
-    /// Publishes the result of loading a file, then answers the command that asked for it.
-    fn finish_file(&mut self, name: &str, result: LoadResult) {
-        let answer = match &result {
-            Ok(Loading::Decided(Decision::Live { plugin, .. })) => Ok((*plugin.version).clone()),
-            Ok(Loading::Decided(Decision::Removed(version))) => Ok(version.clone()),
-            Ok(Loading::Decided(Decision::Unchanged { objection })) => Err(CommandError::Refused(objection.clone())),
-            Ok(Loading::Decided(Decision::Known) | Loading::FileChanged | Loading::CutOff) => {
-                Err(CommandError::FileChanging)
-            }
-            Err(error) => Err(CommandError::Refused(format!("{error:#}"))),
+    /// Publishes the result of loading a file, or of a command about a plugin whose file the folder may have.
+    fn finish_file(&mut self, name: &str, result: LoadResult, has_file: bool) {
+        let end = match &result {
+            Ok(Loading::FileChanged) => LoadEnd::FileChanged,
+            Ok(Loading::CutOff) => LoadEnd::CutOff,
+            Ok(Loading::Decided(_)) | Err(DecisionError::Refused(_)) => LoadEnd::Decided,
+            Err(DecisionError::Postponed(_)) => LoadEnd::Postponed,
         };
+        if has_file {
+            self.files.end_loading(name, end);
+        }
         match result {
-            Ok(Loading::FileChanged) => self.files.end_loading(name, LoadEnd::FileChanged),
-            Ok(Loading::CutOff) => {
-                self.files.end_loading(name, LoadEnd::CutOff);
-                debug!(plugin = name, "the file is cut off; perhaps its upload has not ended");
-            }
-            Ok(Loading::Decided(Decision::Live { plugin, objection })) => {
-                self.files.end_loading(name, LoadEnd::Decided);
-                self.live.go_live(name, plugin, objection);
-            }
-            Ok(Loading::Decided(Decision::Removed(_))) => self.files.end_loading(name, LoadEnd::Decided),
+            Ok(Loading::FileChanged | Loading::Decided(Decision::Removed(_))) => {}
+            Ok(Loading::CutOff) => debug!(plugin = name, "the file is cut off; perhaps its upload has not ended"),
+            Ok(Loading::Decided(Decision::Live { plugin, objection })) => self.live.go_live(name, plugin, objection),
             Ok(Loading::Decided(Decision::Known)) => {
-                self.files.end_loading(name, LoadEnd::Decided);
                 if let Some(sha256) = self.releases.newest_file(name) {
                     self.shared.add_decided(name, sha256);
                 }
                 info!(plugin = name, "the hosts have decided on {} before", self.files.path(name).display());
             }
-            Ok(Loading::Decided(Decision::Unchanged { objection })) => {
-                self.files.end_loading(name, LoadEnd::Decided);
-                self.refuse(name, objection);
-            }
-            Err(DecisionError::Refused(error)) => {
-                self.files.end_loading(name, LoadEnd::Decided);
-                self.refuse(name, format!("{error:#}"));
-            }
-            Err(error @ DecisionError::Postponed(_)) => {
-                self.files.end_loading(name, LoadEnd::Postponed);
-                self.publish_error(name, error.to_string());
-            }
-        }
-        if let Some(reply) = self.replies.remove(name) {
-            let _ = reply.send(answer);
+            Ok(Loading::Decided(Decision::Unchanged { objection })) => self.refuse(name, objection),
+            Err(DecisionError::Refused(error)) => self.refuse(name, format!("{error:#}")),
+            Err(error @ DecisionError::Postponed(_)) => self.publish_error(name, error.to_string()),
         }
     }
 
@@ -418,6 +408,19 @@ impl PluginDir {
         }
         self.not_taken = not_taken;
         self.loaded.publish_states(states);
+    }
+}
+
+/// Returns the answer to a command with this result.
+fn answer_of(result: &LoadResult) -> Result<PluginVersion, CommandError> {
+    match result {
+        Ok(Loading::Decided(Decision::Live { plugin, .. })) => Ok((*plugin.version).clone()),
+        Ok(Loading::Decided(Decision::Removed(version))) => Ok(version.clone()),
+        Ok(Loading::Decided(Decision::Unchanged { objection })) => Err(CommandError::Refused(objection.clone())),
+        Ok(Loading::Decided(Decision::Known) | Loading::FileChanged | Loading::CutOff) => {
+            Err(CommandError::FileChanging)
+        }
+        Err(error) => Err(CommandError::Refused(format!("{error:#}"))),
     }
 }
 

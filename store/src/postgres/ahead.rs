@@ -4,7 +4,7 @@
 //! Then the rows are loaded. A write that needs more reads it itself.
 
 use super::batch::{Batch, Statement};
-use super::leases::NEWEST_EPOCHS;
+use super::lease_rows::NEWEST_EPOCHS;
 use crate::columns::incidents::IncidentColumns;
 use crate::columns::repeats::KnownColumns;
 use crate::columns::{After, Cells, Columns, value};

@@ -49,7 +49,7 @@ impl BesideHosts {
 
     /// Returns the space that the database uses.
     pub fn storage(&self) -> Result<StorageUse> {
-        self.session.wait_for(async |client| stored_days::usage(client).await)
+        self.session.wait_for(async |client| stored_days::usage(client, self.session.profile).await)
     }
 
     /// Runs `run` in one transaction, between the groups of the hosts.

@@ -1,6 +1,7 @@
 //! Connections to the database.
 
 use super::tls::Tls;
+use crate::options::Profile;
 use anyhow::{Context, Result, ensure};
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use rustls::ClientConfig;
@@ -26,6 +27,8 @@ const POOL_WAIT: Duration = Duration::from_secs(5);
 pub struct Address {
     config: Config,
     tls: Tls,
+    /// What the database is.
+    pub(super) profile: Profile,
 }
 
 impl fmt::Display for Address {
@@ -46,7 +49,7 @@ impl Address {
     ///
     /// # Errors
     /// Returns an error if the URL lacks something. The error does not quote the URL.
-    pub fn parse(url: &str, tls: Arc<ClientConfig>) -> Result<Self> {
+    pub fn parse(url: &str, profile: Profile, tls: Arc<ClientConfig>) -> Result<Self> {
         // Other clients have names of their own for a verified certificate.
         let url = url.replace("sslmode=verify-full", "sslmode=require").replace("sslmode=verify-ca", "sslmode=require");
         let mut config: Config = url.parse().context(
@@ -69,7 +72,7 @@ impl Address {
             SslMode::Prefer => Tls::unverified(&tls),
             _ => Tls::verified(tls),
         };
-        Ok(Self { config, tls })
+        Ok(Self { config, tls, profile })
     }
 
     /// Makes a connection, whose task ends with the client.
@@ -87,14 +90,9 @@ impl Address {
     pub(super) fn pool(&self, connections: usize, statement_timeout: Duration) -> Result<Pool> {
         let settings = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(self.config.clone(), self.tls.clone(), settings);
-        // A database that speaks the protocol of PostgreSQL may lack some settings. Many short reads share the processors:
-        // none is compiled, and none is divided among processes.
-        let set = format!(
-            "SET statement_timeout = {}; SELECT set_config(name, wanted, false) \
-             FROM (VALUES ('jit', 'off'), ('max_parallel_workers_per_gather', '0')) AS settings (wanted_name, wanted) \
-             JOIN pg_settings ON name = wanted_name",
-            statement_timeout.as_millis()
-        );
+        // Many short reads share the processors: none is compiled, and none is divided among processes.
+        let settings = set_if_known(&[("jit", "off"), ("max_parallel_workers_per_gather", "0")]);
+        let set = format!("SET statement_timeout = {}; {settings}", statement_timeout.as_millis());
         let prepare = Hook::async_fn(move |client, _| {
             let set = set.clone();
             Box::pin(async move { client.batch_execute(&set).await.map_err(HookError::Backend) })
@@ -102,4 +100,14 @@ impl Address {
         let builder = Pool::builder(manager).max_size(connections).runtime(Runtime::Tokio1).post_create(prepare);
         Ok(builder.wait_timeout(Some(POOL_WAIT)).create_timeout(Some(CONNECT_TIMEOUT)).build()?)
     }
+}
+
+/// Returns a statement that sets those settings which the database has: each profile lacks some.
+pub(super) fn set_if_known(settings: &[(&str, &str)]) -> String {
+    let rows: Vec<String> = settings.iter().map(|(name, wanted)| format!("('{name}', '{wanted}')")).collect();
+    format!(
+        "SELECT set_config(name, wanted, false) FROM (VALUES {}) AS settings (wanted_name, wanted) \
+         JOIN pg_settings ON name = wanted_name",
+        rows.join(", ")
+    )
 }

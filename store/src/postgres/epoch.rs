@@ -16,7 +16,7 @@ use jiff::{Timestamp, tz::TimeZone};
 /// Returns the time of its newest row, which is that of the backup, and the changes.
 pub(crate) async fn begin(address: &Address, clock: &Clock, skipped_numbers: u32) -> Result<(i64, EpochChanges)> {
     let (mut client, _) = address.connect().await.context("cannot connect to the database")?;
-    migrate(&mut client).await.context("the database cannot be used")?;
+    migrate(&mut client, address.profile).await.context("the database cannot be used")?;
     time::follow(&client, clock).await?;
     let now = clock.now_ms();
     let year = i64::from(Timestamp::from_millisecond(now)?.to_zoned(TimeZone::UTC).year());

@@ -2,6 +2,7 @@
 
 use super::ahead::{Known, Wanted};
 use super::batch::Statement;
+use super::own_groups::TaskCounters;
 use super::session::Session;
 use crate::columns::{Columns, columns};
 use crate::ledger::Outcome;
@@ -46,10 +47,8 @@ pub(super) fn begin(session: &Session, wanted: Wanted) -> Result<(HeadColumns, K
 /// Returns the last statement of a group with this number; `host` is `None` for a command.
 pub(super) fn last_statement(host: Option<&str>, number: i64, last_key: i64, outcome: &Outcome) -> Statement {
     let Outcome { changed, events, .. } = outcome;
-    let Changed { newest_audit, deliveries, retries, queued, triage, settings } = changed;
-    let topics = [deliveries, retries, queued, triage, settings];
-    let [deliveries, retries, queued, triage, settings] = topics.map(|topic| i64::from(*topic));
-    let newest_audit = newest_audit.map(|id| id.as_bytes().to_vec());
+    let [deliveries, retries, queued, triage] = task_counters(changed);
+    let (settings, newest_audit) = (i64::from(changed.settings), changed.newest_audit.map(|id| id.as_bytes().to_vec()));
     let events: Vec<u8> = events.iter().flat_map(|id| id.into_bytes()).collect();
     // A damaged row with an impossible key must not end the growth of keys.
     let last_key = last_key.min(row_key_at(i64::MAX));
@@ -67,6 +66,11 @@ pub(super) fn last_statement(host: Option<&str>, number: i64, last_key: i64, out
         Box::new(settings),
     ];
     Statement { sql: PUT.into(), values }
+}
+
+/// Returns what a group adds to the counters.
+pub(super) fn task_counters(changed: &Changed) -> TaskCounters {
+    [changed.deliveries, changed.retries, changed.queued, changed.triage].map(i64::from)
 }
 
 /// Returns whether a group of this host was committed. Its transaction has ended if this one has the row `head`.

@@ -1,4 +1,4 @@
-//! The table `leases`: which host does which work.
+//! The leases of a host: which work it does.
 //!
 //! A thread with a connection of its own renews the leases of the host and its row in `hosts`, acquires those that tasks
 //! wait for, and releases those that were dropped. Expiry is judged by the database's clock. The host counts the time that
@@ -7,7 +7,8 @@
 
 use super::Address;
 use super::hosts::{self, LEASE_TIME};
-use super::lease_share::{LeaseRow, LeaseView};
+use super::lease_rows;
+use super::lease_share::LeaseView;
 use super::time;
 use crate::clock::WriteClock;
 use crate::leases::{Grant, Lease, LeaseName, Leases, Tenure};
@@ -30,23 +31,6 @@ const RENEW_EVERY: Duration = Duration::from_secs(2);
 /// The longest time for a round of statements. After two rounds that fail, there is still time for a third.
 const ROUND_MAX: Duration = Duration::from_secs(3);
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(500);
-
-/// Reads the epochs of the newest grants. The leases are granted to no other host until the transaction ends.
-pub(super) const NEWEST_EPOCHS: &str = "SELECT name, epoch FROM leases WHERE name = ANY($1) ORDER BY name FOR SHARE";
-const RENEW: &str = "UPDATE leases SET expires_at = now() + $3::bigint * interval '1 millisecond' \
-    WHERE host = $1 AND name = ANY($2) RETURNING name, epoch";
-/// Of a database that was moved, no host gets a lease.
-const TAKE: &str = "INSERT INTO leases (name, host, epoch, expires_at) \
-    SELECT name, $1, 1, now() + $3::bigint * interval '1 millisecond' FROM unnest($2::text[]) AS wanted (name) \
-    WHERE NOT EXISTS (SELECT FROM head WHERE move IS NOT NULL) \
-    ON CONFLICT (name) DO UPDATE \
-    SET host = excluded.host, epoch = leases.epoch + 1, expires_at = excluded.expires_at \
-    WHERE leases.host IS NULL OR leases.host = excluded.host OR leases.expires_at < now() \
-    RETURNING name, epoch";
-const RELEASE: &str = "UPDATE leases SET host = NULL, expires_at = now() WHERE host = $1 AND name = ANY($2)";
-const RELEASE_ALL: &str = "UPDATE leases SET host = NULL, expires_at = now() WHERE host = $1";
-const LIST: &str = "SELECT name, host, expires_at > now(), expires_at < now() - $1::bigint * interval '1 millisecond' \
-    FROM leases";
 
 /// The leases of one host.
 pub(crate) struct HostLeases {
@@ -104,6 +88,12 @@ impl HostLeases {
     /// Returns the id of the host.
     pub fn host(&self) -> &str {
         &self.shared.host.id
+    }
+
+    /// Returns the names of the leases that the host holds.
+    pub fn held(&self) -> Vec<String> {
+        let state = self.shared.lock();
+        state.held.iter().filter(|(_, held)| !held.is_lost()).map(|(name, _)| name.clone()).collect()
     }
 
     /// Sets the plugin versions in the row of the host, in JSON. They are written with the next renewal.
@@ -273,25 +263,20 @@ impl Keeper {
         let client = self.client().await?;
         let dropped = shared.lock().forget_ended();
         if !dropped.is_empty() {
-            client.execute(RELEASE, &[host, &dropped]).await?;
+            lease_rows::release(client, host, &dropped).await?;
         }
-        let lease_ms = LEASE_TIME.as_millis() as i64;
         if renews {
             let names: Vec<String> = shared.lock().held.keys().cloned().collect();
             let sent_at = Instant::now();
-            let rows = client.query(RENEW, &[host, &names, &lease_ms]).await?;
-            shared.lock().renewed(&names, &epochs(&rows)?, sent_at + LEASE_TIME - MARGIN);
+            let renewed = lease_rows::renew(client, host, &names).await?;
+            shared.lock().renewed(&names, &renewed, sent_at + LEASE_TIME - MARGIN);
         }
         let waiting: Vec<String> = shared.lock().waiting.keys().cloned().collect();
         if !renews && waiting.is_empty() {
             return Ok(());
         }
-        let rows = client.query(LIST, &[&lease_ms]).await?;
-        let mut view = LeaseView { host, leases: Vec::new(), waiting: &waiting, others: Vec::new() };
-        for row in rows {
-            let (name, host, is_held, is_left) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
-            view.leases.push(LeaseRow { name, host: Option::filter(host, |_| is_held), is_left });
-        }
+        let leases = lease_rows::list(client).await?;
+        let mut view = LeaseView { host, leases, waiting: &waiting, others: Vec::new() };
         view.others = hosts::live_others(client, host).await?;
         if renews {
             let plugins = shared.plugins.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -307,8 +292,8 @@ impl Keeper {
         let wanted = view.takeable();
         if !wanted.is_empty() {
             let sent_at = Instant::now();
-            let rows = client.query(TAKE, &[host, &wanted, &lease_ms]).await?;
-            shared.lock().granted(epochs(&rows)?, sent_at + LEASE_TIME - MARGIN, &shared.wake);
+            let taken = lease_rows::take(client, host, &wanted).await?;
+            shared.lock().granted(taken, sent_at + LEASE_TIME - MARGIN, &shared.wake);
         }
         Ok(())
     }
@@ -316,21 +301,18 @@ impl Keeper {
     async fn leave(&mut self) -> Result<()> {
         let shared = self.shared.clone();
         let client = self.client().await?;
-        client.execute(RELEASE_ALL, &[&shared.host.id]).await?;
+        lease_rows::release_all(client, &shared.host.id).await?;
         hosts::remove(client, &shared.host.id).await
     }
 }
 
-fn epochs(rows: &[tokio_postgres::Row]) -> Result<BTreeMap<String, u64>> {
-    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get::<_, i64>(1)?.try_into()?))).collect()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{HostLeases, LEASE_TIME, NEWEST_EPOCHS};
+    use super::{HostLeases, LEASE_TIME};
     use crate::clock::WriteClock;
     use crate::leases::{Grant, Lease, LeaseName, Leases};
     use crate::options::HostIdentity;
+    use crate::postgres::lease_rows::NEWEST_EPOCHS;
     use crate::postgres::migration::migrate;
     use crate::postgres::test_database::address;
     use crate::postgres::{Address, hosts};
@@ -345,7 +327,7 @@ mod tests {
     async fn database() -> (Address, Client) {
         let address = address();
         let (mut client, _) = address.connect().await.unwrap();
-        migrate(&mut client).await.unwrap();
+        migrate(&mut client, address.profile).await.unwrap();
         (address, client)
     }
 

@@ -53,14 +53,14 @@ impl MovingShared {
     /// Opens an empty database to write into it, and marks it first.
     pub async fn target(address: &Address, mark: &MoveMark) -> Result<Self> {
         let mut client = connected(address).await?;
-        migrate(&mut client).await.context("the database cannot be used")?;
+        migrate(&mut client, address.profile).await.context("the database cannot be used")?;
         let shared = Self { client };
         shared.client.batch_execute("BEGIN").await?;
         shared.lock().await?;
         refuse_hosts(&shared.client, address).await?;
         for table in MOVED_TABLES.iter().filter(|table| **table != "identity") {
             let has_rows: i64 =
-                cell(&shared.client, &format!("SELECT count(*) FROM (SELECT FROM {table} LIMIT 1) AS first"), &[])
+                cell(&shared.client, &format!("SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT 1) AS first"), &[])
                     .await?;
             ensure!(
                 has_rows == 0,
@@ -78,7 +78,7 @@ impl MovingShared {
     /// Returns the mark of a database, after its tables were created if they were missing.
     pub async fn mark_of(address: &Address) -> Result<Option<MoveMark>> {
         let mut client = connected(address).await?;
-        migrate(&mut client).await.context("the database cannot be used")?;
+        migrate(&mut client, address.profile).await.context("the database cannot be used")?;
         mark(&client).await
     }
 
@@ -212,7 +212,11 @@ impl MovingShared {
     /// Permits hosts to use the database.
     pub async fn end_target(self) -> Result<()> {
         self.put_mark(None).await?;
-        self.client.batch_execute("COMMIT; ANALYZE").await.context("the commit of the rows")
+        self.client.batch_execute("COMMIT").await.context("the commit of the rows")?;
+        for table in MOVED_TABLES.iter().chain(&["postings", "words"]) {
+            self.client.batch_execute(&format!("ANALYZE {table}")).await?;
+        }
+        Ok(())
     }
 }
 

@@ -1,11 +1,12 @@
 //! A database that was opened, and the host that uses it.
 
 use super::connection::Address;
-use super::follow::Follower;
+use super::follow::{Follower, Seen, first_look};
 use super::hosts;
 use super::leases::HostLeases;
 use super::migration::migrate;
 use super::moving::refuse_moved;
+use super::own_groups::OwnGroups;
 use super::query::cell;
 use super::readers::Readers;
 use super::reads::sources::silent;
@@ -18,6 +19,7 @@ use crate::writer_shared::WriterShared;
 use anyhow::{Context, Result};
 use hookmill_incident::{Clock, id};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
@@ -28,6 +30,8 @@ pub(crate) struct Opened {
     host: HostIdentity,
     /// The number that no other running host has, for the keys of rows.
     pub slot: u64,
+    /// The row `head`, before anything else was read.
+    seen: Seen,
     /// The identity of the database.
     pub identity: String,
     /// The largest key of any row.
@@ -42,13 +46,14 @@ impl Opened {
     /// Opens the database for a host, and creates the tables if they are missing.
     pub async fn open(address: Address, host: HostIdentity) -> Result<Self> {
         let (mut client, _) = address.connect().await.context("cannot connect to the database")?;
-        migrate(&mut client).await.context("the database cannot be used")?;
+        migrate(&mut client, address.profile).await.context("the database cannot be used")?;
         let slot = hosts::register(&client, &host).await?;
         // After it is registered: a move that begins now finds this host.
         if let Err(moved) = refuse_moved(&client, &address).await {
             hosts::remove(&client, &host.id).await?;
             return Err(moved);
         }
+        let seen = first_look(&client, &host.id).await?;
         let identity = cell(&client, "SELECT id FROM identity", &[]).await?;
         let last_key = "SELECT greatest((SELECT last_key FROM head), (SELECT max(last_key) FROM restores))";
         let last_key = cell(&client, last_key, &[]).await?;
@@ -56,7 +61,7 @@ impl Opened {
         // Without an entry, it is the position before all.
         let newest_audit = newest_audit.max(id::before(0));
         let silent_sources = silent(&client).await?;
-        Ok(Self { address, client, host, slot, identity, last_key, newest_audit, silent_sources })
+        Ok(Self { address, client, host, slot, seen, identity, last_key, newest_audit, silent_sources })
     }
 
     /// Sets the clock of the host by that of the database.
@@ -67,10 +72,11 @@ impl Opened {
     /// Starts the threads of the host.
     pub fn start(self, queue: usize, shared: WriterShared) -> Result<(WriteQueue, Postgres)> {
         let readers = Readers::new(&self.address)?;
-        let id = self.host.id.clone();
-        let follower = Follower::start(self.address.clone(), id.clone(), shared.topics.clone());
+        let (id, own_groups) = (self.host.id.clone(), Arc::<OwnGroups>::default());
+        let (address, topics) = (self.address.clone(), shared.topics.clone());
+        let follower = Follower::start(address, id.clone(), self.seen, own_groups.clone(), topics);
         let leases = HostLeases::start(self.address.clone(), self.host, shared.clock.clone())?;
-        let queue = WriteQueue::start(queue, PostgresWriter::new(self.address, id, shared)?)?;
+        let queue = WriteQueue::start(queue, PostgresWriter::new(self.address, id, own_groups, shared)?)?;
         Ok((queue, Postgres { readers, leases, _follower: follower }))
     }
 }

@@ -16,8 +16,8 @@ use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{GenericClient, Row};
 use uuid::Uuid;
 
-/// The time after which a database is away that does not answer. It ends statements itself before.
-const ANSWER_MAX: Duration = Duration::from_secs(12);
+/// The time after which a database is away that does not answer a read. It ends statements itself before.
+const READ_ANSWER_MAX: Duration = Duration::from_secs(12);
 
 /// The value of a parameter.
 #[derive(Clone, Debug)]
@@ -111,7 +111,7 @@ impl ToSql for Value {
 /// Returns the rows of a statement as the database sends them.
 pub(super) async fn raw_rows(client: &impl GenericClient, sql: &str, values: &[Value]) -> Result<Vec<Row>> {
     let typed: Vec<_> = values.iter().map(|value| (value as &(dyn ToSql + Sync), value.type_of())).collect();
-    let answer = timeout(ANSWER_MAX, client.query_typed(sql, &typed)).await;
+    let answer = timeout(READ_ANSWER_MAX, client.query_typed(sql, &typed)).await;
     answer.map_err(|_| StoreError::Blocked)?.map_err(failure)
 }
 
@@ -153,8 +153,9 @@ fn failure(error: tokio_postgres::Error) -> anyhow::Error {
 
 /// Returns whether the database ended the connection, or takes no more.
 fn is_unavailable(code: &SqlState) -> bool {
-    // The classes of lost connections, of missing resources, and of interventions by an operator.
-    ["08", "53", "57P"].iter().any(|class| code.code().starts_with(class))
+    // The classes of lost connections, of transactions that may succeed when they are run again, of missing resources, and
+    // of interventions by an operator.
+    ["08", "40", "53", "57P"].iter().any(|class| code.code().starts_with(class))
 }
 
 /// The conditions of a list, with their values.

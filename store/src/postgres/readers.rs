@@ -5,6 +5,7 @@
 
 use super::Address;
 use crate::StoreError;
+use crate::options::Profile;
 use anyhow::Result;
 use deadpool_postgres::{Object, Pool, PoolError, TimeoutType};
 use std::time::Duration;
@@ -25,6 +26,8 @@ pub(crate) struct Readers {
     long: Pool,
     /// The runtime of the connections, for reads from threads outside.
     pub(super) runtime: Handle,
+    /// What the database is.
+    pub(super) profile: Profile,
 }
 
 impl Readers {
@@ -35,7 +38,8 @@ impl Readers {
 
     fn with_deadline(address: &Address, statement_max: Duration) -> Result<Self> {
         let pool = |connections| address.pool(connections, statement_max);
-        Ok(Self { short: pool(SHORT_READS_MAX)?, long: pool(LONG_READS_MAX)?, runtime: Handle::current() })
+        let (short, long) = (pool(SHORT_READS_MAX)?, pool(LONG_READS_MAX)?);
+        Ok(Self { short, long, runtime: Handle::current(), profile: address.profile })
     }
 
     /// Returns a connection for a read of rows by their keys, or of few rows of an index.
@@ -71,7 +75,7 @@ mod tests {
     use crate::columns::{Cell, Cells};
     use crate::postgres::Address;
     use crate::postgres::query::{cell, raw_row};
-    use crate::postgres::test_database::{address, migrated, store, tls};
+    use crate::postgres::test_database::{address, migrated, profile, store, tls};
     use crate::reads::Reads;
     use hookmill_incident::EventStatus;
     use hookmill_test_postgres::Server;
@@ -102,7 +106,7 @@ mod tests {
     #[tokio::test]
     async fn a_database_that_is_away_has_no_reads_until_it_is_back() {
         let mut server = Server::start(&[]);
-        let address = Address::parse(&server.new_database(), tls()).unwrap();
+        let address = Address::parse(&server.new_database(), profile(), tls()).unwrap();
         let readers = Readers::new(&address).unwrap();
         let read = async || cell::<i64>(&**readers.short().await?, "SELECT 1::bigint", &[]).await;
         assert_eq!(read().await.unwrap(), 1);

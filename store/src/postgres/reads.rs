@@ -211,7 +211,7 @@ impl Reads for Readers {
     }
 
     async fn storage(&self) -> Result<StorageUse> {
-        stored_days::usage(&snapshot(&mut self.short().await?).await?).await
+        stored_days::usage(&snapshot(&mut self.short().await?).await?, self.profile).await
     }
 
     async fn raised_since(&self, trigger: Trigger) -> Result<Option<i64>> {

@@ -19,7 +19,7 @@ impl Default for SearchRows {
             new_values: Batch::new("INSERT INTO postings (kind, value, incident) SELECT * FROM @"),
             words: Batch::new(
                 "INSERT INTO words (incident, words) \
-                 SELECT incident, array_to_tsvector(string_to_array(words, ' ')) FROM @ AS new (incident, words) \
+                 SELECT incident, CAST(words AS tsvector) FROM @ AS new (incident, words) \
                  ON CONFLICT (incident) DO UPDATE SET words = excluded.words",
             ),
         }
@@ -39,7 +39,8 @@ impl SearchRows {
         }
         let words = after.words();
         if before.is_none_or(|before| before.words() != words) {
-            let words = words.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
+            // Words have no character of the language of `tsvector`, and are quoted.
+            let words: String = words.iter().map(|word| format!("'{word}' ")).collect();
             self.words.push([key.into(), words.as_str().into()]);
         }
     }

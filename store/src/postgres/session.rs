@@ -3,6 +3,7 @@
 use super::batch::Statement;
 use super::connection::Address;
 use crate::columns::{FromCell, value};
+use crate::options::Profile;
 use anyhow::{Result, anyhow};
 use futures_util::future::join_all;
 use std::cell::RefCell;
@@ -18,8 +19,8 @@ use tokio_postgres::{Client, Row, Statement as Prepared};
 /// The values of a statement.
 pub(super) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
 
-/// The time after which a connection without an answer is given up.
-const ANSWER_MAX: Duration = Duration::from_secs(20);
+/// The time after which a write without an answer is given up, with its connection.
+const WRITE_ANSWER_MAX: Duration = Duration::from_secs(20);
 /// A host that is stopped in a transaction holds up the others for no longer than this.
 const IDLE_IN_TRANSACTION_MAX: Duration = Duration::from_secs(5);
 /// Groups of other hosts are waited for. It is longer than the transaction of a host that is stopped.
@@ -29,6 +30,8 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct Session {
     runtime: Arc<Runtime>,
     client: Client,
+    /// What the database is.
+    pub profile: Profile,
     statements: RefCell<HashMap<String, Prepared>>,
 }
 
@@ -41,13 +44,13 @@ impl Session {
     /// Connects. A commit is on disk before it is answered.
     pub fn connect(runtime: Arc<Runtime>, address: &Address) -> Result<Self> {
         let (client, _) = answer(&runtime, address.connect())?;
-        let session = Self { runtime, client, statements: RefCell::default() };
+        let session = Self { runtime, client, profile: address.profile, statements: RefCell::default() };
         session.batch(&format!(
-            "SET idle_in_transaction_session_timeout = {}; SET lock_timeout = {}; SET statement_timeout = {}; \
+            "SET default_transaction_isolation = 'read committed'; SET idle_in_transaction_session_timeout = {}; SET lock_timeout = {}; SET statement_timeout = {}; \
              SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
             IDLE_IN_TRANSACTION_MAX.as_millis(),
             LOCK_TIMEOUT.as_millis(),
-            ANSWER_MAX.as_millis(),
+            WRITE_ANSWER_MAX.as_millis(),
         ))?;
         Ok(session)
     }
@@ -169,6 +172,6 @@ impl Session {
 }
 
 fn answer<T>(runtime: &Runtime, work: impl Future<Output = Result<T>>) -> Result<T> {
-    let result = runtime.block_on(async { timeout(ANSWER_MAX, work).await });
+    let result = runtime.block_on(async { timeout(WRITE_ANSWER_MAX, work).await });
     result.unwrap_or_else(|_| Err(anyhow!(NoAnswer)))
 }

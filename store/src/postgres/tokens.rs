@@ -28,7 +28,7 @@ impl SharedTokens {
         let runtime = Arc::new(tokio::runtime::Builder::new_current_thread().enable_all().build()?);
         let migrated = async {
             let (mut client, _) = address.connect().await.context("cannot connect to the database")?;
-            migrate(&mut client).await.context("the database cannot be used")?;
+            migrate(&mut client, address.profile).await.context("the database cannot be used")?;
             refuse_moved(&client, address).await
         };
         runtime.block_on(migrated)?;

@@ -4,6 +4,7 @@ use super::ahead::Wanted;
 use super::conditions::{is_blocked, is_lost};
 use super::connection::Address;
 use super::head;
+use super::own_groups::OwnGroups;
 use super::session::Session;
 use super::tx::PostgresTx;
 use crate::clock::WriteClock;
@@ -29,6 +30,8 @@ pub(super) struct PostgresWriter {
     /// The id of the host.
     pub host: String,
     pub shared: WriterShared,
+    /// The groups of this host, for the task that follows those of others.
+    own_groups: Arc<OwnGroups>,
     session: Option<Session>,
     /// The counter of settings in the row `head` when the health of destinations was last read.
     settings: i64,
@@ -48,7 +51,7 @@ struct InDoubt {
 }
 
 impl PostgresWriter {
-    pub fn new(address: Address, host: String, shared: WriterShared) -> Result<Self> {
+    pub fn new(address: Address, host: String, own_groups: Arc<OwnGroups>, shared: WriterShared) -> Result<Self> {
         let runtime = Arc::new(tokio::runtime::Builder::new_current_thread().enable_all().build()?);
         let rehearsal_clock = WriteClock::after(0, shared.clock.times().clone());
         Ok(Self {
@@ -56,6 +59,7 @@ impl PostgresWriter {
             runtime,
             host,
             shared,
+            own_groups,
             session: None,
             settings: -1,
             in_doubt: None,
@@ -123,6 +127,7 @@ impl PostgresWriter {
             }
             result => {
                 result?;
+                self.own_groups.add(number, head::task_counters(&outcome.changed));
                 self.settings = head.settings;
                 Ok(outcome)
             }

@@ -52,6 +52,8 @@ pub struct VersionDecision {
     pub report: Option<ProofReport>,
     /// Whether the version goes live.
     pub goes_live: bool,
+    /// The version that is held from now on, because it is rolled back from.
+    pub held: Option<PluginVersion>,
     /// The file, for hosts that get it from the database.
     pub file: Option<PluginFile>,
 }

@@ -18,6 +18,11 @@ impl Store {
         self.host_id().is_some()
     }
 
+    /// Returns the names of the leases that this host holds; none if the database is embedded.
+    pub fn held_leases(&self) -> Vec<String> {
+        self.database.held_leases()
+    }
+
     /// Shows the other hosts which plugin versions this host has loaded.
     pub fn set_loaded_plugins(&self, plugins: &[&PluginVersion]) {
         self.database.set_plugins(json(plugins));

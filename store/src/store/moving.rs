@@ -303,7 +303,7 @@ mod tests {
     use tempfile::TempDir;
 
     /// The tables that are made anew, and those that only one of the two databases has.
-    const LEFT: [&str; 16] = [
+    const LEFT: [&str; 17] = [
         "postings",
         "words",
         "words_config",
@@ -313,6 +313,7 @@ mod tests {
         "words_content",
         "indexed",
         "recent_repeats",
+        "compiled",
         "plugin_files",
         "group_events",
         "groups",
@@ -361,8 +362,14 @@ mod tests {
         Tokens::open(one.path()).unwrap().create("one", Scope::Read, None).unwrap();
         let running = store(one.path()).unwrap();
         let plugin = PluginVersion { name: "edr".into(), version: "1".into(), sha256: "a digest".into() };
-        let decision =
-            VersionDecision { plugin: plugin.clone(), state: None, report: None, goes_live: true, file: None };
+        let decision = VersionDecision {
+            plugin: plugin.clone(),
+            state: None,
+            report: None,
+            goes_live: true,
+            held: None,
+            file: None,
+        };
         let lease = running.acquire(LeaseName::Proof).await;
         running.decide_version(lease.grant(), decision).await.unwrap();
         refused(&from, &shared, "is in use by another hookmill").await;

@@ -5,7 +5,7 @@ use crate::error::StoreError;
 use crate::leases::Grant;
 use crate::ledger::Writes;
 use crate::reads::Reads;
-use crate::rows::{PluginFile, SharedVersion, VersionDecision, VersionRow};
+use crate::rows::{PluginFile, SharedVersion, VersionDecision, VersionRow, VersionState};
 use anyhow::Result;
 use hookmill_incident::PluginVersion;
 
@@ -52,7 +52,7 @@ impl Store {
     /// # Errors
     /// Returns an error if the decision cannot be written, or the lease was granted again.
     pub async fn decide_version(&self, under: &Grant, decision: VersionDecision) -> Result<Vec<String>, StoreError> {
-        let VersionDecision { plugin, state, report, goes_live, file } = decision;
+        let VersionDecision { plugin, state, report, goes_live, held, file } = decision;
         let decide = move |ledger: &mut Writes| {
             if let Some(state) = state {
                 ledger.rows.put_version(&plugin, state, report.as_ref())?;
@@ -60,6 +60,9 @@ impl Store {
             let mut live = Vec::new();
             if goes_live {
                 live = ledger.rows.put_live_version(&plugin, LIVE_VERSIONS_KEPT)?;
+            }
+            if let Some(held) = &held {
+                ledger.rows.put_version(held, VersionState::Held, None)?;
             }
             if let Some(file) = &file {
                 ledger.rows.put_plugin_file(&plugin, file)?;

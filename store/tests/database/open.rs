@@ -37,6 +37,7 @@ pub async fn connect(url: &str, id: &str, folder: &Path, policy: Policy, clock: 
     let tls = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let tls = Arc::new(tls.with_root_certificates(RootCertStore::empty()).with_no_client_auth());
     let identity = HostIdentity { id: id.into(), name: id.into(), version: "1".into() };
-    let address = DatabaseAddress::parse(url, tls).unwrap();
+    let profile = hookmill_test_postgres::profile().parse().unwrap();
+    let address = DatabaseAddress::parse(url, profile, tls).unwrap();
     Store::connect(address, identity, folder, 1024, policy, Box::new(|_, _| {}), clock).await.unwrap()
 }

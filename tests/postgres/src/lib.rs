@@ -27,6 +27,12 @@ const SETTINGS: [&str; 6] = [
     "unix_socket_permissions=0777",
 ];
 
+/// Returns what the servers are taken for: the profile of databases in `HOOKMILL_TEST_DATABASE_PROFILE`, or `postgres`. What
+/// CockroachDB and YugabyteDB lack is not used with their profiles, so that PostgreSQL runs them too.
+pub fn profile() -> String {
+    std::env::var("HOOKMILL_TEST_DATABASE_PROFILE").unwrap_or_else(|_| "postgres".to_owned())
+}
+
 /// A running server. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Server {

@@ -18,7 +18,7 @@ pub(super) async fn series(client: &impl GenericClient, filter: &CountFilter) ->
     let (from, step) = (conditions.parameter(filter.from), conditions.parameter(filter.step));
     let (list, where_sql) = (BucketColumns::LIST, conditions.sql());
     let sql = format!(
-        "SELECT {list} FROM (SELECT *, (minute - {from}) / {step} AS bucket FROM counts {where_sql}) AS counted \
+        "SELECT {list} FROM (SELECT *, CAST(div(minute - {from}, {step}) AS bigint) AS bucket FROM counts {where_sql}) AS counted \
          GROUP BY kind, name, result, bucket ORDER BY 1, 2, 3, 4"
     );
     Ok(joined(rows::<BucketColumns>(client, &sql, &conditions.values).await?))

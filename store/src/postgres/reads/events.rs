@@ -80,7 +80,7 @@ pub(super) async fn count(client: &impl GenericClient, filter: &EventFilter, max
     }
     let mut conditions = conditions(client, filter).await?;
     let (limit, where_sql) = (conditions.parameter(max + 1), conditions.sql());
-    let sql = format!("SELECT count(*) FROM (SELECT FROM events {where_sql} LIMIT {limit}) AS found");
+    let sql = format!("SELECT count(*) FROM (SELECT 1 FROM events {where_sql} LIMIT {limit}) AS found");
     Ok(BoundedCount::up_to(max, cell(client, &sql, &conditions.values).await?))
 }
 
@@ -91,7 +91,7 @@ async fn conditions(client: &impl GenericClient, filter: &EventFilter) -> Result
     conditions.one_of("code", &filter.code);
     if !filter.incident.is_empty() {
         conditions.add_with("key = ANY(?)", of_incidents(client, &filter.incident).await?);
-        let is_named = "EXISTS (SELECT FROM unnest(?) AS named (id) WHERE strpos(incidents, named.id) > 0)";
+        let is_named = "EXISTS (SELECT 1 FROM unnest(?) AS named (id) WHERE strpos(incidents, named.id) > 0)";
         conditions.add_with(is_named, Value::texts(&filter.incident));
     }
     conditions.one_of_ids("key", "id", &filter.id);

@@ -57,7 +57,7 @@ pub(super) async fn count(client: &impl GenericClient, filter: &IncidentFilter, 
 
 async fn bounded_count(client: &impl GenericClient, mut conditions: Conditions, max: usize) -> Result<BoundedCount> {
     let (limit, where_sql) = (conditions.parameter(max + 1), conditions.sql());
-    let sql = format!("SELECT count(*) FROM (SELECT FROM incidents i {where_sql} LIMIT {limit}) AS found");
+    let sql = format!("SELECT count(*) FROM (SELECT 1 FROM incidents i {where_sql} LIMIT {limit}) AS found");
     Ok(BoundedCount::up_to(max, cell(client, &sql, &conditions.values).await?))
 }
 

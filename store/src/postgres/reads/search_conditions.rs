@@ -32,7 +32,7 @@ pub(super) async fn conditions(client: &impl GenericClient, filter: &IncidentFil
     has_value(&mut conditions, Kind::Technique, &techniques, &ranges);
     has_beginning(&mut conditions, &filter.observable_prefix);
     if let Some(words) = &filter.q {
-        let sql = "EXISTS (SELECT FROM words w WHERE w.incident = i.key AND w.words @@ CAST(? AS tsquery))";
+        let sql = "EXISTS (SELECT 1 FROM words w WHERE w.incident = i.key AND w.words @@ CAST(? AS tsquery))";
         conditions.add_with(sql, text_query(words).as_str());
     }
     add_times(client, filter, &mut conditions).await?;
@@ -61,7 +61,7 @@ fn has_value(conditions: &mut Conditions, kind: Kind, values: &[String], ranges:
     }
     if !any.is_empty() {
         let (kind, any) = (kind as i64, any.join(" OR "));
-        let sql = format!("EXISTS (SELECT FROM postings p WHERE p.kind = {kind} AND ({any}) AND p.incident = i.key)");
+        let sql = format!("EXISTS (SELECT 1 FROM postings p WHERE p.kind = {kind} AND ({any}) AND p.incident = i.key)");
         conditions.add(sql);
     }
 }

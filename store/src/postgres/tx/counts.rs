@@ -4,6 +4,7 @@ use crate::columns::stored_days::StoredDays;
 use crate::ledger::Counts;
 use crate::postgres::batch::{Batch, Statement};
 use crate::postgres::buffer::Buffer;
+use crate::postgres::reads::stored_days::used_bytes;
 use crate::postgres::session::Session;
 use anyhow::Result;
 
@@ -50,9 +51,10 @@ pub(super) fn add_stored_days(buffer: &mut Buffer, stored: &mut StoredDays) {
 }
 
 pub(super) fn put_storage_sample(session: &Session, hour: i64, oldest: i64) -> Result<()> {
-    let sql = "INSERT INTO storage_samples (hour, used_bytes) VALUES ($1, pg_database_size(current_database())) \
+    let used = session.wait_for(async |client| used_bytes(client, session.profile).await)?;
+    let sql = "INSERT INTO storage_samples (hour, used_bytes) VALUES ($1, $2) \
                ON CONFLICT (hour) DO UPDATE SET used_bytes = excluded.used_bytes";
-    session.execute(sql, &[&hour])?;
+    session.execute(sql, &[&hour, &used])?;
     session.execute("DELETE FROM storage_samples WHERE hour < $1 OR hour > $2", &[&oldest, &hour])?;
     Ok(())
 }
