@@ -1,9 +1,11 @@
 //! The details of an incident: fields that the mapper names, and those that it did not read.
 
+use crate::equal::is_equal;
 use crate::present::present;
 use crate::{Field, Fields, Incident, WithRest, repair};
 use serde::Serialize;
 use serde::de::IgnoredAny;
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
@@ -20,8 +22,16 @@ const TEXT_BYTES_MAX: usize = 1024;
 const LIST_OBJECTS_MAX: usize = 64;
 /// The name of the detail that counts the fields that are not kept.
 const NOT_KEPT: &str = "fields_not_kept";
-/// Parts of names of fields that can contain secrets, ignoring case. Such fields are not kept.
-const SECRET: [&str; 7] = ["passw", "secret", "token", "apikey", "api_key", "authorization", "cookie"];
+/// Parts of names of fields that can contain secrets, ignoring case, with their letters. Such fields are not kept.
+const SECRET: [(&[u8], u32); 7] = [
+    secret(b"passw"),
+    secret(b"secret"),
+    secret(b"token"),
+    secret(b"apikey"),
+    secret(b"api_key"),
+    secret(b"authorization"),
+    secret(b"cookie"),
+];
 
 thread_local! {
     /// The bytes that are left of [`UNREAD_TOTAL_BYTES_MAX`].
@@ -39,8 +49,8 @@ impl Incident {
     pub fn detail(&mut self, name: &str, value: Option<&str>) {
         let Some(value) = value else { return };
         // Most texts show by their first byte that they are not JSON.
-        let is_word = value.starts_with(|sign: char| sign.is_ascii_alphabetic() && !"ntf".contains(sign));
-        if !is_word && serde_json::from_str::<IgnoredAny>(value).is_ok() {
+        let can_be_json = |byte: &u8| b"{[\"-0123456789ntf \n\r\t".contains(byte);
+        if value.as_bytes().first().is_some_and(can_be_json) && serde_json::from_str::<IgnoredAny>(value).is_ok() {
             return self.detail_json(name, &value);
         }
         self.details.push(Field { name: name.to_owned(), value: value.to_owned() });
@@ -49,7 +59,7 @@ impl Incident {
     /// Adds a vendor's field of any type, as JSON. Values nested deeper than 64 levels become text.
     pub fn detail_json(&mut self, name: &str, value: &impl Serialize) {
         if let Ok(value) = serde_json::to_string(value) {
-            self.details.push(Field { name: name.to_owned(), value: storable(value) });
+            self.details.push(Field { name: name.to_owned(), value: storable(value).into_owned() });
         }
     }
 
@@ -98,26 +108,21 @@ impl Incident {
     /// `fields_not_kept` counts the others.
     pub fn keep_unread(&mut self, fields: &Fields, prefix: &str) {
         fields.report_objects();
-        let mut lists: Vec<(&str, Vec<&str>)> = Vec::new();
-        for (path, value) in fields.unread().filter(|(_, value)| !is_empty(value)) {
-            // Values of one path follow each other, or the path is not worth a list.
-            match lists.last_mut().filter(|(last, _)| *last == path) {
-                Some((_, values)) => values.push(value),
-                None => lists.push((path, vec![value])),
-            }
-        }
+        let unread: Vec<(&str, &str)> = fields.unread().filter(|(_, value)| !is_empty(value)).collect();
         let mut kept = Kept::new(self);
-        for (path, values) in lists {
+        // Values of one path follow each other, or the path is not worth a list.
+        for list in unread.chunk_by(|(one, _), (other, _)| is_equal(one, other)) {
             // The memory of an instance is never freed, so that no value is made in vain.
             if kept.is_full() {
                 kept.not_kept += 1;
                 continue;
             }
-            let value = match values.as_slice() {
-                [value] => serde_json::to_string(truncated(value)),
-                values => serde_json::to_string(values),
+            let value = match list {
+                [(_, value)] => serde_json::to_string(truncated(value)),
+                list => serde_json::to_string(&list.iter().map(|(_, value)| value).collect::<Vec<_>>()),
             };
-            kept.add(path.strip_prefix(prefix).unwrap_or(path), value.unwrap_or_default());
+            let path = list[0].0;
+            kept.add(path.strip_prefix(prefix).unwrap_or(path), value.unwrap_or_default().into());
         }
         kept.not_kept += fields.left_out();
         kept.finish();
@@ -128,19 +133,19 @@ impl Incident {
     /// [`Fields::objects`], and those that `is_read` names, are read.
     pub fn keep_members(&mut self, fields: &Fields, is_read: impl Fn(&str) -> bool) {
         fields.report_objects();
-        let (mut lists, mut places) = (Vec::<(&str, Vec<&str>)>::new(), BTreeMap::new());
+        // The values of one path become a list, which has the place of the first of them.
+        let (mut members, mut places) = (Vec::new(), BTreeMap::new());
         for (name, json) in fields.unread_members().filter(|(name, _)| !is_read(name)) {
-            let place = *places.entry(name).or_insert(lists.len());
-            match lists.get_mut(place) {
-                Some((_, values)) => values.push(json),
-                None => lists.push((name, vec![json])),
-            }
+            let new = members.len();
+            let place = fields.number_of_several(name).map_or(new, |number| *places.entry(number).or_insert(new));
+            members.push((place, name, json));
         }
+        members.sort_by_key(|(place, ..)| *place);
         let mut kept = Kept::new(self);
-        for (name, values) in lists {
-            match values.as_slice() {
-                [value] => kept.add_member(name, value),
-                values => kept.add_member(name, &format!("[{}]", values.join(","))),
+        for list in members.chunk_by(|one, other| one.0 == other.0) {
+            match list {
+                [(_, name, json)] => kept.add_member(name, json),
+                list => kept.add_member(list[0].1, &json_list(list.iter().map(|(.., json)| *json))),
             }
         }
         kept.not_kept += fields.left_out();
@@ -158,12 +163,23 @@ impl Incident {
     }
 }
 
+/// Returns a list of these values, as JSON.
+fn json_list<'j>(values: impl Iterator<Item = &'j str>) -> String {
+    let mut list = String::from("[");
+    for (number, value) in values.enumerate() {
+        list.push_str(if number == 0 { "" } else { "," });
+        list.push_str(value);
+    }
+    list + "]"
+}
+
 /// Returns JSON that the host stores as JSON.
-fn storable(json: String) -> String {
+fn storable<'j>(json: impl Into<Cow<'j, str>>) -> Cow<'j, str> {
+    let json = json.into();
     if !repair::is_suspect(&json) {
         return json;
     }
-    repair::documents(json.as_bytes()).list.into_iter().next().unwrap_or(json)
+    repair::documents(json.as_bytes()).list.into_iter().next().map_or(json, Cow::Owned)
 }
 
 /// Returns whether JSON, which may be in a text, is a list or an object without contents.
@@ -175,14 +191,27 @@ fn truncated(text: &str) -> &str {
     &text[..text.floor_char_boundary(TEXT_BYTES_MAX)]
 }
 
+const fn secret(word: &[u8]) -> (&[u8], u32) {
+    (word, letters(word))
+}
+
 /// Returns whether a name contains one of the words in [`SECRET`].
 fn is_secret(name: &str) -> bool {
     let name = name.as_bytes();
-    (0..name.len()).any(|at| {
-        let is_there =
-            |word: &&str| name[at..].get(..word.len()).is_some_and(|part| part.eq_ignore_ascii_case(word.as_bytes()));
-        matches!(name[at] | 0x20, b'p' | b's' | b't' | b'a' | b'c') && SECRET.iter().any(is_there)
-    })
+    let letters = letters(name);
+    let is_word = |word: &[u8], part: &[u8]| part[0] | 0x20 == word[0] && part.eq_ignore_ascii_case(word);
+    let is_in_name = |word: &[u8]| name.windows(word.len()).any(|part| is_word(word, part));
+    SECRET.iter().any(|(word, own)| own & letters == *own && is_in_name(word))
+}
+
+/// Returns a set with a bit for each letter, ignoring case.
+const fn letters(text: &[u8]) -> u32 {
+    let (mut letters, mut at) = (0, 0);
+    while at < text.len() {
+        letters |= 1 << (text[at] & 31);
+        at += 1;
+    }
+    letters
 }
 
 /// The bounded fields of one call.
@@ -202,12 +231,12 @@ impl<'i> Kept<'i> {
     fn add_member(&mut self, name: &str, json: &str) {
         match json.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
             None if json == "null" || is_empty(json) => {}
-            None => self.add(name, storable(json.to_owned())),
+            None => self.add(name, storable(json)),
             Some(text) if present(text).is_none() || is_empty(text) => {}
-            Some(text) if text.len() <= TEXT_BYTES_MAX => self.add(name, storable(json.to_owned())),
+            Some(text) if text.len() <= TEXT_BYTES_MAX => self.add(name, storable(json)),
             Some(_) => {
                 let text: String = serde_json::from_str(json).unwrap_or_default();
-                self.add(name, serde_json::to_string(truncated(&text)).unwrap_or_default());
+                self.add(name, serde_json::to_string(truncated(&text)).unwrap_or_default().into());
             }
         }
     }
@@ -216,7 +245,7 @@ impl<'i> Kept<'i> {
         self.fields == UNREAD_MAX
     }
 
-    fn add(&mut self, name: &str, value: String) {
+    fn add(&mut self, name: &str, value: Cow<str>) {
         let bytes = self.bytes + name.len() + value.len();
         let is_kept =
             !self.is_full() && bytes <= self.bytes_max && value.len() <= UNREAD_VALUE_BYTES_MAX && !is_secret(name);
@@ -226,8 +255,8 @@ impl<'i> Kept<'i> {
         }
         self.fields += 1;
         self.bytes = bytes;
-        if !self.incident.details.iter().any(|known| known.name == name) {
-            self.incident.details.push(Field { name: name.to_owned(), value });
+        if !self.incident.details.iter().any(|known| is_equal(&known.name, name)) {
+            self.incident.details.push(Field { name: name.to_owned(), value: value.into_owned() });
         }
     }
 

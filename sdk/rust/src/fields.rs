@@ -3,7 +3,7 @@
 use crate::MappingError;
 use crate::document::wrong_part;
 use crate::fault::fault;
-use crate::flat::Flat;
+use crate::flat::{Flat, Search, Value};
 use crate::present::present;
 use crate::problems::add_problem;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
@@ -32,29 +32,51 @@ impl<'a> Fields<'a> {
         Self { json: "{}", flat: OnceCell::from(Flat::of_pairs(pairs)) }
     }
 
+    /// Returns the fields of an object, given as JSON that a parser accepted.
+    pub(crate) fn of(json: &'a str) -> Self {
+        Self { json, flat: OnceCell::new() }
+    }
+
     fn flat(&self) -> &Flat {
         self.flat.get_or_init(|| Flat::of(self.json))
     }
 
     /// Returns the present values at `path`, in the payload's order, and marks them as read.
     pub fn all(&self, path: impl AsRef<str>) -> impl Iterator<Item = &str> {
-        let flat = self.flat();
-        flat.ask(path.as_ref());
-        flat.all(path).filter_map(|scalar| {
-            scalar.is_read.set(true);
-            present(flat.value_of(scalar, self.json))
-        })
+        let mut search = self.flat().search(path.as_ref());
+        std::iter::from_fn(move || self.find(path.as_ref(), &mut search))
+    }
+
+    /// Returns the next present value at `path` and marks it as read.
+    fn find(&self, path: &str, search: &mut Search) -> Option<&str> {
+        loop {
+            let text = self.find_written(path, search)?;
+            if let Some(text) = present(text) {
+                return Some(text);
+            }
+        }
+    }
+
+    /// Returns the next value at `path`, also one that stands for an absent value, and marks it as read.
+    fn find_written(&self, path: &str, search: &mut Search) -> Option<&str> {
+        let scalar = self.flat().find_scalar(path, search)?;
+        scalar.is_read.set(true);
+        Some(self.flat().text_of(scalar, self.json))
+    }
+
+    fn find_first(&self, path: &str) -> Option<&str> {
+        self.find(path, &mut self.flat().search(path))
     }
 
     /// Returns the first present value at the first of `paths` that has one.
     pub fn first(&self, paths: &[&str]) -> Option<&str> {
-        paths.iter().find_map(|path| self.all(path).next())
+        paths.iter().find_map(|path| self.find_first(path))
     }
 
     /// Returns the first present value at the first of `paths` that has one, and marks the values at all of them as read:
     /// they say the same.
     pub fn same(&self, paths: &[&str]) -> Option<&str> {
-        paths.iter().filter_map(|path| self.all(path).next()).reduce(|first, _| first)
+        paths.iter().filter_map(|path| self.find_first(path)).reduce(|first, _| first)
     }
 
     /// Returns the first present value at the first of `paths` that has one, such as the id of an item.
@@ -89,30 +111,34 @@ impl<'a> Fields<'a> {
 
     /// Returns the first value at `path`, also one that stands for an absent value, and marks it as read.
     pub(crate) fn written(&self, path: &str) -> Option<&str> {
-        let scalar = self.flat().all(path).next()?;
-        scalar.is_read.set(true);
-        Some(self.flat().value_of(scalar, self.json))
+        self.find_written(path, &mut self.flat().search_any(path))
     }
 
     /// Returns all paths with present values, in the payload's order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        let flat = self.flat();
-        flat.scalars
-            .iter()
-            .filter_map(|scalar| Some((flat.path_of(scalar), present(flat.value_of(scalar, self.json))?)))
+        self.present(|_| true)
     }
 
     /// Returns the paths with present values that were not read, in the payload's order.
     pub(crate) fn unread(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.present(|scalar| !scalar.is_read.get())
+    }
+
+    fn present(&self, is_wanted: impl Fn(&Value) -> bool) -> impl Iterator<Item = (&str, &str)> {
         let flat = self.flat();
-        let unread = flat.scalars.iter().filter(|scalar| !scalar.is_read.get());
-        unread.filter_map(|scalar| Some((flat.path_of(scalar), present(flat.value_of(scalar, self.json))?)))
+        let scalars = flat.scalars().filter(move |scalar| is_wanted(scalar));
+        scalars.filter_map(|scalar| Some((flat.path_of(scalar), present(flat.text_of(scalar, self.json))?)))
     }
 
     /// Returns the names and values, as JSON, of the members of which nothing was read, and the paths and values of the unread
     /// parts of the others.
     pub fn unread_members(&self) -> impl Iterator<Item = (&str, &str)> {
         self.flat().unread_members(self.json)
+    }
+
+    /// Returns a number that the values at `path` have in common, if there are several.
+    pub(crate) fn number_of_several(&self, path: &str) -> Option<u32> {
+        self.flat().number_of_several(path)
     }
 
     /// Returns the names and the JSON of all members.
@@ -142,7 +168,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let json = <&RawValue>::deserialize(deserializer)?.get();
         if json.starts_with('{') {
-            return Ok(Self { json, flat: OnceCell::new() });
+            return Ok(Self::of(json));
         }
         serde_json::Deserializer::from_str(json).deserialize_map(Object).map_err(D::Error::custom)?;
         Ok(Self::default())

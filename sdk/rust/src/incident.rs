@@ -1,5 +1,6 @@
 //! Methods of the records that a mapper returns.
 
+use crate::equal::is_equal;
 use crate::path::excerpt;
 use crate::present::present;
 use crate::problems::problem;
@@ -112,11 +113,9 @@ impl Incident {
     pub fn observe(&mut self, data_type: &str, value: Option<&str>, message: &str) -> Option<&mut Observable> {
         let value = present(value?)?;
         let is_name = matches!(data_type, "domain" | "fqdn" | "hostname");
-        let data_type = if is_name && value.parse::<IpAddr>().is_ok() { "ip" } else { data_type };
-        let address = if data_type == "ip" { without_port(value) } else { None };
-        let value = address.as_deref().unwrap_or(value);
+        let data_type = if is_name && is_ip(value) { "ip" } else { data_type };
         let value = match data_type {
-            "ip" if !is_meaningful_ip(value) => return None,
+            "ip" => meaningful_ip(value)?,
             "hash" if !is_meaningful_hash(value) => return None,
             "user-account" if !is_meaningful_user(value) => return None,
             "mac" if !is_meaningful_mac(value) => return None,
@@ -155,7 +154,6 @@ impl Incident {
     /// Adds a user: as `mail` if the vendor names users by their address, as `ip` if there is only the address of a host,
     /// else as `user-account`.
     pub fn observe_user(&mut self, user: Option<&str>, message: &str) -> Option<&mut Observable> {
-        let is_ip = |user: &str| user.parse::<IpAddr>().is_ok();
         let data_type = match user? {
             user if user.contains('@') => "mail",
             user if is_ip(user) => "ip",
@@ -184,26 +182,33 @@ impl Incident {
 
 /// Returns whether two values are the same. Addresses and names of one payload begin alike more often than they end alike.
 fn is_same_text(one: &str, other: &str) -> bool {
-    one.len() == other.len() && one.as_bytes().last() == other.as_bytes().last() && one == other
+    one.as_bytes().last() == other.as_bytes().last() && is_equal(one, other)
 }
 
-/// Returns the address of `192.0.2.7:443` or `[2001:db8::1]:443`.
-fn without_port(value: &str) -> Option<String> {
-    value.parse().ok().map(|address: SocketAddr| address.ip().to_string())
+fn is_ip(text: &str) -> bool {
+    // Most names show by a letter that they are not addresses.
+    let is_sign = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':');
+    text.bytes().all(is_sign) && text.parse::<IpAddr>().is_ok()
 }
 
-/// The cloud's metadata address is link-local but meaningful: requests to it can be an attack.
-fn is_meaningful_ip(value: &str) -> bool {
-    match value.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
-        Ok(IpAddr::V4(ip)) => {
+/// Returns an address without its port, as in `192.0.2.7:443` or `[2001:db8::1]:443`. The cloud's metadata address is
+/// link-local but meaningful: requests to it can be an attack.
+fn meaningful_ip(value: &str) -> Option<Cow<'_, str>> {
+    let (ip, value) = match value.parse() {
+        Ok(ip) => (ip, Cow::Borrowed(value)),
+        Err(_) => {
+            let ip = value.parse::<SocketAddr>().ok()?.ip();
+            (ip, Cow::Owned(ip.to_string()))
+        }
+    };
+    let is_meaningless = match ip.to_canonical() {
+        IpAddr::V4(ip) => {
             let link_local = ip.is_link_local() && ip != Ipv4Addr::new(169, 254, 169, 254);
-            !(ip.octets()[0] == 0 || ip.is_loopback() || link_local || ip.is_multicast() || ip.is_broadcast())
+            ip.octets()[0] == 0 || ip.is_loopback() || link_local || ip.is_multicast() || ip.is_broadcast()
         }
-        Ok(IpAddr::V6(ip)) => {
-            !(ip.is_unspecified() || ip.is_loopback() || ip.is_unicast_link_local() || ip.is_multicast())
-        }
-        Err(_) => false,
-    }
+        IpAddr::V6(ip) => ip.is_unspecified() || ip.is_loopback() || ip.is_unicast_link_local() || ip.is_multicast(),
+    };
+    (!is_meaningless).then_some(value)
 }
 
 /// Requires 32 digits, the length of MD5, the shortest digest in use.

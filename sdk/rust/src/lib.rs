@@ -97,6 +97,7 @@ pub mod bindings;
 mod details;
 mod digest;
 mod document;
+mod equal;
 mod export;
 mod fault;
 mod fields;

@@ -3,6 +3,7 @@
 use crate::Fields;
 use crate::document::wrong_part;
 use crate::fault::fault;
+use crate::flat::add_objects;
 use crate::object::ByName;
 use crate::present::present;
 use crate::problems::add_problem;
@@ -83,8 +84,17 @@ fn lenient<'de, T: Deserialize<'de>>(raw: &'de RawValue) -> Vec<T> {
 impl<'a> Fields<'a> {
     /// Returns the objects at `path`, alone, in lists or in lists of lists, each with fields and marks of its own.
     pub fn objects(&self, path: &str) -> Vec<Fields<'a>> {
-        let lists = self.json_of(path).filter_map(reading::json::<List<List<Fields>>>);
-        lists.flat_map(|list| list.0).flat_map(|list| list.0).collect()
+        let mut objects = Vec::new();
+        for json in self.json_of(path) {
+            let mut plain = Vec::new();
+            if !reading::is_lenient() && add_objects(json, 2, &mut plain).is_some() {
+                objects.extend(plain.into_iter().map(Fields::of));
+                continue;
+            }
+            let lists: Option<List<List<Fields>>> = reading::json(json);
+            objects.extend(lists.into_iter().flat_map(|lists| lists.0).flat_map(|list| list.0));
+        }
+        objects
     }
 
     /// Returns the object at `path`, with fields and marks of its own. A list of several is left out and reported as a
@@ -125,6 +135,19 @@ mod tests {
         let objects: List<Fields> = serde_json::from_str(r#"{"a": 1}"#).unwrap();
         assert_eq!(objects[0].first(&["a"]), Some("1"));
         assert!(serde_json::from_str::<List<Fields>>(r#"["a"]"#).is_err());
+    }
+
+    #[test]
+    fn objects_are_found_whatever_is_in_them() {
+        let json =
+            r#"{"a": [ {"b": "}, {\"" } , null, [], {"b": [{"c": ","}]}], "d": [{"b": 1}, 7], "e": [[[{"b": 1}]]]}"#;
+        let fields: Fields = serde_json::from_str(json).unwrap();
+        let objects = fields.objects("a");
+        assert_eq!(
+            (objects.len(), objects[0].first(&["b"]), objects[1].first(&["b.c"])),
+            (2, Some("}, {\""), Some(","))
+        );
+        assert!(fields.objects("d").is_empty() && fields.objects("e").is_empty());
     }
 
     #[test]

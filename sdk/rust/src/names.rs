@@ -121,7 +121,8 @@ fn letters(name: &str) -> impl Iterator<Item = char> {
 }
 
 fn is_one_of(name: &str, names: &[&str]) -> bool {
-    names.iter().any(|known| known.eq_ignore_ascii_case(name.trim()))
+    let name = name.trim();
+    names.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]

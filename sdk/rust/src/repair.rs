@@ -119,6 +119,11 @@ fn after_value(bytes: &[u8], from: usize) -> usize {
 /// Returns whether JSON text needs [`documents`] although the parser accepts it as a raw value: it could contain half a
 /// surrogate pair, or it is nested too deep.
 pub(crate) fn is_suspect(json: &str) -> bool {
+    let is_text = json.starts_with('"');
+    let opened = || json.bytes().filter(|byte| matches!(byte, b'{' | b'[')).count();
+    if !json.as_bytes().contains(&b'\\') && (is_text || opened() <= DEPTH_MAX) {
+        return false;
+    }
     let (mut depth, mut deepest) = (0_usize, 0);
     let mut bytes = json.bytes().peekable();
     while let Some(byte) = bytes.next() {

@@ -4,9 +4,10 @@ use crate::Fields;
 use crate::path::excerpt;
 use crate::present::present;
 use crate::problems::problem;
+use std::borrow::Cow;
 
 /// The greatest time that the host accepts, 9999-12-30T22:00:00Z, in seconds since the Unix epoch.
-const SECONDS_MAX: i128 = 253_402_207_200;
+const SECONDS_MAX: i64 = 253_402_207_200;
 /// The ends of the ranges of counts in each unit. Counts from [`FILETIME_END`] are nanoseconds.
 const SECONDS_END: i128 = 100_000_000_000;
 const MILLISECONDS_END: i128 = 100_000_000_000_000;
@@ -16,6 +17,8 @@ const FILETIME_END: i128 = 1_000_000_000_000_000_000;
 const FILETIME_EPOCH: i128 = 116_444_736_000_000_000;
 /// The FILETIME that stands for "never".
 const FILETIME_NEVER: &str = "9223372036854775807";
+/// The length of most times.
+const TIME_BYTES: usize = 32;
 const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 const OUT_OF_RANGE: &str = "it is not between the years 1970 and 9999";
 const NO_TIME: &str = "it is not a time";
@@ -76,7 +79,7 @@ fn number(text: &str) -> Result<Option<String>, &'static str> {
         MICROSECONDS_END..FILETIME_END => (count - FILETIME_EPOCH) / 10_000_000,
         FILETIME_END.. => count / 1_000_000_000,
     };
-    if !(0..=SECONDS_MAX).contains(&seconds) {
+    if !(0..=i128::from(SECONDS_MAX)).contains(&seconds) {
         return Err(OUT_OF_RANGE);
     }
     // Only seconds may have a fraction.
@@ -170,9 +173,9 @@ fn american(text: &str) -> Option<Written<'_>> {
 
 impl Written<'_> {
     fn format(&self) -> Result<Option<String>, &'static str> {
-        let year: i128 = self.year.parse().map_err(|_| NO_TIME)?;
+        let year: i64 = self.year.parse().map_err(|_| NO_TIME)?;
         let month = self.month.parse().ok().or_else(|| month_of(self.month)).ok_or(NO_TIME)?;
-        let day: i128 = self.day.parse().map_err(|_| NO_TIME)?;
+        let day: i64 = self.day.parse().map_err(|_| NO_TIME)?;
         let (clock, fraction) = self.clock.split_once(['.', ',']).unwrap_or((self.clock, ""));
         let [hour, minute, second] = self.time_of_day(clock)?;
         if !fraction.is_empty() && !is_number(fraction) {
@@ -197,21 +200,25 @@ impl Written<'_> {
         // A leap second.
         let second = second.min(59);
         let dot = if fraction.is_empty() { "" } else { "." };
-        Ok(Some(format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{dot}{fraction}{zone}")))
+        let parts = [year / 100, year % 100, month, day, hour, minute, second];
+        let mut text = String::with_capacity(TIME_BYTES);
+        for (number, sign) in parts.into_iter().zip(["", "-", "-", "T", ":", ":", dot]) {
+            text.extend([number / 10, number % 10].map(|digit| char::from(b'0' + digit as u8)));
+            text.push_str(sign);
+        }
+        text.extend([fraction, &zone]);
+        Ok(Some(text))
     }
 
-    fn time_of_day(&self, clock: &str) -> Result<[i128; 3], &'static str> {
-        let mut parts = [0; 3];
-        let colons = clock.contains(':') || clock.is_empty();
-        let texts: Vec<&str> = match colons {
-            true => clock.split(':').collect(),
-            false if clock.len() == 6 => vec![&clock[..2], &clock[2..4], &clock[4..]],
-            false => return Err(NO_TIME),
+    fn time_of_day(&self, clock: &str) -> Result<[i64; 3], &'static str> {
+        let mut colons = clock.splitn(3, ':');
+        let texts = match clock.len() {
+            0 => ["0"; 3],
+            6 if is_number(clock) => [&clock[..2], &clock[2..4], &clock[4..]],
+            _ => [colons.next(), colons.next(), Some(colons.next().unwrap_or("0"))].map(Option::unwrap_or_default),
         };
-        if texts.len() > 3 || (texts.len() < 2 && !clock.is_empty()) {
-            return Err(NO_TIME);
-        }
-        for (part, text) in parts.iter_mut().zip(texts).filter(|_| !clock.is_empty()) {
+        let mut parts = [0; 3];
+        for (part, text) in parts.iter_mut().zip(texts) {
             if !is_number(text) || text.len() > 2 {
                 return Err(NO_TIME);
             }
@@ -227,48 +234,47 @@ impl Written<'_> {
 }
 
 /// Returns an offset in the form of RFC 3339 and in minutes.
-fn zone(text: &str) -> Result<(String, i128), &'static str> {
+fn zone(text: &str) -> Result<(Cow<'static, str>, i64), &'static str> {
     let text = text.trim_matches(['(', ')', ' ', '[', ']']);
-    let name = text.to_ascii_uppercase();
-    if matches!(name.as_str(), "" | "Z" | "UTC" | "GMT" | "Z UTC" | "Z[UTC") {
-        return Ok(("Z".into(), 0));
+    if ["", "Z", "UTC", "GMT", "Z UTC", "Z[UTC"].iter().any(|name| name.eq_ignore_ascii_case(text)) {
+        return Ok((Cow::Borrowed("Z"), 0));
     }
-    let number: String = name.chars().filter(|sign| *sign != ':').collect();
+    let number: String = text.chars().filter(|sign| *sign != ':').collect();
     let (sign, digits) = number.split_at_checked(1).ok_or(NO_TIME)?;
     let is_offset = matches!(sign, "+" | "-") && is_number(digits) && matches!(digits.len(), 2 | 4);
     if !is_offset {
         return Err("its time zone is not known");
     }
     let (hours, minutes) = (&digits[..2], digits.get(2..).filter(|minutes| !minutes.is_empty()).unwrap_or("00"));
-    let count = hours.parse::<i128>().unwrap_or(99) * 60 + minutes.parse::<i128>().unwrap_or(99);
+    let count = hours.parse::<i64>().unwrap_or(99) * 60 + minutes.parse::<i64>().unwrap_or(99);
     if count > 24 * 60 || minutes > "59" {
         return Err("its time zone is not known");
     }
-    Ok((format!("{sign}{hours}:{minutes}"), if sign == "-" { -count } else { count }))
+    Ok((Cow::Owned(format!("{sign}{hours}:{minutes}")), if sign == "-" { -count } else { count }))
 }
 
-fn month_of(name: &str) -> Option<i128> {
+fn month_of(name: &str) -> Option<i64> {
     let short = name.get(..3)?.to_ascii_lowercase();
     let month = MONTHS.iter().position(|known| *known == short)?;
-    name.bytes().all(|letter| letter.is_ascii_alphabetic()).then_some(month as i128 + 1)
+    name.bytes().all(|letter| letter.is_ascii_alphabetic()).then_some(month as i64 + 1)
 }
 
 fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn days(year: i128, month: i128) -> i128 {
+fn days(year: i64, month: i64) -> i64 {
     let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     match month {
-        2 => 28 + i128::from(is_leap),
+        2 => 28 + i64::from(is_leap),
         4 | 6 | 9 | 11 => 30,
         _ => 31,
     }
 }
 
-fn days_since_epoch(year: i128, month: i128, day: i128) -> i128 {
-    let before = |year: i128| year * 365 + (year + 3) / 4 - (year + 99) / 100 + (year + 399) / 400;
-    let months: i128 = (1..month).map(|month| days(year, month)).sum();
+fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
+    let before = |year: i64| year * 365 + (year + 3) / 4 - (year + 99) / 100 + (year + 399) / 400;
+    let months: i64 = (1..month).map(|month| days(year, month)).sum();
     before(year) - before(1970) + months + day - 1
 }
 
