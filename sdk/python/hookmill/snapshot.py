@@ -19,6 +19,10 @@ ROOM = 1024 * 1024
 _kept: List[Any] = []
 
 
+def is_prepared() -> bool:
+    return bool(_kept)
+
+
 def prepare() -> None:
     """Call this when everything is loaded."""
     # The garbage collection of an instance would change the objects that it looks at.

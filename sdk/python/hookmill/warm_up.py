@@ -25,7 +25,10 @@ NIL_ID = "00000000-0000-0000-0000-000000000000"
 
 
 def warm_up(mapper: Any) -> None:
-    """Maps the first payloads of the mapper's project that are not very large, and forgets the results."""
+    """Maps the first payloads of the mapper's project that are not very large, and forgets the results. Does so once: a build
+    makes several mappers."""
+    if snapshot.is_prepared():
+        return
     module = sys.modules[type(mapper).__module__]
     folder = Path(module.__file__ or "").with_name("payloads")
     files = sorted(file for file in folder.glob("*.json") if "." not in file.stem)
