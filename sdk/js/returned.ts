@@ -114,9 +114,9 @@ function detail(value: unknown): Field | undefined {
   if (typeof found?.name === "string" && typeof found.value === "string") {
     return { name: found.name.toWellFormed(), value: found.value.toWellFormed() };
   }
-  const name = part(".name", found?.name, text);
-  const content = part(".value", found?.value, text);
-  return name === undefined || content === undefined ? undefined : { name, value: content };
+  part(".name", found?.name, text);
+  part(".value", found?.value, text);
+  return undefined;
 }
 
 function tag(value: unknown): string | undefined {
