@@ -86,3 +86,36 @@ impl Snapshot {
         section
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{IMMORTAL, MARKER, PAGE_BYTES, Snapshot, WORD};
+
+    const OBJECT: usize = 3 * PAGE_BYTES;
+    const TYPE: u32 = 77;
+
+    /// Returns a memory with an object of this type, and a list that names the object.
+    fn memory(object_type: u32) -> Snapshot {
+        let words = [1, u32::try_from(OBJECT).unwrap(), TYPE].map(u32::to_le_bytes).concat();
+        let object = [2, object_type].map(u32::to_le_bytes).concat();
+        let mut memory = vec![0; 4 * PAGE_BYTES];
+        memory[WORD..WORD + MARKER.len()].copy_from_slice(&MARKER);
+        memory[WORD + MARKER.len()..][..words.len()].copy_from_slice(&words);
+        memory[OBJECT..][..object.len()].copy_from_slice(&object);
+        Snapshot(memory)
+    }
+
+    #[test]
+    fn the_objects_of_the_list_become_immortal() {
+        let mut snapshot = memory(TYPE);
+        snapshot.make_objects_immortal().unwrap();
+        assert_eq!(snapshot.word(OBJECT).unwrap(), IMMORTAL);
+        assert_eq!(snapshot.data().len(), 2, "empty pages are left out");
+    }
+
+    #[test]
+    fn a_list_that_does_not_fit_the_memory_is_refused() {
+        let error = memory(TYPE + 1).make_objects_immortal().unwrap_err();
+        assert!(error.to_string().contains("its type"), "{error}");
+    }
+}
