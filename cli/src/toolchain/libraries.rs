@@ -7,7 +7,8 @@
 use super::parts::{CoreModule, Kind, Parts, is_of_host};
 use super::snapshot::Snapshot;
 use anyhow::{Context, Result, bail};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::collections::hash_map::{Entry, HashMap};
 use std::convert::Infallible;
 use wasm_encoder::reencode::{Error as ReencodeError, Reencode, RoundtripReencoder, utils};
 use wasm_encoder::{
@@ -90,8 +91,8 @@ impl<'a> Linker<'a> {
             let TypeRef::Func(function_type) = import.ty else { bail!("an import of the host is not a function") };
             let function_type = self.type_indices[&module.types[function_type as usize]];
             let index = u32::try_from(self.imports.len())?;
-            if !self.import_indices.contains_key(&(import.module, import.name)) {
-                self.import_indices.insert((import.module, import.name), index);
+            if let Entry::Vacant(entry) = self.import_indices.entry((import.module, import.name)) {
+                entry.insert(index);
                 self.imports.push((import.module, import.name, function_type));
             }
         }
