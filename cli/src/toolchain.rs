@@ -7,10 +7,13 @@ mod built;
 mod entry;
 mod go;
 mod javascript;
+mod libraries;
 mod memory;
+mod parts;
 mod program;
 mod python;
 mod rust;
+mod snapshot;
 
 use anyhow::{Result, bail};
 pub(crate) use built::Built;

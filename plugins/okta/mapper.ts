@@ -32,26 +32,28 @@ export const mapper = defineMapper({
   },
 
   toIncidents(event) {
-    const body = unwrapped(readJson(event, EXPECTED));
+    const body = unwrapped(spelled(readJson(event, EXPECTED)));
     const events = unfold(at(body, "data", "events"));
     const isHook = at(body, "eventType") === "com.okta.event_hook" || Array.isArray(events);
-    if (!isHook && (!field(body, "uuid") || !field(body, "eventType"))) throw unsupported(`expected ${EXPECTED}`);
+    if (!isHook && (!text(body, "uuid") || !text(body, "eventType"))) throw unsupported(`expected ${EXPECTED}`);
     if (isHook && (typeof events !== "object" || !events)) throw malformed("the event hook has no `data.events`");
     const console = consoleUrl(text(body, "source") ?? setting(event, "okta_url"));
     const outcome: Outcome = { incidents: [], skipped: [], problems: [] };
-    for (const [index, entry] of (isHook ? list(events) : [body]).entries()) {
-      const type = field(entry, "eventType");
-      const uuid = field(entry, "uuid");
-      const rule = type && ruleOf(type, entry);
+    const entries = isHook ? list(events).map(spelled) : [body];
+    for (const [index, entry] of entries.entries()) {
+      const type = text(entry, "eventType");
+      const uuid = text(entry, "uuid");
+      const risk = riskOf(entry);
+      const rule = type && ruleOf(type, entry, risk);
       if (!type || (rule && !uuid)) {
         outcome.problems.push(`event ${index + 1} has no ${type ? "`uuid`" : "`eventType`"}`);
       } else if (!rule || !uuid) {
-        const result = field(entry, "outcome", "result");
+        const result = text(entry, "outcome", "result");
         const what = result ? `${type} (${result})` : type;
         const why = rulesOf(type).length > 0 ? "is routine" : "is not among the security events that this mapper knows";
         outcome.skipped.push(`${what.slice(0, QUOTED_CHARS_MAX)} ${why}`);
       } else {
-        outcome.incidents.push(incident(entry, uuid, type, rule, console));
+        outcome.incidents.push(incident(entry, uuid, type, rule, risk, console));
       }
     }
     return outcome;
@@ -61,24 +63,41 @@ export const mapper = defineMapper({
 /** Returns the event in an envelope of a log stream, or the body itself. */
 function unwrapped(body: unknown): unknown {
   for (const envelope of ["detail", "event"]) {
-    const inner = unfold(at(body, envelope));
-    if (field(inner, "eventType") && field(inner, "uuid")) return inner;
+    const inner = spelled(at(body, envelope));
+    if (text(inner, "eventType") && text(inner, "uuid")) return inner;
   }
   return body;
 }
 
+/** The names of members that are not in lower case. */
+const NAMES = ["debugContext", "displayMessage", "eventType", "legacyEventType", "securityContext"];
+
+/** Returns an event with Okta's names for members whose names are in lower case. */
+function spelled(value: unknown): unknown {
+  const entry = unfold(value);
+  if (typeof entry !== "object" || entry === null || Array.isArray(entry)) return entry;
+  let found = entry as Record<string, unknown>;
+  for (let index = 0; index < NAMES.length; index += 1) {
+    const name = NAMES[index] as string;
+    const lower = found[name] ? undefined : found[name.toLowerCase()];
+    if (lower === undefined) continue;
+    if (found === entry) found = { ...found };
+    found[name] = lower;
+  }
+  return found;
+}
+
 /** Returns the rule for an event. An event of any type is an incident if Okta rates its risk as high. */
-function ruleOf(type: string, entry: unknown): Rule | undefined {
-  const result = field(entry, "outcome", "result")?.toUpperCase() ?? "";
-  const reason = field(entry, "outcome", "reason") ?? "";
-  const risk = riskOf(entry);
+function ruleOf(type: string, entry: unknown, risk: Severity | undefined): Rule | undefined {
+  const result = text(entry, "outcome", "result")?.toUpperCase() ?? "";
+  const reason = text(entry, "outcome", "reason") ?? "";
   const rule = rulesOf(type).find((rule) => {
     return (rule.outcomes?.includes(result) ?? true) && (rule.reason?.test(reason) ?? true);
   });
   // These events also report that a risk is low again.
   if (rule?.needsRisk && (!risk || SEVERITIES.indexOf(risk) < SEVERITIES.indexOf("medium"))) return undefined;
   if (rule) return rule;
-  const isSuspected = field(entry, "debugContext", "debugData", "threatSuspected")?.toLowerCase() === "true";
+  const isSuspected = text(entry, "debugContext", "debugData", "threatSuspected")?.toLowerCase() === "true";
   if (risk !== "high" && !isSuspected) return undefined;
   return { types: [], severity: risk === "high" ? "high" : "medium", category: "suspicious-request", technique: "T1078.004" };
 }
@@ -87,7 +106,7 @@ function ruleOf(type: string, entry: unknown): Rule | undefined {
 function riskOf(entry: unknown): Severity | undefined {
   const data = debugData(entry);
   const level = text(data, "riskLevel") ?? text(unfold(at(data, "logOnlySecurityData")), "risk", "level") ??
-    ["risk", "Risk"].map((name) => levelOf(at(data, name))).find(Boolean);
+    levelOf(at(data, "risk")) ?? levelOf(at(data, "Risk"));
   return parseSeverity(level);
 }
 
@@ -97,19 +116,20 @@ function levelOf(risk: unknown): string | undefined {
 }
 
 function debugData(entry: unknown): unknown {
-  return at(entry, "debugContext", "debugData") ?? at(entry, "debugcontext", "debugData") ??
-    at(entry, "debugcontext", "debugdata");
+  return at(entry, "debugContext", "debugData") ?? at(entry, "debugContext", "debugdata");
 }
 
-function incident(entry: unknown, uuid: string, type: string, rule: Rule, console: string | undefined): Incident {
+function incident(
+  entry: unknown, uuid: string, type: string, rule: Rule, risk: Severity | undefined, console: string | undefined,
+): Incident {
   const [actor, client, data] = [at(entry, "actor"), at(entry, "client"), debugData(entry)];
-  const reason = field(entry, "outcome", "reason");
-  const result = [field(entry, "outcome", "result"), reason].filter(Boolean).join(": ");
+  const reason = text(entry, "outcome", "reason");
+  const result = [text(entry, "outcome", "result"), reason].filter(Boolean).join(": ");
   const names = ["city", "state", "country"].map((name) => text(client, "geographicalContext", name));
   const place = names.filter(Boolean).join(", ");
   const who = text(actor, "displayName") ?? text(actor, "alternateId") ?? "Unknown user";
 
-  const message = field(entry, "displayMessage") ?? type;
+  const message = text(entry, "displayMessage") ?? type;
   const titles = { alone: `${reason}: ${text(actor, "alternateId") ?? who}`, "with the message": `${message}: ${reason}` };
   const found = new Incident(uuid, rule.titled && reason ? titles[rule.titled] : message);
   const parts = [`${who}: ${type}`, result && `outcome ${result}`, place && `from ${place}`];
@@ -117,9 +137,8 @@ function incident(entry: unknown, uuid: string, type: string, rule: Rule, consol
   found.category = rule.category;
   // ThreatInsight refuses a request or only reports it.
   const severity = rule.types.includes("security.threat.detected") && !isRefused(entry) ? "high" : rule.severity;
-  const risk = riskOf(entry);
   found.severity = risk && SEVERITIES.indexOf(risk) > SEVERITIES.indexOf(severity) ? risk : severity;
-  found.occurredAt = timestamp(field(entry, "published"));
+  found.occurredAt = timestamp(text(entry, "published"));
   found.changedAt = found.occurredAt;
   if (console) found.externalLink = `${console}/report/system_log_2?search=uuid+eq+%22${encodeURIComponent(uuid)}%22`;
   found.tag(`okta:${type}`);
@@ -134,9 +153,10 @@ function incident(entry: unknown, uuid: string, type: string, rule: Rule, consol
     found.observe("ip", text(client, "ipAddress"), "client");
     for (const hop of list(entry, "request", "ipChain")) found.observe("ip", text(hop, "ip"), "on the path of the request");
   }
-  for (const name of ["newIpAddress", "NewIpAddress", "previousIpAddress", "PreviousIpAddress"]) {
-    found.observe("ip", text(data, name), /new/i.test(name) ? "of the session now" : "of the session before");
-  }
+  found.observe("ip", text(data, "newIpAddress"), "of the session now");
+  found.observe("ip", text(data, "NewIpAddress"), "of the session now");
+  found.observe("ip", text(data, "previousIpAddress"), "of the session before");
+  found.observe("ip", text(data, "PreviousIpAddress"), "of the session before");
   if (!reported) found.observe("user-agent", text(client, "userAgent", "rawUserAgent"), "client");
   account(found, actor, "actor");
   // ThreatInsight names the address as the actor.
@@ -146,17 +166,17 @@ function incident(entry: unknown, uuid: string, type: string, rule: Rule, consol
   }
 
   found.detail("event_type", type);
-  found.detail("legacy_event_type", field(entry, "legacyEventType"));
-  found.detail("log_level", field(entry, "severity"));
+  found.detail("legacy_event_type", text(entry, "legacyEventType"));
+  found.detail("log_level", text(entry, "severity"));
   found.detail("outcome", at(entry, "outcome"));
   found.detail("targets", list(entry, "target").map(targetName));
   found.detail("transaction_id", text(entry, "transaction", "id"));
   found.detail("device", text(client, "device"));
   found.detail("zone", text(client, "zone"));
   found.detail("place", place);
-  found.detail("as_number", field(entry, "securityContext", "asNumber"));
-  found.detail("as_org", field(entry, "securityContext", "asOrg"));
-  found.detail("is_proxy", field(entry, "securityContext", "isProxy"));
+  found.detail("as_number", text(entry, "securityContext", "asNumber"));
+  found.detail("as_org", text(entry, "securityContext", "asOrg"));
+  found.detail("is_proxy", text(entry, "securityContext", "isProxy"));
   found.detail("threat_suspected", text(data, "threatSuspected"));
   found.keep(data, ["threatSuspected"], "debug_");
   found.keep(entry, READ);
@@ -171,7 +191,7 @@ const READ = [
 ];
 
 function isRefused(entry: unknown): boolean {
-  return /^(DENY|RATE_LIMIT|CHALLENGE|FAILURE)$/i.test(field(entry, "outcome", "result") ?? "");
+  return /^(DENY|RATE_LIMIT|CHALLENGE|FAILURE)$/i.test(text(entry, "outcome", "result") ?? "");
 }
 
 function techniqueOf(rule: Rule, reason = ""): string | undefined {
@@ -191,16 +211,6 @@ function account(found: Incident, user: unknown, role: string): void {
   const login = text(user, "alternateId");
   if (!login || /^(unknown|system@okta\.com)$/i.test(login)) return;
   found.observe(login.includes("@") ? "mail" : "user-account", login, role);
-}
-
-/** Returns the text at a path whose first name may be in lower case. */
-function field(entry: unknown, first: string, ...rest: string[]): string | undefined {
-  return textBelow(at(entry, first), rest) ?? textBelow(at(entry, first.toLowerCase()), rest);
-}
-
-function textBelow(value: unknown, path: string[]): string | undefined {
-  for (let index = 0; index < path.length; index += 1) value = at(value, path[index] as string);
-  return text(value);
 }
 
 /** Returns the URL of the admin console for any address of the organisation: `acme-admin.okta.com` for `acme.okta.com`. */

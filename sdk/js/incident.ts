@@ -110,6 +110,8 @@ export class Incident implements IncidentRecord {
     let total = 0;
     let left = 0;
     const names = Object.keys(value);
+    // Most objects have no such name, which one comparison finds.
+    const hasSecrets = SECRET.test(names.join());
     for (let index = 0; index < names.length; index += 1) {
       const name = names[index] as string;
       if (read.includes(name)) continue;
@@ -117,7 +119,7 @@ export class Incident implements IncidentRecord {
       const json: string = stringify(member);
       if (EMPTY.has(json)) continue;
       const size = Math.min(json.length, KEPT_CHARS_MAX);
-      if (SECRET.test(name) || count === KEPT_MAX || total + size > KEPT_TOTAL_CHARS_MAX) {
+      if ((hasSecrets && SECRET.test(name)) || count === KEPT_MAX || total + size > KEPT_TOTAL_CHARS_MAX) {
         left += 1;
         continue;
       }

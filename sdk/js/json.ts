@@ -16,9 +16,10 @@ interface Documents {
   problems: string[];
 }
 
-/** An integer that a JavaScript number could not hold exactly, and its digits, which the engine finds much faster. */
+/** An integer that a JavaScript number could not hold exactly, and its digits, which the engine finds much faster. Written one by one,
+ * they let the engine skip 16 characters at once. */
 const LONG_INTEGER = /[\[{:,\s]-?\d{16}/;
-const LONG_DIGITS = /\d{16}/;
+const LONG_DIGITS = new RegExp("[0-9]".repeat(16));
 const HALF_PAIR_ESCAPE = /\\u[dD][89a-fA-F]/;
 /** Between two JSON values; `\s` contains the byte order mark. RFC 7464 begins each with 0x1E. */
 const GAP = /[\s,\0\x1e]*/y;

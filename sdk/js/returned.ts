@@ -110,9 +110,13 @@ function technique(value: unknown): Technique | undefined {
 
 function detail(value: unknown): Field | undefined {
   const found = value as Unknown<Field> | null;
-  const name = part(".name", found?.name, text);
-  const content = part(".value", found?.value, text);
-  return name === undefined || content === undefined ? undefined : { name, value: content };
+  // There are many details, and most have no fault.
+  if (typeof found?.name === "string" && typeof found.value === "string") {
+    return { name: found.name.toWellFormed(), value: found.value.toWellFormed() };
+  }
+  part(".name", found?.name, text);
+  part(".value", found?.value, text);
+  return undefined;
 }
 
 function tag(value: unknown): string | undefined {

@@ -28,17 +28,19 @@ export function at(value: unknown, ...path: (string | number)[]): unknown {
   return reached(value, path);
 }
 
-/** Does what `at` does. The engine has no compiler: a call with `...path` takes 4 µs, and `for (… of …)` 1 µs for each element. */
+/** Does what `at` does. The engine has no compiler: a step takes 50 ns, and a call of a function 200 ns. */
 function reached(value: unknown, path: (string | number)[]): unknown {
   for (let index = 0; index < path.length; index += 1) {
     const name = path[index] as string | number;
     if (typeof value === "string") value = unfolded(value);
     if (typeof value !== "object" || value === null || (Array.isArray(value) && typeof name === "string")) {
-      if (!isAbsent(value)) misplaced(value, "an object");
+      if (value !== undefined && value !== null && !isAbsent(value)) misplaced(value, "an object");
       return undefined;
     }
-    if (!Object.hasOwn(value, name)) return undefined;
-    value = (value as Record<string | number, unknown>)[name];
+    const member = (value as Record<string | number, unknown>)[name];
+    // What a value inherits is not of the payload: JSON has no functions.
+    if (typeof member === "function" || (name === "__proto__" && !Object.hasOwn(value, name))) return undefined;
+    value = member;
   }
   return value;
 }

@@ -13,19 +13,69 @@ import { rolldown } from "rolldown";
 import { parseAst } from "rolldown/parseAst";
 
 /**
- * Takes the place of the function of this name in the generated code, which measures a text character by character before the
- * text is encoded: that takes as long as all else. Here the allocation has room for the longest encoding. It is freed after the
- * call.
+ * Writes the result of a call. The generated code encodes text by text and makes a view of the memory for each number, and the
+ * engine interprets it. Here all texts are encoded at once, and the views are kept. The allocations are freed after the call.
  */
-const ENCODER = `
-function _utf8AllocateAndEncode(s, realloc, memory) {
-  if (typeof s !== "string") throw new TypeError("expected a string, received [" + typeof s + "]");
-  if (s.length === 0) return { ptr: 1, len: 0 };
-  const room = 3 * s.length;
-  const ptr = realloc(0, 0, 1, room);
-  return { ptr, len: TEXT_ENCODER_UTF8.encodeInto(s, new Uint8Array(memory.buffer, ptr, room)).written };
+const WRITER = `
+let bytes = new Uint8Array(), words = new Uint32Array();
+const texts = [], places = [];
+let count = 0;
+
+function view() {
+  const buffer = $memory.buffer;
+  if (bytes.buffer === buffer) return;
+  bytes = new Uint8Array(buffer);
+  words = new Uint32Array(buffer);
+}
+
+function allocated(align, size) {
+  if (size === 0) return align;
+  const start = $realloc(0, 0, align, size);
+  view();
+  return start;
+}
+
+function encoded(text, start) {
+  if (typeof text !== "string") throw new TypeError("expected a string, received [" + typeof text + "]");
+  return TEXT_ENCODER_UTF8.encodeInto(text, bytes.subarray(start, start + 3 * text.length)).written;
+}
+
+function _utf8AllocateAndEncode(text) {
+  const ptr = allocated(1, 3 * text.length);
+  return { ptr, len: encoded(text, ptr) };
+}
+
+function writeTexts() {
+  texts.length = count;
+  count = 0;
+  const all = texts.join("");
+  let start = allocated(1, 3 * all.length);
+  const isAscii = encoded(all, start) === all.length;
+  for (let index = 0; index < texts.length; index += 1) {
+    const text = texts[index];
+    const length = isAscii && typeof text === "string" ? text.length : encoded(text, start);
+    const word = places[index] >>> 2;
+    words[word] = start;
+    words[word + 1] = length;
+    start += length;
+  }
 }
 `;
+/** Replaces what the generated code does with a result by what is above. A text is written with the others, at the end. */
+const REWRITES = [
+  [/_debugLog\('\[Instruction::Return\]'[^;]*\);/g, "writeTexts();"],
+  [/_debugLog\([^;]*\);/g, ""],
+  [
+    new RegExp(String.raw`var encodeRes = _utf8AllocateAndEncode\((\w+), \$realloc, \$memory\);\s*var (ptr\d+)= encodeRes\.ptr;\s*` +
+      String.raw`var (len\d+) = encodeRes\.len;\s*dataView\(\$memory\)\.setUint32\([^,]*, \3, true\);\s*` +
+      String.raw`dataView\(\$memory\)\.setUint32\(([^,]*), \2, true\);`, "g"),
+    "texts[count] = $1; places[count++] = $4;",
+  ],
+  [/dataView\(\$memory\)\.setInt8\(([^,]*), ([^,]*), true\);/g, "bytes[$1] = $2;"],
+  [/dataView\(\$memory\)\.setUint32\(([^,]*), ([^,]*), true\);/g, "words[($1) >>> 2] = $2;"],
+  [/\$realloc\(0, 0, (\d+), ([^,()]*)\)/g, "allocated($1, $2)"],
+  [/var [^=]*= ret;/g, "view(); $&"],
+];
 /** The bounds of the payloads that an instance is warmed up with. What more of them leave behind spreads the pages of an event. */
 const PAYLOADS_MAX = 6;
 const PAYLOAD_CHARS_MAX = 65_536;
@@ -44,7 +94,7 @@ const { splicer } = await import(library);
 const { spliceBindings } = splicer;
 splicer.spliceBindings = (...given) => {
   const spliced = spliceBindings(...given);
-  return { ...spliced, jsBindings: spliced.jsBindings + ENCODER };
+  return { ...spliced, jsBindings: rewritten(spliced.jsBindings) };
 };
 
 const folder = mkdtempSync(join(tmpdir(), "hookmill-"));
@@ -77,6 +127,12 @@ try {
   process.exitCode = 1;
 } finally {
   rmSync(folder, { recursive: true });
+}
+
+/** Returns the generated code with the writer, or unchanged if it is not as expected. */
+function rewritten(bindings) {
+  if (!REWRITES.every(([pattern]) => bindings.search(pattern) >= 0)) return bindings;
+  return REWRITES.reduce((code, [pattern, replacement]) => code.replace(pattern, replacement), bindings) + WRITER;
 }
 
 /** Returns the first payloads of the project that are not very large. */

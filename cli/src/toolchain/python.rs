@@ -1,7 +1,8 @@
-//! Builds Python projects to components with componentize-py and the packages of the project's virtual environment.
+//! Builds Python projects to modules with componentize-py and the packages of the project's virtual environment.
 
 use super::built::Built;
 use super::entry::{ProjectEntry, SDK, WORLD};
+use super::libraries::linked;
 use super::program::output_of;
 use anyhow::{Context, Result, ensure};
 use std::ffi::OsString;
@@ -58,7 +59,7 @@ impl PythonProject {
     /// # Errors
     /// Returns an error if the build fails.
     pub fn build(self) -> Result<Built> {
-        let Self { entry, builder, environment, .. } = self;
+        let Self { entry, builder, version, environment } = self;
         // componentize-py builds in the packages of the first `python3` in `PATH`.
         let path = path_with(environment.as_deref())?;
         // The builder takes seconds to find an error that Python finds at once.
@@ -68,7 +69,7 @@ impl PythonProject {
             ensure!(status.success(), "{} was not built; the messages of Python are above", entry.name);
         }
         let module = entry.file.trim_end_matches(".py");
-        let wasm = entry.run(|out| {
+        let component = entry.run(|out| {
             let mut command = Command::new(builder);
             command.env("PATH", &path);
             if let Some(environment) = &environment {
@@ -78,6 +79,9 @@ impl PythonProject {
             command.args(["componentize", module, "--python-path"]).arg(&entry.folder);
             command.arg("--python-path").arg(entry.folder.join(SDK)).arg("--output").arg(out);
             command
+        })?;
+        let wasm = linked(&component).with_context(|| {
+            format!("the result of {version} is not as expected; install {BUILDER}=={BUILDER_VERSION}")
         })?;
         Ok(Built { name: entry.name, wasm })
     }

@@ -4,6 +4,7 @@ import json
 import math
 import re
 from dataclasses import dataclass, field
+from json.encoder import encode_basestring_ascii
 from typing import Any, List, Optional, Union
 
 from .errors import SeveralDocuments, malformed
@@ -91,7 +92,7 @@ def elements_of(body: bytes) -> List[str]:
 
 def to_json(value: Any) -> str:
     """Returns a value as JSON. Values that JSON does not have become texts."""
-    return _ENCODER.encode(value)
+    return encode_basestring_ascii(value) if isinstance(value, str) else _ENCODER.encode(value)
 
 
 def well_formed(text: str) -> str:

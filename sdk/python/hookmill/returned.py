@@ -108,9 +108,13 @@ def _technique(given: Any) -> Optional[Technique]:
 
 
 def _detail(given: Any) -> Optional[Field]:
-    name = _part(".name", getattr(given, "name", None), _text)
-    value = _part(".value", getattr(given, "value", None), _text)
-    return None if name is None or value is None else Field(name, value)
+    name, value = getattr(given, "name", None), getattr(given, "value", None)
+    # There are many details, and most have no fault.
+    if isinstance(name, str) and isinstance(value, str):
+        return Field(well_formed(name), well_formed(value))
+    _part(".name", name, _text)
+    _part(".value", value, _text)
+    return None
 
 
 def _tag(value: Any) -> Optional[str]:

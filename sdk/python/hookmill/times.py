@@ -33,8 +33,9 @@ _SPELLINGS = [
 ]
 _NEVER = "never"
 _FILETIME_NEVER = "9223372036854775807"
-# The last time and its conversion: mappers, and the checks of their results, read the same one several times.
-_last = ("", "")
+# The last times and their conversions: mappers, and the checks of their results, read the same ones several times.
+_known: Dict[str, str] = {}
+KNOWN_MAX = 16
 
 
 def timestamp(time: Optional[str]) -> Optional[str]:
@@ -44,10 +45,9 @@ def timestamp(time: Optional[str]) -> Optional[str]:
     Returns None for absent text and for times that stand for "never": zero, the first days of the years 1, 1601, 1900
     and 1970, and the last day of 9999. Any other text that is not a time between 1970 and 9999, such as one with an impossible day, is also reported
     as a problem."""
-    global _last
     trimmed = present(time)
-    if trimmed in _last:
-        return _last[1]
+    if trimmed in _known:
+        return _known[trimmed]
     if trimmed is None or not trimmed.strip("0.") or trimmed == _FILETIME_NEVER:
         return None
     is_number = re.fullmatch(r"[0-9.]+(?:e\+?[0-9]+)?", trimmed, re.IGNORECASE)
@@ -56,7 +56,9 @@ def timestamp(time: Optional[str]) -> Optional[str]:
         problem(f"`{excerpt(trimmed)}` is not a time; it is left out")
     if converted is None or converted == _NEVER:
         return None
-    _last = (trimmed, converted)
+    if len(_known) > KNOWN_MAX:
+        _known.clear()
+    _known[trimmed] = _known[converted] = converted
     return converted
 
 

@@ -34,12 +34,15 @@ def at(value: Any, *path: Key) -> Any:
     JSON in a text stands for its object or list. Another value that stands where the path needs an object or a list is
     reported as a problem."""
     for key in path:
+        if isinstance(value, dict):
+            value = value.get(key)
+            continue
+        if value is None:
+            return None
         if isinstance(value, str):
             value = _unfolded(value)
         if isinstance(value, dict):
             value = value.get(key)
-        elif value is None:
-            return None
         elif isinstance(value, list) and isinstance(key, int):
             value = value[key] if key < len(value) else None
         else:

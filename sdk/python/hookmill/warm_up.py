@@ -4,7 +4,6 @@ Python fills caches on their first use: those of bytecode, of regular expression
 what is filled while the plugin is built."""
 
 import contextlib
-import gc
 import io
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from wit_world.imports import log
 from wit_world.imports.types import Event
 
+from . import snapshot
 from .problems import take_problems
 from .values import forget_unfolded
 
@@ -25,7 +25,10 @@ NIL_ID = "00000000-0000-0000-0000-000000000000"
 
 
 def warm_up(mapper: Any) -> None:
-    """Maps the first payloads of the mapper's project that are not very large, and forgets the results."""
+    """Maps the first payloads of the mapper's project that are not very large, and forgets the results. Does so once: a build
+    makes several mappers."""
+    if snapshot.is_prepared():
+        return
     module = sys.modules[type(mapper).__module__]
     folder = Path(module.__file__ or "").with_name("payloads")
     files = sorted(file for file in folder.glob("*.json") if "." not in file.stem)
@@ -41,7 +44,4 @@ def warm_up(mapper: Any) -> None:
     log.write = write
     take_problems()
     forget_unfolded()
-    # Everything that is loaded now is needed until the end. A garbage collection that looked at these objects would copy
-    # their pages.
-    gc.collect()
-    gc.freeze()
+    snapshot.prepare()

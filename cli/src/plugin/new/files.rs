@@ -141,6 +141,7 @@ pub(super) const PYTHON: &[ProjectFile] = files![
     "sdk/hookmill/reading.py" "python/hookmill/reading.py"
     "sdk/hookmill/returned.py" "python/hookmill/returned.py"
     "sdk/hookmill/severities.py" "python/hookmill/severities.py"
+    "sdk/hookmill/snapshot.py" "python/hookmill/snapshot.py"
     "sdk/hookmill/standard_library.py" "python/hookmill/standard_library.py"
     "sdk/hookmill/times.py" "python/hookmill/times.py"
     "sdk/hookmill/values.py" "python/hookmill/values.py"
