@@ -64,6 +64,17 @@ pub fn requests(payload: &str, placeholder: &str, first: usize, count: usize) ->
 
 /// Sends every request once and waits for every answer.
 pub fn run(address: SocketAddr, requests: &Arc<Vec<Vec<u8>>>) -> LoadReport {
+    send(address, requests, None)
+}
+
+/// Sends so many requests in a second, however long the answers take. The duration of a request begins when it is to be sent,
+/// also if all connections wait for answers then.
+#[allow(dead_code, reason = "one of the benchmarks sends at a rate")]
+pub fn run_at(address: SocketAddr, requests: &Arc<Vec<Vec<u8>>>, rate: f64) -> LoadReport {
+    send(address, requests, Some(Duration::from_secs_f64(1.0 / rate)))
+}
+
+fn send(address: SocketAddr, requests: &Arc<Vec<Vec<u8>>>, interval: Option<Duration>) -> LoadReport {
     let next = Arc::new(AtomicUsize::new(0));
     let started = Instant::now();
     let threads: Vec<_> = (0..THREADS)
@@ -74,7 +85,7 @@ pub fn run(address: SocketAddr, requests: &Arc<Vec<Vec<u8>>>) -> LoadReport {
                 runtime.block_on(async {
                     let mut connections = tokio::task::JoinSet::new();
                     for _ in 0..CONNECTIONS / THREADS {
-                        connections.spawn(connection(address, next.clone(), requests.clone()));
+                        connections.spawn(connection(address, next.clone(), requests.clone(), started, interval));
                     }
                     connections.join_all().await
                 })
@@ -92,13 +103,25 @@ pub fn run(address: SocketAddr, requests: &Arc<Vec<Vec<u8>>>) -> LoadReport {
     report
 }
 
-async fn connection(address: SocketAddr, next: Arc<AtomicUsize>, requests: Arc<Vec<Vec<u8>>>) -> LoadReport {
+async fn connection(
+    address: SocketAddr,
+    next: Arc<AtomicUsize>,
+    requests: Arc<Vec<Vec<u8>>>,
+    started: Instant,
+    interval: Option<Duration>,
+) -> LoadReport {
     let mut report = LoadReport::default();
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let mut buffer = vec![0; 16 * 1024];
-    while let Some(request) = requests.get(next.fetch_add(1, Ordering::Relaxed)) {
-        let sent = Instant::now();
+    loop {
+        let index = next.fetch_add(1, Ordering::Relaxed);
+        let Some(request) = requests.get(index) else { return report };
+        let due = interval.map(|interval| started + interval.mul_f64(index as f64));
+        if let Some(due) = due {
+            tokio::time::sleep_until(due.into()).await;
+        }
+        let sent = due.unwrap_or_else(Instant::now);
         if stream.write_all(request).await.is_ok() && accepted(&mut stream, &mut buffer).await {
             report.accepted += 1;
         } else {
@@ -107,7 +130,6 @@ async fn connection(address: SocketAddr, next: Arc<AtomicUsize>, requests: Arc<V
         }
         report.latencies.push(sent.elapsed());
     }
-    report
 }
 
 /// Reads one answer; whether it was a 202.

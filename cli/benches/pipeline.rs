@@ -6,7 +6,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a benchmark may stop at an unexpected result")]
 
+mod budget;
+mod engine_alone;
 mod load;
+#[allow(dead_code, reason = "the benchmark `mapping` needs the rest")]
+mod mapper;
+mod sampler;
 mod server;
 
 use axum::Router;
@@ -16,6 +21,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
+use budget::SampledHost;
 use futures_util::stream::{StreamExt, iter, pending};
 use hookmill_host::aws::Aws;
 use hookmill_host::config::Config;
@@ -25,6 +31,7 @@ use hookmill_host::map::Mappers;
 use hookmill_host::traces::Trace;
 use hookmill_host::verify::Unverified;
 use load::{LoadReport, SECRET, requests};
+use mapper::{Mapper, times};
 use server::{Server, plugin_file};
 use std::path::Path;
 use std::process::Command;
@@ -46,7 +53,8 @@ const RELOAD_EVERY: Duration = Duration::from_millis(200);
 const RELOADS: u32 = 50;
 const PLUGINS: [&str; 5] = ["crowdstrike", "defender-office365", "elastic", "generic", "splunk"];
 
-/// `cargo bench --bench pipeline -- bare`, `-- mapped`, `-- durable` or `-- pulled` runs one stage alone, for a profiler.
+/// `cargo bench --bench pipeline -- bare`, `-- mapped`, `-- durable` or `-- pulled` runs one stage alone, for a profiler;
+/// `-- budget` runs what the goals are about.
 /// `-- against PROGRAM` compares with `hookmill` of another build.
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
@@ -58,6 +66,7 @@ fn main() {
         ["against", program] => against(program),
         ["stream"] => stream(),
         ["pulled"] => pulled(),
+        ["budget"] => stages(),
         _ => {
             stages();
             pulled();
@@ -73,6 +82,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// A server of this benchmark, in a process of its own.
 #[tokio::main(flavor = "multi_thread")]
 async fn serve(kind: &str, folder: &Path) {
+    if kind == "sampled" {
+        return budget::serve(folder).await;
+    }
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let path = "/api/webhooks/crowdstrike";
@@ -129,9 +141,13 @@ async fn mapped(State(stages): State<Arc<Stages>>, headers: HeaderMap, body: Byt
 
 fn bench(kind: &str) -> Server {
     let folder = folder();
+    Server::start(command(kind, &folder), folder)
+}
+
+fn command(kind: &str, folder: &tempfile::TempDir) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["serve", kind]).arg(folder.path());
-    Server::start(command, folder)
+    command
 }
 
 fn folder() -> tempfile::TempDir {
@@ -173,13 +189,16 @@ fn against(program: &str) {
     }
 }
 
+/// Measures the stages and what the goals are about.
 fn stages() {
     let (bare, mapped, whole) = (bench("bare"), bench("mapped"), Server::hookmill(folder()));
     let servers = [&bare, &mapped, &whole];
     let names = ["bare handler", "verify, map in a fresh instance", "… and commit durably (fsync)"];
-    let goals = ["", "at least 0.55", "at least 0.35, goal 0.5"];
+    let folder = folder();
+    let mut sampled = SampledHost::start(command("sampled", &folder), folder);
     for (title, payload, id, count) in PAYLOADS {
         println!("\n{title}, {} connections, {count} requests a round, best of {ROUNDS}", load::CONNECTIONS);
+        let goals = if id == SMALL_ID { ["", "at most 32 µs", "at most 60 µs, at least 0.30"] } else { [""; 3] };
         let rates = rates(&servers, payload, id, count);
         for ((name, (rate, cpu_us)), goal) in names.iter().zip(&rates).zip(goals) {
             println!(
@@ -187,11 +206,33 @@ fn stages() {
                 rate / rates[0].0
             );
         }
+        half_load(&whole, rates[2].0 / 2.0, &requests(payload, id, ROUNDS * count, count));
+        println!("\n{title}: where the processor time of an event goes");
+        sampled.print(&requests(payload, id, 0, ROUNDS * count));
+        fresh(payload);
     }
     println!(
-        "\npeak memory of the host under this load, five mappers loaded: {:.0} MiB (at most 150)",
+        "\npeak memory of the host under this load, five mappers loaded: {:.0} MiB  at most 150",
         whole.memory_mib("VmHWM")
     );
+}
+
+/// Prints the latencies at a rate.
+fn half_load(server: &Server, rate: f64, requests: &Arc<Vec<Vec<u8>>>) {
+    let report = load::run_at(server.address, requests, rate);
+    assert_eq!(report.failed, 0, "some requests failed");
+    let (p50, p99) = (report.percentile(0.5), report.percentile(0.99));
+    println!("  … at half of its rate: p50 {p50:.1?}, p99 {p99:.1?}  at most 5 ms");
+}
+
+/// Prints what an instance costs beside the engine alone.
+fn fresh(payload: &str) {
+    let mapper = Mapper::new(payload);
+    let [instance, alone, fresh] =
+        times([&mut || mapper.instantiate_alone(), &mut || mapper.map_alone(), &mut || mapper.map()]);
+    println!("\n  engine alone, instantiated and dropped {instance:>6.1} µs");
+    println!("  engine alone, fresh instance           {alone:>6.1} µs");
+    println!("  the host's fresh instance              {fresh:>6.1} µs  {:>+5.1} µs  at most +1", fresh - alone);
 }
 
 /// The same load for ten seconds without and with a reload every 200 ms.

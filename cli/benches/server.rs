@@ -8,7 +8,8 @@ use std::time::Duration;
 
 /// A server; ends with this.
 pub struct Server {
-    child: Child,
+    /// Its process.
+    pub child: Child,
     /// The address of the server.
     pub address: SocketAddr,
     /// Its folder.
@@ -25,6 +26,11 @@ impl Server {
     pub fn build(program: &str, folder: tempfile::TempDir) -> Self {
         let mut command = Command::new(program);
         command.arg("serve").arg("--config").arg(folder.path().join("hookmill.yaml"));
+        Self::host(command, folder)
+    }
+
+    /// A program that is a host in a folder, ready.
+    pub fn host(command: Command, folder: tempfile::TempDir) -> Self {
         let server = Self::start(command, folder);
         while !server.get("/readyz").contains(" 200 ") {
             std::thread::sleep(Duration::from_millis(20));

@@ -32,7 +32,7 @@ pub enum Allocation {
 }
 
 /// Returns the configuration of engines. Compiled code fits every engine, however it allocates instances.
-pub(crate) fn engine_config(allocation: Allocation, instances: u32) -> Config {
+pub fn engine_config(allocation: Allocation, instances: u32) -> Config {
     let mut config = Config::new();
     config.epoch_interruption(true);
     config.concurrency_support(false);

@@ -76,9 +76,8 @@ impl Instances {
         deadline: Duration,
         run: impl AsyncFnOnce(&mut Store<Guest>, &Instance) -> wasmtime::Result<Result<T, E>>,
     ) -> Call<Result<Result<T, E>, CallError>> {
-        let started = Instant::now();
-        let Some(permits) = self.permits().await else { return Call::refused(CallError::Busy, started.elapsed()) };
-        let (call, instance) = self.call_in(self.sandbox.store(setup), None, deadline, run).await;
+        let Some(permits) = self.permits().await else { return Call::refused(CallError::Busy, PERMIT_TIMEOUT) };
+        let (call, instance) = self.call_in(Instant::now(), self.sandbox.store(setup), None, deadline, run).await;
         drop(instance);
         drop(permits);
         call
@@ -93,30 +92,36 @@ impl Instances {
         deadline: Duration,
         run: impl AsyncFnOnce(&mut Store<Guest>, &Instance) -> wasmtime::Result<Result<T, E>> + Clone,
     ) -> Call<Result<Result<T, E>, CallError>> {
-        let started = Instant::now();
-        let Some(permits) = self.permits().await else { return Call::refused(CallError::Busy, started.elapsed()) };
+        let Some(permits) = self.permits().await else { return Call::refused(CallError::Busy, PERMIT_TIMEOUT) };
         let started = Instant::now();
         let mut reused = None;
         if let Some(Idle { mut store, used }) = self.take_idle() {
             self.sandbox.prepare(&mut store, setup);
-            reused = Some(self.call_in(store, Some(used), deadline, run.clone()).await);
+            reused = Some(self.call_in(started, store, Some(used), deadline, run.clone()).await);
         }
         let (call, instance) = match reused.filter(|(call, _)| !may_be_due_to_state(&call.result)) {
             Some(ended) => ended,
-            None => self.call_in(self.sandbox.store(setup), None, deadline, run).await,
+            None => self.call_in(started, self.sandbox.store(setup), None, deadline, run).await,
         };
         if let Some(instance) = instance {
             self.keep_or_drop(instance);
         }
         drop(permits);
-        Call { duration: started.elapsed(), ..call }
+        call
     }
 
     /// Waits for a slot of this plugin and one of the engine; `None` if that takes too long. The call ends when the result
     /// is dropped.
     async fn permits(&self) -> Option<([SemaphorePermit<'_>; 2], RunningCall<'_>)> {
-        let permits = async { Some([self.share.acquire().await.ok()?, self.sandbox.slots().acquire().await.ok()?]) };
-        let permits = tokio::time::timeout(PERMIT_TIMEOUT, permits).await.ok()??;
+        let slots = self.sandbox.slots();
+        let permits = match (self.share.try_acquire(), slots.try_acquire()) {
+            (Ok(own), Ok(slot)) => [own, slot],
+            (own, slot) => {
+                drop((own, slot));
+                let permits = async { Some([self.share.acquire().await.ok()?, slots.acquire().await.ok()?]) };
+                tokio::time::timeout(PERMIT_TIMEOUT, permits).await.ok()??
+            }
+        };
         if !self.was_called.load(Ordering::Relaxed) {
             self.was_called.store(true, Ordering::Relaxed);
         }
@@ -133,16 +138,16 @@ impl Instances {
         page_out(self.component.component());
     }
 
-    /// Runs one call in an instance; without `used`, the instance is made first. Also returns the instance if its call
-    /// went well.
+    /// Runs one call, which began at a time, in an instance; without `used`, the instance is made first. Also returns the
+    /// instance if its call went well.
     async fn call_in<T, E>(
         &self,
+        started: Instant,
         mut store: Store<Guest>,
         used: Option<Used>,
         deadline: Duration,
         run: impl AsyncFnOnce(&mut Store<Guest>, &Instance) -> wasmtime::Result<Result<T, E>>,
     ) -> (Call<Result<Result<T, E>, CallError>>, Option<Idle>) {
-        let started = Instant::now();
         let called = tokio::time::timeout(deadline, async {
             let used = match used {
                 Some(used) => used,

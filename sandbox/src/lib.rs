@@ -39,7 +39,7 @@ pub use compiler::{CompilerProgram, Machines, compile_stdin};
 pub use component::{CompiledCode, FILE_BYTES_MAX, Kind};
 pub use core_module::to_component;
 pub use engine::{Sandbox, portable_compatibility};
-pub use engine_config::{Allocation, MEMORY_BYTES_MAX};
+pub use engine_config::{Allocation, MEMORY_BYTES_MAX, engine_config};
 pub use limits::PluginLimits;
 pub use log::{LogLine, forward_log};
 pub use notifier::{HttpRequest, Notification};
