@@ -89,7 +89,8 @@ webhooks: {{ soc: {{ url: \"http://user:{CANARY}@127.0.0.1:1/{CANARY}?token={CAN
     let disk = rusqlite::Connection::open(folder.path("data/hookmill.db")).unwrap();
     disk.execute_batch("DROP TABLE repeats").unwrap();
     let failing = canary(&format!("/api/webhooks/edr?token={CANARY}"));
-    assert_eq!(send(signed(failing, unix_s(), CANARY)).await.unwrap().status, 500);
+    // Another body: a repeat of one that came before would be recognised without the table.
+    assert_eq!(send(signed(failing, unix_s(), CANARY.repeat(2))).await.unwrap().status, 500);
     let kept = lines(&host, "?tail=10000").await.join("\n");
     for text in ["webhook refused", "event quarantined", "delivery attempt", "no such table: repeats"] {
         assert!(kept.contains(text), "{text} in {kept}");
