@@ -11,6 +11,7 @@ use anyhow::Result;
 use hookmill_incident::id::row_key;
 use hookmill_incident::{Number, record};
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use std::sync::LazyLock;
 use tracing::warn;
 use uuid::Uuid;
 
@@ -35,14 +36,18 @@ pub(super) fn find(connection: &Connection, which: IncidentKey) -> Result<Option
     found.optional()?.map(|(id, row)| listed(id, row)).transpose()
 }
 
+/// Made once: it runs for every event.
+static NEWEST: LazyLock<String> = LazyLock::new(|| {
+    let list = IncidentColumns::LIST;
+    format!(
+        "SELECT {list} FROM incidents WHERE source = ? AND source_ref = ? AND deleted = 0 ORDER BY key DESC LIMIT 1"
+    )
+});
+
 /// Returns the newest incident of a source-ref. One that cannot be read is passed over, so that its source is not held up
 /// by it: the next payload makes a new incident.
 pub(super) fn newest(connection: &Connection, source: &str, source_ref: &str) -> Result<Option<IncidentRow>> {
-    let list = IncidentColumns::LIST;
-    let sql = format!(
-        "SELECT {list} FROM incidents WHERE source = ? AND source_ref = ? AND deleted = 0 ORDER BY key DESC LIMIT 1"
-    );
-    readable(connection.prepare_cached(&sql)?.query_row([source, source_ref], row))
+    readable(connection.prepare_cached(&NEWEST)?.query_row([source, source_ref], row))
 }
 
 /// Returns a row, or none if its values cannot be read.

@@ -45,6 +45,8 @@ impl<'a> Key<'a> {
 #[derive(Debug, Default)]
 pub(super) struct RecentRepeats {
     keys: BTreeMap<Key<'static>, KnownEvent>,
+    /// The largest time in `repeats`: later keys are not looked for there.
+    newest: i64,
     /// The largest position of a row.
     last: i64,
     /// The key up to which this round has moved keys.
@@ -62,8 +64,9 @@ impl RecentRepeats {
     pub fn begin(connection: &mut Connection) -> Result<Self> {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         move_all(&transaction)?;
+        let newest = repeats::newest(&transaction)?;
         transaction.commit()?;
-        Ok(Self::default())
+        Ok(Self { newest, ..Self::default() })
     }
 
     /// Reads the rows that a host added since the last call, for another process.
@@ -71,6 +74,7 @@ impl RecentRepeats {
         if self.keys.len() > 4 * KEYS_MAX {
             *self = Self::default();
         }
+        self.newest = repeats::newest(connection)?;
         let sql = "SELECT position, at, source, digest, event, received_at FROM recent_repeats WHERE position > ? \
                    ORDER BY position";
         let mut query = connection.prepare_cached(sql)?;
@@ -98,6 +102,7 @@ impl RecentRepeats {
             return;
         }
         self.removed = removed;
+        self.newest = batch.last().map_or(self.newest, |(key, _)| self.newest.max(key.at));
         if batch.len() < KEYS_MOVED {
             self.obsolete = self.last_before_round;
             self.last_before_round = self.last;
@@ -154,6 +159,7 @@ impl<'a> RepeatsTx<'a> {
     pub fn find(&self, row: &RepeatKeyRow) -> Result<Option<KnownEvent>> {
         let (key, is_removed) = (Key::of(row), self.changed.removed_before.is_some_and(|before| row.at < before));
         match get(&self.changed.added, &key).or_else(|| get(&self.recent.keys, &key).filter(|_| !is_removed)) {
+            None if row.at > self.recent.newest => Ok(None),
             None => repeats::find(self.connection, row),
             found => Ok(found),
         }
