@@ -290,11 +290,11 @@ async fn internal_errors_appear_in_the_log_only() {
     let folder = Folder::new("sources: { lab: { scheme: none, plugin: none } }");
     let host = folder.start().await;
     let disk = rusqlite::Connection::open(folder.path("data/hookmill.db")).unwrap();
-    disk.execute_batch("DROP TABLE repeats").unwrap();
+    disk.execute_batch("DROP TABLE recent_repeats").unwrap();
     let answer = host.post("lab", "x").await;
     assert_eq!((answer.status, answer.error_code()), (500, "internal"));
     assert!(!answer.body.to_string().contains("repeats"), "{answer:?}");
-    host.logs("no such table: repeats").await;
+    host.logs("no such table: recent_repeats").await;
 }
 
 #[tokio::test]

@@ -87,12 +87,12 @@ webhooks: {{ soc: {{ url: \"http://user:{CANARY}@127.0.0.1:1/{CANARY}?token={CAN
     host.logs("delivery attempt").await;
     // Internal errors contain no secret either.
     let disk = rusqlite::Connection::open(folder.path("data/hookmill.db")).unwrap();
-    disk.execute_batch("DROP TABLE repeats").unwrap();
+    disk.execute_batch("DROP TABLE recent_repeats").unwrap();
     let failing = canary(&format!("/api/webhooks/edr?token={CANARY}"));
-    // Another body: a repeat of one that came before would be recognised without the table.
+    // Another body: a repeat is recognised without the table.
     assert_eq!(send(signed(failing, unix_s(), CANARY.repeat(2))).await.unwrap().status, 500);
     let kept = lines(&host, "?tail=10000").await.join("\n");
-    for text in ["webhook refused", "event quarantined", "delivery attempt", "no such table: repeats"] {
+    for text in ["webhook refused", "event quarantined", "delivery attempt", "no such table: recent_repeats"] {
         assert!(kept.contains(text), "{text} in {kept}");
     }
     for secret in [CANARY, SECRET, ADMIN_TOKEN, "Y2FuYXJ5"] {
