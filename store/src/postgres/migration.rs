@@ -108,7 +108,13 @@ fn statements(sql: &str, profile: Profile) -> String {
 fn is_race(error: &anyhow::Error) -> bool {
     let code = error.chain().find_map(|cause| cause.downcast_ref::<tokio_postgres::Error>()?.code());
     code.is_some_and(|code| {
-        let races = [SqlState::UNIQUE_VIOLATION, SqlState::DUPLICATE_TABLE, SqlState::T_R_SERIALIZATION_FAILURE];
+        let races = [
+            SqlState::UNIQUE_VIOLATION,
+            SqlState::DUPLICATE_TABLE,
+            // A table has a type of its name.
+            SqlState::DUPLICATE_OBJECT,
+            SqlState::T_R_SERIALIZATION_FAILURE,
+        ];
         races.contains(code)
     })
 }
