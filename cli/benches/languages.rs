@@ -1,5 +1,5 @@
 //! Measures the cost of a mapper's language: compiling the plugin, loading it from the cache, mapping one event in a
-//! fresh instance and in a reused one, and the memory of the process for a loaded plugin.
+//! fresh instance and in a reused one.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a benchmark may stop at an unexpected result")]
 
@@ -34,8 +34,8 @@ fn main() {
         Arc::new(Store::open(&data, 64, policy, Box::new(|_, _| {}), hookmill_incident::Clock::default()).unwrap());
     let cache = Arc::new(CompiledCache::open(&data, store, None).unwrap());
     println!(
-        "{:<12}{:>9}{:>12}{:>12}{:>11}{:>12}{:>12}{:>8}",
-        "", "file", "compile", "from cache", "memory", "fresh", "reused", "ratio"
+        "{:<12}{:>9}{:>12}{:>12}{:>12}{:>12}{:>8}",
+        "", "file", "compile", "from cache", "fresh", "reused", "ratio"
     );
     for (language, name, payload) in MAPPERS {
         let bytes = std::fs::read(project(&format!("target/plugins/{name}.wasm"))).unwrap();
@@ -45,14 +45,14 @@ fn main() {
             let events_per_instance = NonZeroU32::new(instances).unwrap();
             let limits =
                 PluginLimits { events_per_instance, deadline: Duration::from_secs(60), ..PluginLimits::default() };
-            let (before, started) = (resident_bytes(), Instant::now());
+            let started = Instant::now();
             let plugin = Plugin::load(name, bytes.clone(), sandbox, limits, Some(cache.clone()));
             let plugin = runtime.block_on(plugin).unwrap();
-            (plugin, started.elapsed(), resident_bytes() - before)
+            (plugin, started.elapsed())
         };
-        let (_, compile, _) = load(1);
-        let (fresh, from_cache, memory) = load(1);
-        let (reused, ..) = load(u32::MAX);
+        let (_, compile) = load(1);
+        let (fresh, from_cache) = load(1);
+        let (reused, _) = load(u32::MAX);
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         let event = Event::dry_run(Uuid::nil(), 1_767_225_600_000, name.into(), headers, body.into());
         let time = |plugin: &Plugin| {
@@ -63,11 +63,10 @@ fn main() {
         };
         let (fresh, reused) = (time(&fresh), time(&reused));
         println!(
-            "{language:<12}{:>6} KiB{:>9.0} ms{:>9.1} ms{:>7.1} MiB{fresh:>9.1} µs{reused:>9.1} µs{:>8.1}",
+            "{language:<12}{:>6} KiB{:>9.0} ms{:>9.1} ms{fresh:>9.1} µs{reused:>9.1} µs{:>8.1}",
             bytes.len() / 1024,
             compile.as_secs_f64() * 1e3,
             from_cache.as_secs_f64() * 1e3,
-            memory / (1024.0 * 1024.0),
             fresh / reused
         );
     }
@@ -75,11 +74,6 @@ fn main() {
 
 fn project(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(path)
-}
-
-fn resident_bytes() -> f64 {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-    statm.split(' ').nth(1).unwrap().parse::<f64>().unwrap() * 4096.0
 }
 
 /// The median time of one run, in microseconds.
