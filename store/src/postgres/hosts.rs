@@ -2,14 +2,15 @@
 
 use crate::options::HostIdentity;
 use crate::rows::HostRow;
-use anyhow::{Context, Result};
+use anyhow::{Result, ensure};
 use jiff::Timestamp;
 use std::time::{Duration, SystemTime};
 use tokio_postgres::Client;
 
 /// The time for which a lease is granted or renewed. A host that was not seen for longer holds none.
 pub(super) const LEASE_TIME: Duration = Duration::from_secs(10);
-/// The time after which the slot of a host that was not seen any more may go to another one.
+/// The time after which a host that was not seen any more is forgotten, and its slot may go to another one. It is forgotten
+/// earlier if no other slot is left, so that a host that ends and starts again and again finds one.
 const SLOT_KEPT_FOR: Duration = Duration::from_secs(600);
 
 const REGISTER: &str = "INSERT INTO hosts (id, slot, name, version) \
@@ -17,6 +18,10 @@ const REGISTER: &str = "INSERT INTO hosts (id, slot, name, version) \
     WHERE slot NOT IN (SELECT slot FROM hosts) ORDER BY slot LIMIT 1 \
     ON CONFLICT (slot) DO NOTHING RETURNING slot";
 const FORGET: &str = "DELETE FROM hosts WHERE seen_at < now() - $1::bigint * interval '1 millisecond'";
+
+const FORGET_ONE: &str = "DELETE FROM hosts WHERE id = ( \
+    SELECT id FROM hosts WHERE seen_at < now() - $1::bigint * interval '1 millisecond' ORDER BY seen_at LIMIT 1)";
+const SLOTS: i64 = 32;
 
 /// Adds a host and returns its slot.
 pub(super) async fn register(client: &Client, host: &HostIdentity) -> Result<u64> {
@@ -27,7 +32,10 @@ pub(super) async fn register(client: &Client, host: &HostIdentity) -> Result<u64
         }
         // Another host took the same slot at this moment, or there is none.
         let count: i64 = client.query_one("SELECT count(*) FROM hosts", &[]).await?.try_get(0)?;
-        (count < 32).then_some(()).context("32 hosts run on this database already; stop one of them")?;
+        if count >= SLOTS {
+            let forgotten = client.execute(FORGET_ONE, &[&(LEASE_TIME.as_millis() as i64)]).await?;
+            ensure!(forgotten > 0, "{SLOTS} hosts run on this database already; stop one of them");
+        }
     }
 }
 
@@ -77,4 +85,31 @@ pub(super) async fn list(client: &Client) -> Result<Vec<HostRow>> {
 
 fn time(time: SystemTime) -> Result<Timestamp> {
     Ok(Timestamp::try_from(time)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SLOTS, register};
+    use crate::options::HostIdentity;
+    use crate::postgres::test_database::migrated;
+
+    #[tokio::test]
+    async fn a_host_that_is_gone_gives_its_slot_only_if_no_other_is_left() {
+        let (client, _) = migrated().await.connect().await.unwrap();
+        let host = |id: String| HostIdentity { name: id.clone(), id, version: "1".into() };
+        for slot in 0..SLOTS {
+            let own = register(&client, &host(format!("host-{slot}"))).await.unwrap();
+            assert_eq!(own, slot as u64);
+            // All but the last one are gone, the fourth for longest.
+            let ago = if slot == 3 { 60 } else { 30 };
+            if slot + 1 < SLOTS {
+                let gone = "UPDATE hosts SET seen_at = now() - $1::bigint * interval '1 second' WHERE slot = $2";
+                client.execute(gone, &[&(ago as i64), &slot]).await.unwrap();
+            }
+        }
+        assert_eq!(register(&client, &host("another".into())).await.unwrap(), 3);
+        client.batch_execute("UPDATE hosts SET seen_at = now()").await.unwrap();
+        let refused = register(&client, &host("one too many".into())).await.unwrap_err();
+        assert!(refused.to_string().contains("32 hosts run"), "{refused}");
+    }
 }
