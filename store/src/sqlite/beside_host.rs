@@ -20,7 +20,7 @@ pub(crate) struct BesideHost {
     path: PathBuf,
     clock: WriteClock,
     policy: Policy,
-    /// Those of the host, as far as they were read.
+    /// Those of the host, as far as they were read. No command adds one: positions are the host's.
     repeats: RecentRepeats,
 }
 

@@ -5,7 +5,7 @@
 //! moved to `repeats` a few at a time, in the order of keys and round after round: those that lie side by side there
 //! have become many since the last round, and share pages.
 
-use super::repeats;
+use super::{database, repeats};
 use crate::ledger::{KnownEvent, RepeatKeyRow};
 use anyhow::Result;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
@@ -14,9 +14,9 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use tracing::error;
 
-/// The keys in memory from which on some are moved: about 3 MiB. The table has up to six times as many rows.
-const KEYS_MAX: usize = if cfg!(test) { 40 } else { 16 * 1024 };
-/// The keys that are moved at once, which is twice what a group of writes adds.
+/// The keys in memory from which on some are moved: about 6 MiB. The table has up to four times as many rows.
+const KEYS_MAX: usize = if cfg!(test) { 40 } else { 32 * 1024 };
+/// The keys that are moved in one transaction.
 const KEYS_MOVED: usize = if cfg!(test) { 10 } else { 1024 };
 
 /// A repeat key, in the order of `repeats`.
@@ -41,73 +41,93 @@ impl<'a> Key<'a> {
     }
 }
 
-/// The keys in the table that are not in `repeats` yet. A host begins with an empty table.
+/// A key in memory.
+#[derive(Clone, Copy, Debug)]
+struct Recent {
+    event: KnownEvent,
+    /// The position of its newest row.
+    position: i64,
+}
+
+/// The keys that a host has in the table and has not moved to `repeats`.
 #[derive(Debug, Default)]
 pub(super) struct RecentRepeats {
-    keys: BTreeMap<Key<'static>, KnownEvent>,
+    keys: BTreeMap<Key<'static>, Recent>,
+    /// The number of keys from which on some are moved.
+    due_at: usize,
     /// The largest time in `repeats`: later keys are not looked for there.
-    newest: i64,
-    /// The largest position of a row.
-    last: i64,
+    newest_at: i64,
+    /// The largest position of a row. Positions never come again, so that another process can read what is new.
+    last_position: i64,
     /// The key up to which this round has moved keys.
-    moved: Option<Key<'static>>,
-    /// The largest position when this round began. At its end, the rows up to there are obsolete.
-    last_before_round: i64,
-    /// The position up to which rows are obsolete: their keys are in `repeats`, or in later rows.
-    obsolete: i64,
+    moved_to: Option<Key<'static>>,
+    /// The largest position when this round began, which moves the rows up to there only: later keys may follow each other
+    /// without an end.
+    round_to: i64,
+    /// The position up to which rows are of no use: their keys are in `repeats`, or have later rows.
+    obsolete_to: i64,
     /// The position up to which rows were removed.
-    removed: i64,
+    removed_to: i64,
 }
 
 impl RecentRepeats {
-    /// Moves the keys of the host before to `repeats`.
+    /// Moves the keys of the host before to `repeats`, and begins with an empty table.
     pub fn begin(connection: &mut Connection) -> Result<Self> {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         move_all(&transaction)?;
-        let newest = repeats::newest(&transaction)?;
+        let newest_at = repeats::newest(&transaction)?;
         transaction.commit()?;
-        Ok(Self { newest, ..Self::default() })
+        // Keys of events grow faster than positions.
+        let last = database::last_key(connection)?;
+        let (last_position, round_to, obsolete_to, removed_to) = (last, last, last, last);
+        Ok(Self { due_at: KEYS_MAX, newest_at, last_position, round_to, obsolete_to, removed_to, ..Self::default() })
     }
 
-    /// Reads the rows that a host added since the last call, for another process.
+    /// Reads the rows that a host added since the last call, in another process, inside a transaction. The host may have moved some
+    /// of their keys.
     pub fn read(&mut self, connection: &Connection) -> Result<()> {
-        if self.keys.len() > 4 * KEYS_MAX {
+        if self.keys.len() > 6 * KEYS_MAX {
             *self = Self::default();
         }
-        self.newest = repeats::newest(connection)?;
+        self.newest_at = repeats::newest(connection)?;
         let sql = "SELECT position, at, source, digest, event, received_at FROM recent_repeats WHERE position > ? \
                    ORDER BY position";
         let mut query = connection.prepare_cached(sql)?;
-        let mut rows = query.query([self.last])?;
+        let mut rows = query.query([self.last_position])?;
         while let Some(row) = rows.next()? {
-            self.last = row.get(0)?;
+            let position = row.get(0)?;
             let key = Key { at: row.get(1)?, source: row.get::<_, String>(2)?.into(), digest: row.get(3)? };
-            self.keys.insert(key, KnownEvent { key: row.get(4)?, received_at: row.get(5)? });
+            let event = KnownEvent { key: row.get(4)?, received_at: row.get(5)? };
+            self.keys.insert(key, Recent { event, position });
+            self.last_position = position;
         }
         Ok(())
     }
 
-    /// Moves some keys if there are many, in a transaction of its own: payloads are stored also while `repeats` cannot be
+    /// Moves keys while there are many, in transactions of their own: payloads are stored also while `repeats` cannot be
     /// written.
     pub fn move_some(&mut self, connection: &mut Connection) {
-        if self.keys.len() < KEYS_MAX {
-            return;
-        }
-        let after = self.moved.take().map_or(Bound::Unbounded, Bound::Excluded);
-        let batch: Vec<_> = self.keys.extract_if((after, Bound::Unbounded), |_, _| true).take(KEYS_MOVED).collect();
-        let removed = self.obsolete.min(self.removed + 2 * KEYS_MOVED as i64);
-        if let Err(error) = move_rows(connection, &batch, removed) {
-            error!("repeat keys cannot be moved to their table yet, which is tried again: {error:#}");
-            self.keys.extend(batch);
-            return;
-        }
-        self.removed = removed;
-        self.newest = batch.last().map_or(self.newest, |(key, _)| self.newest.max(key.at));
-        if batch.len() < KEYS_MOVED {
-            self.obsolete = self.last_before_round;
-            self.last_before_round = self.last;
-        } else {
-            self.moved = batch.into_iter().last().map(|(key, _)| key);
+        while self.keys.len() >= self.due_at {
+            let after = self.moved_to.take().map_or(Bound::Unbounded, Bound::Excluded);
+            let is_of_round = |_: &Key, recent: &mut Recent| recent.position <= self.round_to;
+            let batch = self.keys.extract_if((after, Bound::Unbounded), is_of_round).take(KEYS_MOVED);
+            let batch: Vec<_> = batch.collect();
+            let removed_to = self.obsolete_to.min(self.removed_to + 2 * KEYS_MOVED as i64);
+            if let Err(error) = move_rows(connection, &batch, removed_to) {
+                let count = self.keys.len() + batch.len();
+                error!("{count} repeat keys wait to be moved to their table, which is tried again later: {error:#}");
+                // The round begins anew, with those that are left of it.
+                self.keys.extend(batch);
+                self.due_at = count + KEYS_MOVED;
+                return;
+            }
+            (self.due_at, self.removed_to) = (KEYS_MAX, removed_to);
+            self.newest_at = batch.last().map_or(self.newest_at, |(key, _)| self.newest_at.max(key.at));
+            if batch.len() < KEYS_MOVED {
+                (self.obsolete_to, self.round_to) = (self.round_to, self.last_position);
+            } else {
+                self.moved_to = batch.into_iter().last().map(|(key, _)| key);
+            }
         }
     }
 
@@ -116,30 +136,30 @@ impl RecentRepeats {
         if let Some(before) = changed.removed_before {
             self.keys.retain(|key, _| key.at >= before);
         }
-        self.last += changed.rows;
+        self.last_position += changed.rows;
         self.keys.extend(changed.added);
     }
 }
 
-fn move_rows(connection: &mut Connection, batch: &[(Key, KnownEvent)], removed: i64) -> Result<()> {
+fn move_rows(connection: &mut Connection, batch: &[(Key, Recent)], removed_to: i64) -> Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for (key, event) in batch {
-        repeats::put(&transaction, &key.row(), *event)?;
+    for (key, recent) in batch {
+        repeats::put(&transaction, &key.row(), recent.event)?;
     }
-    transaction.prepare_cached("DELETE FROM recent_repeats WHERE position <= ?")?.execute([removed])?;
+    transaction.prepare_cached("DELETE FROM recent_repeats WHERE position <= ?")?.execute([removed_to])?;
     Ok(transaction.commit()?)
 }
 
 /// What a transaction changes.
 #[derive(Debug, Default)]
 pub(super) struct ChangedRepeats {
-    added: BTreeMap<Key<'static>, KnownEvent>,
+    added: BTreeMap<Key<'static>, Recent>,
     /// The number of rows that were added.
     rows: i64,
     removed_before: Option<i64>,
 }
 
-/// The repeat keys in a transaction.
+/// The repeat keys in a transaction. A dry run adds none.
 pub(super) struct RepeatsTx<'a> {
     connection: &'a Connection,
     recent: &'a RecentRepeats,
@@ -159,7 +179,7 @@ impl<'a> RepeatsTx<'a> {
     pub fn find(&self, row: &RepeatKeyRow) -> Result<Option<KnownEvent>> {
         let (key, is_removed) = (Key::of(row), self.changed.removed_before.is_some_and(|before| row.at < before));
         match get(&self.changed.added, &key).or_else(|| get(&self.recent.keys, &key).filter(|_| !is_removed)) {
-            None if row.at > self.recent.newest => Ok(None),
+            None if row.at > self.recent.newest_at => Ok(None),
             None => repeats::find(self.connection, row),
             found => Ok(found),
         }
@@ -179,15 +199,15 @@ impl<'a> RepeatsTx<'a> {
         self.changed.rows += 1;
         let sql =
             "INSERT INTO recent_repeats (position, at, source, digest, event, received_at) VALUES (?, ?, ?, ?, ?, ?)";
-        let position = self.recent.last + self.changed.rows;
+        let position = self.recent.last_position + self.changed.rows;
         let row = params![position, key.at, key.source, key.digest, event.key, event.received_at];
         self.connection.prepare_cached(sql)?.execute(row)?;
-        self.changed.added.insert(Key::of(key).into_owned(), event);
+        self.changed.added.insert(Key::of(key).into_owned(), Recent { event, position });
         Ok(())
     }
 
-    /// Removes at most `limit` keys before a time from `repeats`, and all from `recent_repeats` when there are no more.
-    /// Returns the number of the former.
+    /// Removes at most `limit` keys before a time from `repeats`, and all from `recent_repeats` when there are no more. Obsolete rows
+    /// of removed keys may be moved again by a host that starts; they are too old to recognise anything. Returns the number of the former.
     pub fn remove(&mut self, before: i64, limit: usize) -> Result<usize> {
         let removed = repeats::remove(self.connection, before, limit)?;
         if removed < limit {
@@ -200,8 +220,8 @@ impl<'a> RepeatsTx<'a> {
 }
 
 /// The keys live as long as the map, which may be longer than those that are looked for.
-fn get<'a>(keys: &BTreeMap<Key<'a>, KnownEvent>, key: &Key<'a>) -> Option<KnownEvent> {
-    keys.get(key).copied()
+fn get<'a>(keys: &BTreeMap<Key<'a>, Recent>, key: &Key<'a>) -> Option<KnownEvent> {
+    keys.get(key).map(|recent| recent.event)
 }
 
 /// Returns the event of a repeat key that a reader looks for. Reads all rows.
@@ -230,7 +250,7 @@ pub(super) fn move_all(connection: &Connection) -> Result<()> {
 mod tests {
     use super::{KEYS_MAX, KEYS_MOVED};
     use crate::{Dedup, Policy, Store};
-    use hookmill_incident::{Clock, Event, Journey, Mapped, Verdict};
+    use hookmill_incident::{Clock, Event, Journey, Mapped, RepeatKey, Verdict};
     use rusqlite::Connection;
     use std::ops::Range;
     use std::path::Path;
@@ -243,12 +263,16 @@ mod tests {
         Store::open(folder, 64, policy, Box::new(|_, _| {}), Clock::default()).unwrap()
     }
 
-    /// Records events one after the other. Returns which of them are repeats.
-    async fn record(store: &Store, bodies: Range<usize>) -> Vec<bool> {
+    /// Records events one after the other, of which one in `signed` has no signed time. Returns which of them are repeats.
+    async fn record_signed(store: &Store, bodies: Range<usize>, signed: usize) -> Vec<bool> {
         let mut repeats = Vec::new();
         for body in bodies {
-            let body = body.to_string().into_bytes().into();
-            let event = Event::dry_run(store.new_id(), store.clock.now_ms(), "lab".into(), Vec::new(), body);
+            let now = store.clock.now_ms();
+            let text = body.to_string().into_bytes().into();
+            let mut event = Event::dry_run(store.new_id(), now, "lab".into(), Vec::new(), text);
+            if !body.is_multiple_of(signed) {
+                event.repeat_key = RepeatKey::SignedAt(now / 86_400_000 * 86_400_000 + body as i64);
+            }
             let mapped = Mapped {
                 event,
                 verdict: Verdict::NotMapped("a test".into()),
@@ -264,6 +288,10 @@ mod tests {
             });
         }
         repeats
+    }
+
+    async fn record(store: &Store, bodies: Range<usize>) -> Vec<bool> {
+        record_signed(store, bodies, 1).await
     }
 
     /// Returns the numbers of rows in `repeats` and `recent_repeats`.
@@ -284,7 +312,7 @@ mod tests {
             assert_eq!(record(&store, first..end).await, vec![false; end - first]);
             let [moved, recent] = rows(folder.path());
             assert!(moved + KEYS_MAX >= end, "{moved} of {end} keys were moved");
-            assert!(recent <= 6 * KEYS_MAX, "{recent} rows were not removed");
+            assert!(recent <= 4 * KEYS_MAX, "{recent} rows were not removed");
         }
     }
 
@@ -303,5 +331,21 @@ mod tests {
         record(&store, 3 * first..6 * first).await;
         let [moved, _] = rows(folder.path());
         assert!(moved + KEYS_MAX >= 6 * first, "{moved} keys were moved");
+    }
+
+    #[tokio::test]
+    async fn keys_with_ascending_times_leave_the_table_too() {
+        for signed in [10, usize::MAX] {
+            let folder = tempfile::tempdir().unwrap();
+            let store = open(folder.path());
+            for part in 0..40 {
+                let bodies = 1 + part * KEYS_MAX..1 + (part + 1) * KEYS_MAX;
+                assert_eq!(record_signed(&store, bodies, signed).await, vec![false; KEYS_MAX]);
+                let [_, recent] = rows(folder.path());
+                assert!(recent <= 4 * KEYS_MAX, "{recent} rows after part {part}, one in {signed} not signed");
+            }
+            let all = 1..1 + 40 * KEYS_MAX;
+            assert!(record_signed(&store, all, signed).await.into_iter().all(|is_repeat| is_repeat));
+        }
     }
 }
