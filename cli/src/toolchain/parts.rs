@@ -12,7 +12,7 @@ const SHARED_TABLE: &str = "__indirect_function_table";
 /// The module of imports that an adapter provides.
 const ADAPTED: &str = "wasi_snapshot_preview1";
 
-/// What a core module can import and export.
+/// The kind of an import or export of a core module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Kind {
     Function,

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 pub struct DatabaseSettings {
     /// The address, with its password.
     pub address: DatabaseAddress,
-    /// What the database is.
+    /// The kind of database.
     pub(super) profile: Profile,
     /// The digest of the URL, which may contain a password.
     digest: [u8; 32],

@@ -27,7 +27,7 @@ const POOL_WAIT: Duration = Duration::from_secs(5);
 pub struct Address {
     config: Config,
     tls: Tls,
-    /// What the database is.
+    /// The kind of database.
     pub(super) profile: Profile,
 }
 

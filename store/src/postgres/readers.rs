@@ -26,7 +26,7 @@ pub(crate) struct Readers {
     long: Pool,
     /// The runtime of the connections, for reads from threads outside.
     pub(super) runtime: Handle,
-    /// What the database is.
+    /// The kind of database.
     pub(super) profile: Profile,
 }
 

@@ -30,7 +30,7 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct Session {
     runtime: Arc<Runtime>,
     client: Client,
-    /// What the database is.
+    /// The kind of database.
     pub profile: Profile,
     statements: RefCell<HashMap<String, Prepared>>,
 }

@@ -150,7 +150,7 @@ fn move_rows(connection: &mut Connection, batch: &[(Key, Recent)], removed_to: i
     Ok(transaction.commit()?)
 }
 
-/// What a transaction changes.
+/// The changes of a transaction, to be applied after its commit.
 #[derive(Debug, Default)]
 pub(super) struct ChangedRepeats {
     added: BTreeMap<Key<'static>, Recent>,
