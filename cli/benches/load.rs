@@ -30,6 +30,15 @@ pub struct LoadReport {
 }
 
 impl LoadReport {
+    /// Adds the results of a load before or after this one.
+    pub fn add(&mut self, other: Self) {
+        self.accepted += other.accepted;
+        self.failed += other.failed;
+        self.elapsed += other.elapsed;
+        self.latencies.extend(other.latencies);
+        self.latencies.sort_unstable();
+    }
+
     /// Accepted requests per second.
     pub fn rate(&self) -> f64 {
         self.accepted as f64 / self.elapsed.as_secs_f64()
@@ -44,26 +53,46 @@ impl LoadReport {
 
 /// Whole requests to `/api/webhooks/crowdstrike`, signed now; each with its own detection id from `first` on.
 pub fn requests(payload: &str, placeholder: &str, first: usize, count: usize) -> Arc<Vec<Vec<u8>>> {
+    requests_to(&["crowdstrike"], payload, placeholder, (first..first + count).map(|index| 1_000_000 + index))
+}
+
+/// Whole requests to some sources in turn, signed now, each with its own number behind the placeholder.
+pub fn requests_to(
+    sources: &[impl AsRef<str>],
+    payload: &str,
+    placeholder: &str,
+    numbers: impl Iterator<Item = usize>,
+) -> Arc<Vec<Vec<u8>>> {
     let timestamp = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let keyed = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
-    let request = |index: usize| {
-        let body = payload.replace(placeholder, &format!("{placeholder}{index}"));
+    let request = |(number, source): (usize, &str)| {
+        let body = payload.replace(placeholder, &format!("{placeholder}{number}"));
         let mut mac = keyed.clone();
         mac.update(format!("{timestamp}.{body}").as_bytes());
         let signature = hex::encode(mac.finalize().into_bytes());
         format!(
-            "POST /api/webhooks/crowdstrike HTTP/1.1\r\nhost: localhost\r\nuser-agent: bench\r\ncontent-type: \
+            "POST /api/webhooks/{source} HTTP/1.1\r\nhost: localhost\r\nuser-agent: bench\r\ncontent-type: \
              application/json\r\nx-webhook-timestamp: {timestamp}\r\nx-webhook-signature: sha256={signature}\r\n\
              content-length: {}\r\n\r\n{body}",
             body.len()
         )
         .into_bytes()
     };
-    Arc::new((first..first + count).map(|index| request(1_000_000 + index)).collect())
+    Arc::new(numbers.zip(sources.iter().map(AsRef::as_ref).cycle()).map(request).collect())
 }
 
 /// Sends every request once and waits for every answer.
 pub fn run(address: SocketAddr, requests: &Arc<Vec<Vec<u8>>>) -> LoadReport {
+    send(address, requests, None)
+}
+
+/// Sends so many requests in a second, however long the answers take. The duration of a request begins when it is to be sent,
+/// also if all connections wait for answers then.
+pub fn run_at(address: SocketAddr, requests: &Arc<Vec<Vec<u8>>>, rate: f64) -> LoadReport {
+    send(address, requests, Some(Duration::from_secs_f64(1.0 / rate)))
+}
+
+fn send(address: SocketAddr, requests: &Arc<Vec<Vec<u8>>>, interval: Option<Duration>) -> LoadReport {
     let next = Arc::new(AtomicUsize::new(0));
     let started = Instant::now();
     let threads: Vec<_> = (0..THREADS)
@@ -74,7 +103,7 @@ pub fn run(address: SocketAddr, requests: &Arc<Vec<Vec<u8>>>) -> LoadReport {
                 runtime.block_on(async {
                     let mut connections = tokio::task::JoinSet::new();
                     for _ in 0..CONNECTIONS / THREADS {
-                        connections.spawn(connection(address, next.clone(), requests.clone()));
+                        connections.spawn(connection(address, next.clone(), requests.clone(), started, interval));
                     }
                     connections.join_all().await
                 })
@@ -82,23 +111,30 @@ pub fn run(address: SocketAddr, requests: &Arc<Vec<Vec<u8>>>) -> LoadReport {
         })
         .collect();
     let mut report = LoadReport::default();
-    for part in threads.into_iter().flat_map(|thread| thread.join().unwrap()) {
-        report.accepted += part.accepted;
-        report.failed += part.failed;
-        report.latencies.extend(part.latencies);
-    }
+    threads.into_iter().flat_map(|thread| thread.join().unwrap()).for_each(|part| report.add(part));
     report.elapsed = started.elapsed();
-    report.latencies.sort_unstable();
     report
 }
 
-async fn connection(address: SocketAddr, next: Arc<AtomicUsize>, requests: Arc<Vec<Vec<u8>>>) -> LoadReport {
+async fn connection(
+    address: SocketAddr,
+    next: Arc<AtomicUsize>,
+    requests: Arc<Vec<Vec<u8>>>,
+    started: Instant,
+    interval: Option<Duration>,
+) -> LoadReport {
     let mut report = LoadReport::default();
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let mut buffer = vec![0; 16 * 1024];
-    while let Some(request) = requests.get(next.fetch_add(1, Ordering::Relaxed)) {
-        let sent = Instant::now();
+    loop {
+        let index = next.fetch_add(1, Ordering::Relaxed);
+        let Some(request) = requests.get(index) else { return report };
+        let due = interval.map(|interval| started + interval.mul_f64(index as f64));
+        if let Some(due) = due {
+            tokio::time::sleep_until(due.into()).await;
+        }
+        let sent = due.unwrap_or_else(Instant::now);
         if stream.write_all(request).await.is_ok() && accepted(&mut stream, &mut buffer).await {
             report.accepted += 1;
         } else {
@@ -107,7 +143,6 @@ async fn connection(address: SocketAddr, next: Arc<AtomicUsize>, requests: Arc<V
         }
         report.latencies.push(sent.elapsed());
     }
-    report
 }
 
 /// Reads one answer; whether it was a 202.

@@ -6,7 +6,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a benchmark may stop at an unexpected result")]
 
+#[allow(dead_code, reason = "other benchmarks use the rest")]
 mod load;
+#[allow(dead_code, reason = "other benchmarks use the rest")]
 mod server;
 
 use axum::Router;
