@@ -3,16 +3,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a benchmark may stop at an unexpected result")]
 
+#[allow(dead_code, reason = "other benchmarks use the rest")]
 mod load;
+#[allow(dead_code, reason = "other benchmarks use the rest")]
 mod server;
+mod sink;
 
-use axum::Router;
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::routing::{get, post};
 use load::{LoadReport, SECRET, requests};
 use server::Server;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -37,43 +35,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["sink"] => sink(),
+        ["sink"] => sink::serve(),
         ["rate"] => rate(),
         _ => {
             rate();
             pending();
         }
-    }
-}
-
-/// Reads everything and counts the requests.
-#[tokio::main(flavor = "current_thread")]
-async fn sink() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let count = Arc::new(AtomicUsize::new(0));
-    let take = |State(count): State<Arc<AtomicUsize>>, _: axum::body::Bytes| async move {
-        count.fetch_add(1, Ordering::Relaxed);
-        StatusCode::OK
-    };
-    let tell = |State(count): State<Arc<AtomicUsize>>| async move { count.load(Ordering::Relaxed).to_string() };
-    let router = Router::new().route("/hook", post(take)).route("/count", get(tell)).with_state(count);
-    eprintln!("listens on http://{}", listener.local_addr().unwrap());
-    axum::serve(listener, router).await.unwrap();
-}
-
-fn start_sink() -> Server {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.arg("sink");
-    Server::start(command, tempfile::tempdir().unwrap())
-}
-
-fn count(sink: &Server) -> usize {
-    sink.get("/count").rsplit("\r\n").next().unwrap().parse().unwrap()
-}
-
-fn wait_for(sink: &Server, wanted: usize) {
-    while count(sink) < wanted {
-        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -117,22 +84,22 @@ fn rate() {
 /// Queues deliveries while the receiver is closed, then opens the receiver and measures the time until the last
 /// delivery arrives.
 fn out_of_the_store() -> (f64, f64) {
-    let sink = start_sink();
+    let sink = sink::start();
     let host = Server::hookmill(server::folder(&["crowdstrike"], &config(&[("sink", CLOSED)])));
     let report = load::run(host.address, &requests(PAYLOAD, ID, 0, DELIVERIES));
     assert_eq!(report.failed, 0);
     let open = config(&[("sink", &format!("http://{}/hook", sink.address))]);
     std::fs::write(host.folder.path().join("hookmill.yaml"), format!("listen: 127.0.0.1:0\n{open}")).unwrap();
-    wait_for(&sink, 1);
-    let (started, first) = (Instant::now(), count(&sink));
+    sink::wait_for(&sink, 1);
+    let (started, first) = (Instant::now(), sink::count(&sink));
     // Deliveries that failed at the closed port wait for their retry.
     let wanted = DELIVERIES - 100;
-    wait_for(&sink, wanted);
+    sink::wait_for(&sink, wanted);
     (report.rate(), (wanted - first) as f64 / started.elapsed().as_secs_f64())
 }
 
 fn bare_loop() -> f64 {
-    let sink = start_sink();
+    let sink = sink::start();
     let (url, body) = (format!("http://{}/hook", sink.address), [b'x'; BODY_BYTES]);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -158,7 +125,7 @@ fn bare_loop() -> f64 {
 /// Measures the cost of a destination with many undeliverable deliveries for the host and its other destination.
 fn pending() {
     println!("\n{PENDING} deliveries that wait for a receiver that is not there");
-    let sink = start_sink();
+    let sink = sink::start();
     let healthy = format!("http://{}/hook", sink.address);
     let config = config(&[("dead", CLOSED), ("healthy", &healthy)]);
     let host = Server::hookmill(server::folder(&["crowdstrike"], &config));
@@ -169,7 +136,7 @@ fn pending() {
         assert_eq!(load::run(host.address, &requests(PAYLOAD, ID, sent, part)).failed, 0);
         sent += part;
     }
-    wait_for(&sink, sent);
+    sink::wait_for(&sink, sent);
     let cpu = host.cpu_s();
     std::thread::sleep(AT_REST);
     let share = (host.cpu_s() - cpu) / AT_REST.as_secs_f64() * 100.0;
@@ -186,10 +153,10 @@ fn pending() {
 fn delays(host: &Server, sink: &Server, first: usize) -> Duration {
     let latencies = (0..TIMED)
         .map(|index| {
-            let (known, request) = (count(sink), requests(PAYLOAD, ID, first + index, 1));
+            let (known, request) = (sink::count(sink), requests(PAYLOAD, ID, first + index, 1));
             let started = Instant::now();
             assert_eq!(load::run(host.address, &request).failed, 0);
-            while count(sink) == known {}
+            while sink::count(sink) == known {}
             started.elapsed()
         })
         .collect();

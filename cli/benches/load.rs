@@ -30,6 +30,15 @@ pub struct LoadReport {
 }
 
 impl LoadReport {
+    /// Adds the results of a load before or after this one.
+    pub fn add(&mut self, other: Self) {
+        self.accepted += other.accepted;
+        self.failed += other.failed;
+        self.elapsed += other.elapsed;
+        self.latencies.extend(other.latencies);
+        self.latencies.sort_unstable();
+    }
+
     /// Accepted requests per second.
     pub fn rate(&self) -> f64 {
         self.accepted as f64 / self.elapsed.as_secs_f64()
@@ -44,22 +53,32 @@ impl LoadReport {
 
 /// Whole requests to `/api/webhooks/crowdstrike`, signed now; each with its own detection id from `first` on.
 pub fn requests(payload: &str, placeholder: &str, first: usize, count: usize) -> Arc<Vec<Vec<u8>>> {
+    requests_to(&["crowdstrike"], payload, placeholder, (first..first + count).map(|index| 1_000_000 + index))
+}
+
+/// Whole requests to some sources in turn, signed now, each with its own number behind the placeholder.
+pub fn requests_to(
+    sources: &[impl AsRef<str>],
+    payload: &str,
+    placeholder: &str,
+    numbers: impl Iterator<Item = usize>,
+) -> Arc<Vec<Vec<u8>>> {
     let timestamp = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let keyed = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
-    let request = |index: usize| {
-        let body = payload.replace(placeholder, &format!("{placeholder}{index}"));
+    let request = |(number, source): (usize, &str)| {
+        let body = payload.replace(placeholder, &format!("{placeholder}{number}"));
         let mut mac = keyed.clone();
         mac.update(format!("{timestamp}.{body}").as_bytes());
         let signature = hex::encode(mac.finalize().into_bytes());
         format!(
-            "POST /api/webhooks/crowdstrike HTTP/1.1\r\nhost: localhost\r\nuser-agent: bench\r\ncontent-type: \
+            "POST /api/webhooks/{source} HTTP/1.1\r\nhost: localhost\r\nuser-agent: bench\r\ncontent-type: \
              application/json\r\nx-webhook-timestamp: {timestamp}\r\nx-webhook-signature: sha256={signature}\r\n\
              content-length: {}\r\n\r\n{body}",
             body.len()
         )
         .into_bytes()
     };
-    Arc::new((first..first + count).map(|index| request(1_000_000 + index)).collect())
+    Arc::new(numbers.zip(sources.iter().map(AsRef::as_ref).cycle()).map(request).collect())
 }
 
 /// Sends every request once and waits for every answer.
@@ -69,7 +88,10 @@ pub fn run(address: SocketAddr, requests: &Arc<Vec<Vec<u8>>>) -> LoadReport {
 
 /// Sends so many requests in a second, however long the answers take. The duration of a request begins when it is to be sent,
 /// also if all connections wait for answers then.
+<<<<<<< HEAD
 #[allow(dead_code, reason = "one of the benchmarks sends at a rate")]
+=======
+>>>>>>> scale
 pub fn run_at(address: SocketAddr, requests: &Arc<Vec<Vec<u8>>>, rate: f64) -> LoadReport {
     send(address, requests, Some(Duration::from_secs_f64(1.0 / rate)))
 }
@@ -93,13 +115,8 @@ fn send(address: SocketAddr, requests: &Arc<Vec<Vec<u8>>>, interval: Option<Dura
         })
         .collect();
     let mut report = LoadReport::default();
-    for part in threads.into_iter().flat_map(|thread| thread.join().unwrap()) {
-        report.accepted += part.accepted;
-        report.failed += part.failed;
-        report.latencies.extend(part.latencies);
-    }
+    threads.into_iter().flat_map(|thread| thread.join().unwrap()).for_each(|part| report.add(part));
     report.elapsed = started.elapsed();
-    report.latencies.sort_unstable();
     report
 }
 

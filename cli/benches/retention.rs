@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a benchmark may stop at an unexpected result")]
 
+#[allow(dead_code, reason = "other benchmarks use the rest")]
 mod load;
 #[allow(dead_code, reason = "other benchmarks use the rest")]
 mod server;
@@ -107,12 +108,7 @@ fn post(host: &Host, sent: &mut usize) -> LoadReport {
 
 fn merged(reports: Vec<LoadReport>) -> LoadReport {
     let mut all = LoadReport::default();
-    for report in reports {
-        all.accepted += report.accepted;
-        all.elapsed += report.elapsed;
-        all.latencies.extend(report.latencies);
-    }
-    all.latencies.sort_unstable();
+    reports.into_iter().for_each(|report| all.add(report));
     all
 }
 

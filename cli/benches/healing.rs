@@ -1,0 +1,74 @@
+//! The rate at which events in quarantine are mapped again, and how long posts wait meanwhile.
+
+use super::load::{self, LoadReport, SECRET, requests, requests_to};
+use super::server::{self, Server, plugin_file};
+use super::{SMALL, SMALL_ID};
+use std::time::{Duration, Instant};
+
+const EVENTS: usize = 50_000;
+/// The requests by which the full rate of posts is measured.
+const FULL: usize = 20_000;
+/// The duration of one load, and the loads before.
+const PART: Duration = Duration::from_secs(2);
+const PARTS_BEFORE: usize = 5;
+
+pub fn run() {
+    let events = std::env::var("HOOKMILL_BENCH_QUARANTINED").map_or(EVENTS, |text| text.parse().unwrap());
+    println!("\n{events} events in quarantine, while payloads are posted at half of the full rate");
+    let source = format!("secret: \"{SECRET}\", on_unmappable: accept");
+    let config = format!("sources:\n  crowdstrike: {{ {source} }}\n  healed: {{ {source}, plugin: replaced }}\n");
+    let folder = server::folder(&["crowdstrike"], &config);
+    let replaced = folder.path().join("plugins/replaced.wasm");
+    // The mapper of another vendor supports none of the payloads.
+    std::fs::copy(plugin_file("elastic"), &replaced).unwrap();
+    let host = Server::hookmill(folder);
+    let numbers = (0..events).map(|number| 1_000_000 + number);
+    assert_eq!(load::run(host.address, &requests_to(&["healed"], SMALL, SMALL_ID, numbers)).failed, 0);
+    assert_eq!(quarantined(&host), events);
+
+    let mut sent = 0;
+    let full = load::run(host.address, &requests(SMALL, SMALL_ID, sent, FULL)).rate();
+    sent += FULL;
+    let mut post = || {
+        let count = (full / 2.0 * PART.as_secs_f64()) as usize;
+        let report = load::run_at(host.address, &requests(SMALL, SMALL_ID, sent, count), full / 2.0);
+        assert_eq!(report.failed, 0, "some requests failed");
+        sent += count;
+        report
+    };
+    let mut before = LoadReport::default();
+    (0..PARTS_BEFORE).for_each(|_| before.add(post()));
+    print("before", &before);
+
+    let new = replaced.with_extension("new");
+    std::fs::copy(plugin_file("crowdstrike"), &new).unwrap();
+    std::fs::rename(new, replaced).unwrap();
+    let started = Instant::now();
+    let mut during = LoadReport::default();
+    let took = std::thread::scope(|scope| {
+        let healing = scope.spawn(|| {
+            while quarantined(&host) > 0 {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            started.elapsed()
+        });
+        while !healing.is_finished() {
+            during.add(post());
+        }
+        healing.join().unwrap()
+    });
+    print("while they heal", &during);
+    println!("  {:<34} {:>9.0} /s", "events that healed", events as f64 / took.as_secs_f64());
+}
+
+fn quarantined(host: &Server) -> usize {
+    let metrics = host.get("/metrics");
+    let value = metrics.lines().find_map(|line| line.strip_prefix("quarantined_events "));
+    value.unwrap().parse().unwrap()
+}
+
+fn print(name: &str, report: &LoadReport) {
+    let ms = |share| report.percentile(share).as_secs_f64() * 1e3;
+    let (median, tail, most) = (ms(0.5), ms(0.99), ms(1.0));
+    println!("  {name:<34} {:>9.0} /s   p50 {median:.2} ms   p99 {tail:.2} ms   max {most:.2} ms", report.rate());
+}
