@@ -13,6 +13,8 @@ use tokio::net::TcpStream;
 pub const CONNECTIONS: usize = 64;
 /// Threads that keep them busy.
 const THREADS: usize = 2;
+/// The requests that have the same time in their signature, in seconds as vendors sign.
+const SIGNED_IN_A_SECOND: usize = 20_000;
 /// The secret of the source that is posted to.
 pub const SECRET: &str = "a-benchmark-secret-of-32-bytes!!";
 
@@ -51,21 +53,22 @@ impl LoadReport {
     }
 }
 
-/// Whole requests to `/api/webhooks/crowdstrike`, signed now; each with its own detection id from `first` on.
+/// Whole requests to `/api/webhooks/crowdstrike`, signed from now on; each with its own detection id from `first` on.
 pub fn requests(payload: &str, placeholder: &str, first: usize, count: usize) -> Arc<Vec<Vec<u8>>> {
     requests_to(&["crowdstrike"], payload, placeholder, (first..first + count).map(|index| 1_000_000 + index))
 }
 
-/// Whole requests to some sources in turn, signed now, each with its own number behind the placeholder.
+/// Whole requests to some sources in turn, signed from now on, each with its own number behind the placeholder.
 pub fn requests_to(
     sources: &[impl AsRef<str>],
     payload: &str,
     placeholder: &str,
     numbers: impl Iterator<Item = usize>,
 ) -> Arc<Vec<Vec<u8>>> {
-    let timestamp = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let keyed = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
-    let request = |(number, source): (usize, &str)| {
+    let request = |(index, (number, source)): (usize, (usize, &str))| {
+        let timestamp = now + (index / SIGNED_IN_A_SECOND) as u64;
         let body = payload.replace(placeholder, &format!("{placeholder}{number}"));
         let mut mac = keyed.clone();
         mac.update(format!("{timestamp}.{body}").as_bytes());
@@ -78,7 +81,7 @@ pub fn requests_to(
         )
         .into_bytes()
     };
-    Arc::new(numbers.zip(sources.iter().map(AsRef::as_ref).cycle()).map(request).collect())
+    Arc::new(numbers.zip(sources.iter().map(AsRef::as_ref).cycle()).enumerate().map(request).collect())
 }
 
 /// Sends every request once and waits for every answer.
@@ -88,10 +91,6 @@ pub fn run(address: SocketAddr, requests: &Arc<Vec<Vec<u8>>>) -> LoadReport {
 
 /// Sends so many requests in a second, however long the answers take. The duration of a request begins when it is to be sent,
 /// also if all connections wait for answers then.
-<<<<<<< HEAD
-#[allow(dead_code, reason = "one of the benchmarks sends at a rate")]
-=======
->>>>>>> scale
 pub fn run_at(address: SocketAddr, requests: &Arc<Vec<Vec<u8>>>, rate: f64) -> LoadReport {
     send(address, requests, Some(Duration::from_secs_f64(1.0 / rate)))
 }
