@@ -7,6 +7,7 @@
 mod audit;
 mod beside_host;
 mod check;
+mod checkpoints;
 mod columns;
 mod compact;
 mod conditions;
@@ -140,7 +141,7 @@ impl Opened {
     /// Starts the thread that writes.
     pub fn start(mut self, queue: usize, shared: WriterShared) -> Result<(Arc<WriteQueue>, Sqlite)> {
         let gate = Arc::new(Gate::default());
-        let log = WriteAheadLog::of(&self.path, gate.clone());
+        let log = WriteAheadLog::of(&mut self.connection, &self.path, gate.clone())?;
         let unindexed = Arc::new(Unindexed::of(&self.connection)?);
         let repeats = RecentRepeats::begin(&mut self.connection)?;
         let writer = SqliteWriter { connection: self.connection, shared, log, unindexed: unindexed.clone(), repeats };

@@ -29,8 +29,8 @@ pub(crate) trait CommitGroups {
     fn commit(&mut self, group: &mut WriteGroup) -> Result<()>;
     /// Returns whether an error says that no write is possible at the moment.
     fn is_blocked(&self, error: &anyhow::Error) -> bool;
-    /// Does what is due after a commit whose writes were answered.
-    fn tidy(&mut self) {}
+    /// Does what is due after a commit whose writes, so many, were answered.
+    fn tidy(&mut self, _writes: usize) {}
     /// Does what is due after the last write.
     fn end(&mut self) {}
 }
@@ -159,8 +159,9 @@ impl<C: CommitGroups> Writer<C> {
         while queue.blocking_recv_many(&mut group, GROUP_MAX) > 0 {
             match self.commit(&mut group) {
                 Ok(()) => {
+                    let writes = group.len();
                     group.drain(..).for_each(|write| write.answer(Ok(())));
-                    self.groups.tidy();
+                    self.groups.tidy(writes);
                 }
                 Err(error) if group.len() > 1 && !self.groups.is_blocked(&error) => {
                     // A write must not fail because of its neighbours.
