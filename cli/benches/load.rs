@@ -88,10 +88,7 @@ pub fn run(address: SocketAddr, requests: &Arc<Vec<Vec<u8>>>) -> LoadReport {
 
 /// Sends so many requests in a second, however long the answers take. The duration of a request begins when it is to be sent,
 /// also if all connections wait for answers then.
-<<<<<<< HEAD
 #[allow(dead_code, reason = "one of the benchmarks sends at a rate")]
-=======
->>>>>>> scale
 pub fn run_at(address: SocketAddr, requests: &Arc<Vec<Vec<u8>>>, rate: f64) -> LoadReport {
     send(address, requests, Some(Duration::from_secs_f64(1.0 / rate)))
 }

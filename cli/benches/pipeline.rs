@@ -6,18 +6,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a benchmark may stop at an unexpected result")]
 
-<<<<<<< HEAD
 mod budget;
 mod engine_alone;
+#[allow(dead_code, reason = "other benchmarks use the rest")]
 mod load;
 #[allow(dead_code, reason = "the benchmark `mapping` needs the rest")]
 mod mapper;
 mod sampler;
-=======
 #[allow(dead_code, reason = "other benchmarks use the rest")]
-mod load;
-#[allow(dead_code, reason = "other benchmarks use the rest")]
->>>>>>> scale
 mod server;
 
 use axum::Router;
