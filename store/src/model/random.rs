@@ -25,7 +25,7 @@ use uuid::Uuid;
 
 pub(super) const SOURCES: [&str; 2] = ["edr", "mail"];
 pub(super) const REFERENCES: [&str; 5] = ["A-1", "A-2", "A-3", "A-4", "A-5"];
-const DESTINATIONS: [&str; 4] = ["archive", "chat", "mail", "ticket"];
+pub(super) const DESTINATIONS: [&str; 4] = ["archive", "chat", "mail", "ticket"];
 const PLAYBOOKS: [&str; 2] = ["enrich", "phishing"];
 pub(super) const TAGS: [&str; 3] = ["blue", "green", "red"];
 
