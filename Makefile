@@ -32,7 +32,7 @@ OTHERS = cybereason falco google-workspace guardduty okta sentry
 FUZZ_S = 30
 
 .NOTPARALLEL:
-.PHONY: demo check test verify verify-rest soak lint postgres test-postgres test-profiles payloads sdks outside console-test bench fuzz deny doc sbom mappers build setup deb package-tests
+.PHONY: demo check test verify verify-rest soak lint postgres test-postgres test-profiles payloads sdks outside console-test bench fuzz deny doc sbom mappers build setup deb package-tests compare
 
 demo: mappers
 	$(HOOKMILL) demo
@@ -110,6 +110,16 @@ bench: mappers
 	cargo bench --workspace
 	./setup browser
 	HOOKMILL=$(abspath $(HOOKMILL)) npm --prefix console run measure
+
+# Hookmill beside engines and programs of others; ONLY=mapping and ONLY=intakes run one half. What cannot be had is left out.
+compare: COMPARE = $(abspath $(TARGET))/compare
+compare: mappers
+	./setup compare
+	cargo build --locked --manifest-path tests/compare/Cargo.toml --target-dir $(COMPARE) --release
+	cargo build --locked --manifest-path tests/compare/Cargo.toml --target-dir $(COMPARE) --package extism-crowdstrike \
+	  --profile plugin --target wasm32-unknown-unknown || echo "SKIPPED: the plugin for Extism"
+	go -C tests/compare/benthos build -o $(COMPARE)/benthos . || echo "SKIPPED: Benthos"
+	HOOKMILL=$(abspath $(HOOKMILL)) COMPARE=$(COMPARE) $(COMPARE)/release/hookmill-compare $(ONLY)
 
 # Fuzzes from the corpus that is kept; inputs that are found on the way go to the target folder. The sanitizer is an
 # unstable option, which RUSTC_BOOTSTRAP enables in the stable compiler.

@@ -184,7 +184,9 @@ async fn accepted(stream: &mut TcpStream, buffer: &mut [u8]) -> bool {
         filled += read;
         let Some(head) = buffer[..filled].windows(4).position(|bytes| bytes == b"\r\n\r\n") else { continue };
         let text = std::str::from_utf8(&buffer[..head]).unwrap_or_default();
-        let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
+        let mut headers = text.lines().filter_map(|line| line.split_once(": "));
+        let length = headers.find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+        let length = length.and_then(|(_, value)| value.parse::<usize>().ok());
         if filled >= head + 4 + length.unwrap_or(0) {
             return text.starts_with("HTTP/1.1 202");
         }
