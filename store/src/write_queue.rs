@@ -29,7 +29,7 @@ pub(crate) trait CommitGroups {
     fn commit(&mut self, group: &mut WriteGroup) -> Result<()>;
     /// Returns whether an error says that no write is possible at the moment.
     fn is_blocked(&self, error: &anyhow::Error) -> bool;
-    /// Does what is due after a commit whose writes, so many, were answered.
+    /// Does what is due after commits of so many writes, which were answered.
     fn tidy(&mut self, _writes: usize) {}
     /// Does what is due after the last write.
     fn end(&mut self) {}
@@ -161,16 +161,19 @@ impl<C: CommitGroups> Writer<C> {
                 Ok(()) => {
                     let writes = group.len();
                     group.drain(..).for_each(|write| write.answer(Ok(())));
-                    self.groups.tidy(writes);
+                    self.tidy(writes);
                 }
                 Err(error) if group.len() > 1 && !self.groups.is_blocked(&error) => {
                     // A write must not fail because of its neighbours.
+                    let mut committed = 0;
                     for write in std::mem::take(&mut group) {
                         let mut alone = [write];
                         let result = self.commit(&mut alone);
+                        committed += usize::from(result.is_ok());
                         let [write] = alone;
                         write.answer(result.map_err(|error| self.store_error(error)));
                     }
+                    self.tidy(committed);
                 }
                 Err(error) => {
                     let error = self.store_error(error);
@@ -185,6 +188,10 @@ impl<C: CommitGroups> Writer<C> {
         self.health.watch(|| self.groups.commit(group))?;
         self.health.succeed();
         Ok(())
+    }
+
+    fn tidy(&mut self, writes: usize) {
+        self.health.watch(|| self.groups.tidy(writes));
     }
 
     fn store_error(&self, error: anyhow::Error) -> StoreError {

@@ -9,6 +9,7 @@ use super::gate::Gate;
 use anyhow::Result;
 use rusqlite::Connection;
 use rusqlite::hooks::Wal;
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -30,15 +31,14 @@ const EMPTY_AGAIN_AFTER: u32 = 16_000;
 /// The time that running reads have to end by themselves.
 const GRACE: Duration = Duration::from_millis(250);
 
-/// The write-ahead log, as the writer keeps it in bounds. All numbers are pages.
+/// The write-ahead log, as the writer keeps it in bounds. All sizes are pages.
 pub(super) struct WriteAheadLog {
     gate: Arc<Gate>,
     checkpoints: Checkpoints,
-    /// The size after the last commit.
-    size: Arc<AtomicU32>,
-    /// The size at the last look.
-    size_before: u32,
-    /// The pages of this round through the log that the thread has copied.
+    committed: Arc<Committed>,
+    /// The round through the log that the other values are about.
+    round: u32,
+    /// The pages that the thread has copied.
     copied: u32,
     /// The size from which the log is copied next.
     copied_at: u32,
@@ -46,33 +46,49 @@ pub(super) struct WriteAheadLog {
     emptied_at: u32,
 }
 
+/// The log after the last commit of the writer.
+#[derive(Default)]
+struct Committed {
+    size: AtomicU32,
+    /// The times that SQLite has begun it anew.
+    rounds: AtomicU32,
+}
+
 impl WriteAheadLog {
-    /// Takes over the log of the connection that writes.
-    pub fn of(connection: &mut Connection, path: &Path, gate: Arc<Gate>) -> Result<Self> {
-        let size = Arc::new(AtomicU32::new(0));
-        let committed = size.clone();
+    /// Takes over the log of the connection that writes. `file` is the database.
+    pub fn of(connection: &mut Connection, path: &Path, file: Arc<File>, gate: Arc<Gate>) -> Result<Self> {
+        let committed = Arc::new(Committed::default());
+        let hook = committed.clone();
         // It replaces the checkpoints that SQLite makes by itself in a COMMIT.
         connection.wal_hook(Some(move |_: &mut Wal, pages| {
-            committed.store(u32::try_from(pages).unwrap_or(0), Ordering::Relaxed);
+            let size = u32::try_from(pages).unwrap_or(0);
+            if size <= hook.size.swap(size, Ordering::Relaxed) {
+                hook.rounds.fetch_add(1, Ordering::Relaxed);
+            }
             Ok(())
         }))?;
-        let checkpoints = Checkpoints::start(path)?;
-        let (size_before, copied, copied_at, emptied_at) = (0, 0, COPIED_AT, EMPTIED_AT);
-        Ok(Self { gate, checkpoints, size, size_before, copied, copied_at, emptied_at })
+        let checkpoints = Checkpoints::start(path, file)?;
+        let (round, copied, copied_at, emptied_at) = (0, 0, COPIED_AT, EMPTIED_AT);
+        Ok(Self { gate, checkpoints, committed, round, copied, copied_at, emptied_at })
     }
 
     /// Copies the log, or empties it, if it is time.
     pub fn bound(&mut self, connection: &Connection) {
-        let size = self.size.load(Ordering::Relaxed);
-        if size < self.size_before {
-            (self.copied, self.copied_at, self.emptied_at) = (0, COPIED_AT, EMPTIED_AT);
+        let size = self.committed.size.load(Ordering::Relaxed);
+        let round = self.committed.rounds.load(Ordering::Relaxed);
+        if round != self.round {
+            (self.round, self.copied, self.copied_at, self.emptied_at) = (round, 0, COPIED_AT, EMPTIED_AT);
         }
-        self.size_before = size;
         let is_awaited = size >= WAITED_FOR_AT;
-        match if is_awaited { self.checkpoints.wait() } else { self.checkpoints.ended() } {
+        let ended = if is_awaited { self.checkpoints.wait() } else { self.checkpoints.ended() };
+        match ended {
             None => {}
-            Some(Ok(copied)) if copied > self.copied && copied + LAST_PAGES_MAX < size && !is_awaited => {
-                (self.copied, self.copied_at) = (copied, size);
+            // Of the round before.
+            Some(Ok(copied)) if copied > size => {}
+            Some(Ok(copied)) if copied + LAST_PAGES_MAX < size && !is_awaited => {
+                // Without progress something reads from the log.
+                self.copied_at = if copied > self.copied { size } else { size + COPY_AGAIN_AFTER };
+                self.copied = copied;
             }
             Some(result) => {
                 if let Err(error) = result.and_then(|_| copy(connection)) {
@@ -90,7 +106,11 @@ impl WriteAheadLog {
 
     fn empty(&mut self, connection: &Connection, size: u32) {
         match self.gate.without_reads(GRACE, || empty_log(connection)) {
-            Ok(true) => debug!("the write-ahead log of {size} pages was emptied"),
+            Ok(true) => {
+                self.committed.size.store(0, Ordering::Relaxed);
+                self.committed.rounds.fetch_add(1, Ordering::Relaxed);
+                debug!("the write-ahead log of {size} pages was emptied");
+            }
             Ok(false) => {
                 warn!(
                     "the write-ahead log has {size} pages and cannot be emptied: another program reads the database, or a backup is made"
@@ -121,6 +141,7 @@ mod tests {
     use crate::sqlite::readers::{Readers, long_reads};
     use crate::sqlite::wal_file::wal_path;
     use rusqlite::Connection;
+    use std::fs::File;
     use std::path::Path;
     use std::sync::Arc;
     use std::sync::atomic::Ordering;
@@ -142,14 +163,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("test.db");
         let mut connection = database(&path);
-        let mut log = WriteAheadLog::of(&mut connection, &path, Arc::default()).unwrap();
-        let (mut begun, mut rows) = (0, 1);
-        while begun < 5 {
+        let file = Arc::new(File::open(&path).unwrap());
+        let mut log = WriteAheadLog::of(&mut connection, &path, file, Arc::default()).unwrap();
+        let mut rows = 1;
+        while log.round < 5 {
             connection.execute("INSERT INTO t VALUES (?)", ["x".repeat(10_000)]).unwrap();
             rows += 1;
-            let (before, now) = (log.size_before, log.size.load(Ordering::Relaxed));
-            begun += u32::from(now < before);
-            assert!(now < WAITED_FOR_AT + LAST_PAGES_MAX, "{now} pages");
+            let size = log.committed.size.load(Ordering::Relaxed);
+            assert!(size < WAITED_FOR_AT + LAST_PAGES_MAX, "{size} pages");
             log.bound(&connection);
         }
         log.end(&connection);
@@ -181,7 +202,8 @@ mod tests {
         for (_, has_started) in &mut scans {
             has_started.await.unwrap();
         }
-        let mut log = WriteAheadLog::of(&mut connection, &path, gate.clone()).unwrap();
+        let file = Arc::new(File::open(&path).unwrap());
+        let mut log = WriteAheadLog::of(&mut connection, &path, file, gate.clone()).unwrap();
         log.emptied_at = 250;
         let size = || std::fs::metadata(wal_path(&path)).unwrap().len();
         while size() < 1 << 20 {

@@ -11,7 +11,7 @@ use tracing::error;
 pub(super) struct Unindexed {
     /// At least as many as there are: those of a transaction that was rolled back stay counted.
     count: AtomicUsize,
-    /// The count from which they may be added: not at once after that failed.
+    /// After a failure, the count from which they are added again.
     due_at: AtomicUsize,
     /// Whether a search waits for them.
     is_wanted: AtomicBool,
