@@ -11,13 +11,8 @@ const ABSENT = new Set([
   "", "-", "--", "---", "n/a", "<na>", "null", "(null)", "none", "nil", "unknown", "undefined", "notavailable", "not available",
 ]);
 const ABSENT_CHARS_MAX = 13;
-
-/** Returns a text without surrounding white space; undefined if it stands for an absent value. */
-export function present(text: string | undefined): string | undefined {
-  if (text === undefined) return undefined;
-  const trimmed = text.trim();
-  return trimmed.length <= ABSENT_CHARS_MAX && ABSENT.has(trimmed.toLowerCase()) ? undefined : trimmed;
-}
+const { isArray } = Array;
+const { prototype } = Object;
 
 /**
  * Returns the value at a path of names and indexes, or undefined. Never throws, whatever the shape of the payload. JSON in a
@@ -25,24 +20,35 @@ export function present(text: string | undefined): string | undefined {
  * problem.
  */
 export function at(value: unknown, ...path: (string | number)[]): unknown {
-  return reached(value, path);
+  const found = reached(value, path);
+  return isInherited(found) ? undefined : found;
 }
 
-/** Does what `at` does. The engine has no compiler: a step takes 50 ns, and a call of a function 200 ns. */
+/** What a value inherits is not of the payload: JSON has no functions, and `__proto__` is `Object.prototype`. */
+function isInherited(found: unknown): boolean {
+  return typeof found === "function" || found === prototype;
+}
+
+/** The engine has no compiler: a step takes 50 ns, and a call of a function 100 ns. */
 function reached(value: unknown, path: (string | number)[]): unknown {
   for (let index = 0; index < path.length; index += 1) {
     const name = path[index] as string | number;
-    if (typeof value === "string") value = unfolded(value);
-    if (typeof value !== "object" || value === null || (Array.isArray(value) && typeof name === "string")) {
-      if (value !== undefined && value !== null && !isAbsent(value)) misplaced(value, "an object");
-      return undefined;
+    if (typeof value !== "object" || value === null || isArray(value)) {
+      value = container(value, name);
+      if (value === undefined) return undefined;
     }
-    const member = (value as Record<string | number, unknown>)[name];
-    // What a value inherits is not of the payload: JSON has no functions.
-    if (typeof member === "function" || (name === "__proto__" && !Object.hasOwn(value, name))) return undefined;
-    value = member;
+    value = (value as Record<string | number, unknown>)[name];
   }
   return value;
+}
+
+/** Returns the object or the array that a member with this name is read from, after reporting another value. */
+function container(value: unknown, name: string | number): object | undefined {
+  if (value === undefined || value === null || typeof value === "function") return undefined;
+  const found = typeof value === "string" ? unfolded(value) : value;
+  if (typeof found === "object" && found !== null && !(isArray(found) && typeof name === "string")) return found;
+  if (!isAbsent(found)) misplaced(found, "an object");
+  return undefined;
 }
 
 /**
@@ -51,11 +57,21 @@ function reached(value: unknown, path: (string | number)[]): unknown {
  * object is reported as a problem.
  */
 export function text(value: unknown, ...path: (string | number)[]): string | undefined {
-  let found = reached(value, path);
-  if (Array.isArray(found)) found = found[0];
-  if (typeof found === "string") return present(found);
-  if (found === undefined || found === null) return undefined;
-  if (typeof found !== "object") return present(String(found));
+  let found = path.length === 0 ? value : reached(value, path);
+  if (typeof found !== "string") {
+    if (found === undefined || found === null) return undefined;
+    found = scalar(found);
+    if (typeof found !== "string") return undefined;
+  }
+  const trimmed = found.trim();
+  return trimmed.length <= ABSENT_CHARS_MAX && ABSENT.has(trimmed.toLowerCase()) ? undefined : trimmed;
+}
+
+/** Returns a value that is not a text as text. */
+function scalar(value: {}): string | undefined {
+  const found: unknown = isArray(value) ? value[0] : value;
+  if (found === undefined || isInherited(found)) return undefined;
+  if (typeof found !== "object") return String(found);
   if (!isAbsent(found)) misplaced(found, "a text or a number");
   return undefined;
 }
@@ -69,9 +85,9 @@ function firstItems(items: unknown[]): unknown[] {
 
 /** Returns the array at a path, also one that is JSON in a text. An absent value is an empty array; a single value is an array with one element. */
 export function list(value: unknown, ...path: (string | number)[]): unknown[] {
-  const given = reached(value, path);
+  const given = at(value, ...path);
   const found = typeof given === "string" && given.trimStart().startsWith("[") ? unfolded(given) : given;
-  if (Array.isArray(found)) return firstItems(found);
+  if (isArray(found)) return firstItems(found);
   return found === undefined || found === null || found === "" ? [] : [found];
 }
 
@@ -90,7 +106,7 @@ export function setting(event: Event, name: string): string | undefined {
 
 function isAbsent(value: unknown): boolean {
   if (typeof value === "object" && value !== null) return Object.keys(value).length === 0;
-  return value === undefined || value === null || present(String(value)) === undefined;
+  return value === undefined || value === null || text(String(value)) === undefined;
 }
 
 function misplaced(value: unknown, expected: string): void {
