@@ -117,13 +117,15 @@ function fittingRule(rules: Rule[], entry: unknown): Rule | undefined {
 /** Returns Okta's risk level, which different events write in different places. */
 function riskOf(entry: unknown): Severity | undefined {
   const data = debugData(entry);
-  const level = text(data, "riskLevel") ?? text(unfold(at(data, "logOnlySecurityData")), "risk", "level") ??
+  const logged = at(data, "logOnlySecurityData");
+  const level = text(data, "riskLevel") ?? (logged === undefined ? undefined : text(unfold(logged), "risk", "level")) ??
     levelOf(at(data, "risk")) ?? levelOf(at(data, "Risk"));
   return parseSeverity(level);
 }
 
 /** Reads `{level=HIGH, reasons=…}`, the same as JSON in a text, and an object. */
 function levelOf(risk: unknown): string | undefined {
+  if (risk === undefined) return undefined;
   return typeof risk === "string" ? /\blevel"?\s*[=:]\s*"?(\w+)/i.exec(risk)?.[1] : text(risk, "level");
 }
 
@@ -250,6 +252,7 @@ function account(found: Incident, login: string | undefined, role: string): void
 
 /** Returns the URL of the admin console for any address of the organisation: `acme-admin.okta.com` for `acme.okta.com`. */
 function consoleUrl(address: string | undefined): string | undefined {
-  const parts = /^https:\/\/([a-z0-9-]+?)(?:-admin)?\.(okta(?:preview|-emea)?\.com)(?:\/|$)/i.exec(address ?? "");
+  if (!address) return undefined;
+  const parts = /^https:\/\/([a-z0-9-]+?)(?:-admin)?\.(okta(?:preview|-emea)?\.com)(?:\/|$)/i.exec(address);
   return parts ? `https://${parts[1]}-admin.${parts[2]}` : undefined;
 }

@@ -100,9 +100,9 @@ export class Incident implements IncidentRecord {
 
   /** Adds a vendor's field of any type, as JSON. Undefined, null and empty values are ignored. */
   detail(name: string, value: unknown): void {
-    if (value === undefined) return;
+    if (value === undefined || value === "") return;
     const json: string | undefined = stringify(value);
-    if (!EMPTY.has(json)) this.details.push({ name, value: json });
+    if (typeof value === "string" || !EMPTY.has(json)) this.details.push({ name, value: json });
   }
 
   /** Removes a detail that is a number, and returns it. */

@@ -32,7 +32,7 @@ const PLAIN = new RegExp(
 );
 const FILETIME_NEVER = "9223372036854775807";
 /** The last time and its conversion: mappers, and the checks of their results, read the same one several times. */
-let last = { given: "", converted: "" };
+let last: { given?: string; converted?: string } = {};
 
 /**
  * Converts a vendor's time to a form that the host accepts: a number of seconds, milliseconds, microseconds, nanoseconds or
@@ -43,15 +43,15 @@ let last = { given: "", converted: "" };
  * a problem.
  */
 export function timestamp(time: string | undefined): string | undefined {
+  if (time === last.converted || time === last.given) return last.converted;
   const trimmed = text(time);
-  if (trimmed !== undefined && (trimmed === last.given || trimmed === last.converted)) return last.converted;
   if (!trimmed) return undefined;
   const plain = PLAIN.exec(trimmed);
   if (!plain && (/^[0.]+$/.test(trimmed) || trimmed === FILETIME_NEVER)) return undefined;
   const converted = plain ? `${plain[1]}T${plain[2]}Z` : /^[\d.]+(e\+?\d+)?$/i.test(trimmed) ? count(trimmed) : date(trimmed);
   if (converted === undefined) problem(`\`${excerpt(trimmed)}\` is not a time; it is left out`);
   if (converted === undefined || converted === "never") return undefined;
-  last = { given: trimmed, converted };
+  last = { given: time, converted };
   return converted;
 }
 

@@ -21,15 +21,13 @@ const { prototype } = Object;
  */
 export function at(value: unknown, ...path: (string | number)[]): unknown {
   const found = reached(value, path);
-  return isInherited(found) ? undefined : found;
+  return typeof found === "function" || found === prototype ? undefined : found;
 }
 
-/** What a value inherits is not of the payload: JSON has no functions, and `__proto__` is `Object.prototype`. */
-function isInherited(found: unknown): boolean {
-  return typeof found === "function" || found === prototype;
-}
-
-/** The engine has no compiler: a step takes 50 ns, and a call of a function 100 ns. */
+/**
+ * Does what `at` does, but can return what the value inherits, which is not of the payload: a function or `Object.prototype`.
+ * The engine has no compiler: a step takes 50 ns, and a call of a function 100 ns.
+ */
 function reached(value: unknown, path: (string | number)[]): unknown {
   for (let index = 0; index < path.length; index += 1) {
     const name = path[index] as string | number;
@@ -57,7 +55,8 @@ function container(value: unknown, name: string | number): object | undefined {
  * object is reported as a problem.
  */
 export function text(value: unknown, ...path: (string | number)[]): string | undefined {
-  let found = path.length === 0 ? value : reached(value, path);
+  const isMember = path.length === 1 && typeof value === "object" && value !== null && !isArray(value);
+  let found = isMember ? (value as Record<string | number, unknown>)[path[0] as string] : reached(value, path);
   if (typeof found !== "string") {
     if (found === undefined || found === null) return undefined;
     found = scalar(found);
@@ -70,7 +69,7 @@ export function text(value: unknown, ...path: (string | number)[]): string | und
 /** Returns a value that is not a text as text. */
 function scalar(value: {}): string | undefined {
   const found: unknown = isArray(value) ? value[0] : value;
-  if (found === undefined || isInherited(found)) return undefined;
+  if (found === undefined || typeof found === "function") return undefined;
   if (typeof found !== "object") return String(found);
   if (!isAbsent(found)) misplaced(found, "a text or a number");
   return undefined;
@@ -85,10 +84,10 @@ function firstItems(items: unknown[]): unknown[] {
 
 /** Returns the array at a path, also one that is JSON in a text. An absent value is an empty array; a single value is an array with one element. */
 export function list(value: unknown, ...path: (string | number)[]): unknown[] {
-  const given = at(value, ...path);
+  const given = reached(value, path);
   const found = typeof given === "string" && given.trimStart().startsWith("[") ? unfolded(given) : given;
   if (isArray(found)) return firstItems(found);
-  return found === undefined || found === null || found === "" ? [] : [found];
+  return found === undefined || found === null || found === "" || typeof found === "function" || found === prototype ? [] : [found];
 }
 
 let last: [text: string, value: unknown] = ["", ""];
@@ -101,7 +100,11 @@ function unfolded(text: string): unknown {
 
 /** Returns the source's first setting with this name. */
 export function setting(event: Event, name: string): string | undefined {
-  return event.settings.find((field) => field.name === name)?.value;
+  const { settings } = event;
+  for (let index = 0; index < settings.length; index += 1) {
+    if (settings[index]?.name === name) return settings[index]?.value;
+  }
+  return undefined;
 }
 
 function isAbsent(value: unknown): boolean {

@@ -60,6 +60,9 @@ function writeTexts() {
     start += length;
   }
 }
+
+// The engine makes classes when they are first used: here, and not in every instance.
+(async () => BigInt.asUintN(64, (await TEXT_ENCODER_UTF8.encodeInto("", bytes)).written ? 1n : 0n))();
 `;
 /** Replaces what the generated code does with a result by what is above. A text is written with the others, at the end. */
 const REWRITES = [
@@ -74,7 +77,9 @@ const REWRITES = [
   [/dataView\(\$memory\)\.setInt8\(([^,]*), ([^,]*), true\);/g, "bytes[$1] = $2;"],
   [/dataView\(\$memory\)\.setUint32\(([^,]*), ([^,]*), true\);/g, "words[($1) >>> 2] = $2;"],
   [/\$realloc\(0, 0, (\d+), ([^,()]*)\)/g, "allocated($1, $2)"],
-  [/var [^=]*= ret;/g, "view(); $&"],
+  [/dataView\(\$memory\)\.getUint32\(([^,]*), true\)/g, "words[($1) >>> 2]"],
+  [/new Uint8Array\(\$memory\.buffer, (\w+), (\w+)\)/g, "bytes.subarray($1, $1 + $2)"],
+  [/^async function .*\{$|(?=var [^=]*= ret;)/gm, "$& view();"],
 ];
 /** The bounds of the payloads that an instance is warmed up with. What more of them leave behind spreads the pages of an event. */
 const PAYLOADS_MAX = 6;
