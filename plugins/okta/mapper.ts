@@ -173,10 +173,8 @@ function incident(
       found.observe("ip", text(hops[index], "ip"), "on the path of the request");
     }
   }
-  found.observe("ip", text(data, "newIpAddress"), "of the session now");
-  found.observe("ip", text(data, "NewIpAddress"), "of the session now");
-  found.observe("ip", text(data, "previousIpAddress"), "of the session before");
-  found.observe("ip", text(data, "PreviousIpAddress"), "of the session before");
+  found.observe("ip", text(data, "newIpAddress") ?? text(data, "NewIpAddress"), "of the session now");
+  found.observe("ip", text(data, "previousIpAddress") ?? text(data, "PreviousIpAddress"), "of the session before");
   if (!reported) found.observe("user-agent", text(client, "userAgent", "rawUserAgent"), "client");
   account(found, login, "actor");
   // ThreatInsight names the address as the actor.
@@ -233,6 +231,7 @@ function joined(separator: string, ...parts: (string | undefined)[]): string {
 }
 
 function techniqueOf(rule: Rule, reason = ""): string | undefined {
+  if (!/spray|brute|stuffing/i.test(reason)) return rule.technique;
   if (/spray/i.test(reason)) return "T1110.003";
   if (/brute|credential.stuffing/i.test(reason)) return /stuffing/i.test(reason) ? "T1110.004" : "T1110";
   return rule.technique;

@@ -57,7 +57,7 @@ export class Incident implements IncidentRecord {
    * that is not a hexadecimal digest or has only zeros. Hashes are stored in lower case.
    */
   observe(dataType: string, value: string | undefined, message?: string): Observable | undefined {
-    value = text(value);
+    if (value !== undefined) value = text(value);
     if (value === undefined) return undefined;
     if (dataType === "hash") value = value.toLowerCase();
     const { observables } = this;
@@ -122,12 +122,16 @@ export class Incident implements IncidentRecord {
     let total = 0;
     let left = 0;
     const { details } = this;
-    const names = Object.keys(value);
+    const all = Object.keys(value);
+    const names: string[] = [];
+    for (let index = 0; index < all.length; index += 1) {
+      const name = all[index] as string;
+      if (!read.includes(name)) names.push(name);
+    }
     // Most objects have no such name, which one comparison finds.
     const hasSecrets = SECRET.test(names.join());
     for (let index = 0; index < names.length; index += 1) {
       const name = names[index] as string;
-      if (read.includes(name)) continue;
       const member = (value as Record<string, unknown>)[name];
       const json: string = stringify(member);
       // What is longer is not empty.

@@ -50,18 +50,20 @@ function writeTexts() {
   count = 0;
   const all = texts.join("");
   let start = allocated(1, 3 * all.length);
+  const end = start + all.length;
   const isAscii = encoded(all, start) === all.length;
   for (let index = 0; index < texts.length; index += 1) {
     const text = texts[index];
-    const length = isAscii && typeof text === "string" ? text.length : encoded(text, start);
+    const length = isAscii ? text.length : encoded(text, start);
     const word = places[index] >>> 2;
     words[word] = start;
     words[word + 1] = length;
     start += length;
   }
+  if (isAscii && start !== end) throw new TypeError("expected strings");
 }
 
-// The engine makes classes when they are first used: here, and not in every instance.
+// The engine makes a class when it is first used: here, so that no instance has to.
 (async () => BigInt.asUintN(64, (await TEXT_ENCODER_UTF8.encodeInto("", bytes)).written ? 1n : 0n))();
 `;
 /** Replaces what the generated code does with a result by what is above. A text is written with the others, at the end. */
