@@ -141,6 +141,12 @@ impl WriteQueue {
     }
 }
 
+impl Drop for WriteQueue {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 fn job<T: Send + 'static>(
     run: impl FnMut(&mut Writes) -> Result<T> + Send + 'static,
 ) -> (Box<dyn Write>, oneshot::Receiver<Result<T, StoreError>>) {
