@@ -134,18 +134,19 @@ impl Incident {
     pub fn keep_members(&mut self, fields: &Fields, is_read: impl Fn(&str) -> bool) {
         fields.report_objects();
         // The values of one path become a list, which has the place of the first of them.
-        let (mut members, mut places) = (Vec::new(), BTreeMap::new());
+        let (mut members, mut places) = (Vec::<(&str, Vec<&str>)>::new(), BTreeMap::new());
         for (number, name, json) in fields.numbered_unread_members().filter(|(_, name, _)| !is_read(name)) {
             let new = members.len();
-            let place = number.map_or(new, |number| *places.entry(number).or_insert(new));
-            members.push((place, name, json));
+            match number.map_or(new, |number| *places.entry(number).or_insert(new)) {
+                known if known < new => members[known].1.push(json),
+                _ => members.push((name, vec![json])),
+            }
         }
-        members.sort_by_key(|(place, ..)| *place);
         let mut kept = Kept::new(self);
-        for list in members.chunk_by(|one, other| one.0 == other.0) {
-            match list {
-                [(_, name, json)] => kept.add_member(name, json),
-                list => kept.add_member(list[0].1, &json_list(list.iter().map(|(.., json)| *json))),
+        for (name, values) in members {
+            match values[..] {
+                [json] => kept.add_member(name, json),
+                _ => kept.add_member(name, &json_list(&values)),
             }
         }
         kept.not_kept += fields.left_out();
@@ -164,13 +165,8 @@ impl Incident {
 }
 
 /// Returns a list of these values, as JSON.
-fn json_list<'j>(values: impl Iterator<Item = &'j str>) -> String {
-    let mut list = String::from("[");
-    for (number, value) in values.enumerate() {
-        list.push_str(if number == 0 { "" } else { "," });
-        list.push_str(value);
-    }
-    list + "]"
+fn json_list(values: &[&str]) -> String {
+    ["[", &values.join(","), "]"].concat()
 }
 
 /// Returns JSON that the host stores as JSON.

@@ -79,9 +79,10 @@ impl Cursor<'_> {
 /// those before it.
 fn signs(eight: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
-    let is_zero = |bytes: u64| bytes.wrapping_sub(ONES) & !bytes & (ONES << 7);
-    let is_control = eight.wrapping_sub(ONES * u64::from(b' ')) & !eight & (ONES << 7);
-    is_control | is_zero(eight ^ (ONES * u64::from(b'"'))) | is_zero(eight ^ (ONES * u64::from(b'\\')))
+    let is_below = |bytes: u64, bound: u64| bytes.wrapping_sub(ONES * bound) & !bytes;
+    // With one bit changed, the quote comes right after the control characters.
+    let quote_or_control = is_below(eight ^ (ONES * 2), 0x21);
+    (quote_or_control | is_below(eight ^ (ONES * u64::from(b'\\')), 1)) & (ONES << 7)
 }
 
 /// Adds the objects of a value, alone or in lists of so many levels. Returns none if there is anything else than objects and
