@@ -18,8 +18,8 @@ use std::fmt;
 /// `{"host": [{"name": ["a"]}]}` all contain `host.name` = `a`. The values treated as absent are those of
 /// [`Text`](crate::Text). Integers keep all their digits.
 ///
-/// The object is scanned when the first field is asked for; texts are borrowed from the payload. The fields remember which
-/// of them were read, for [`Incident::keep_unread`](crate::Incident::keep_unread).
+/// The object is scanned once, at the latest when the first field is asked for; texts are borrowed from the payload. The fields
+/// remember which of them were read, for [`Incident::keep_unread`](crate::Incident::keep_unread).
 #[derive(Clone, Debug, Default)]
 pub struct Fields<'a> {
     json: &'a str,
