@@ -228,7 +228,7 @@ impl Random {
             tags: self.maybe(50, |random| random.name(&TAGS)).into_iter().collect(),
             observables: self.maybe(40, Self::observable).into_iter().collect(),
             techniques: self.maybe(30, Self::technique).into_iter().collect(),
-            details,
+            details: details.into(),
         }
     }
 
