@@ -8,7 +8,6 @@ use crate::equal::is_equal;
 use crate::fault::fault;
 use crate::repair;
 pub(crate) use cursor::{Cursor, add_objects};
-use scan::Known;
 use std::cell::{Cell, OnceCell};
 use std::ops::Range;
 
@@ -73,6 +72,17 @@ impl Value {
     fn is_scalar(&self) -> bool {
         !matches!(self.form, Form::Container { .. })
     }
+}
+
+/// What is known of JSON.
+#[derive(Clone, Copy, PartialEq)]
+enum Known {
+    /// It may be faulty.
+    Nothing,
+    /// A parser accepted it.
+    IsJson,
+    /// It was repaired: no key is repeated. Two paths can have the same tag.
+    IsRepaired,
 }
 
 /// A search for the values at a path.

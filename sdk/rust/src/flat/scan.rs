@@ -1,7 +1,7 @@
 //! The scan that finds the values of an object.
 
 use super::cursor::Cursor;
-use super::{FIELDS_MAX, Flat, Form, decoded, part, place, tag};
+use super::{FIELDS_MAX, Flat, Form, Known, decoded, part, place, tag};
 use serde::de::IgnoredAny;
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell};
@@ -13,17 +13,6 @@ const DEPTH_MAX: usize = 127;
 
 /// The reason why an object is not read as it is: a repeated key, values that are nested too deep, or a fault of its JSON.
 struct Odd;
-
-/// What is known of JSON.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Known {
-    /// It may be faulty.
-    Nothing,
-    /// A parser accepted it.
-    IsJson,
-    /// It was repaired: no key is repeated. Two paths can have the same tag.
-    IsRepaired,
-}
 
 /// A scan of JSON. Its functions take the position of a value or a sign, and return the position after it.
 struct Scan<'s> {
