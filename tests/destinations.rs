@@ -161,6 +161,30 @@ async fn a_changed_authority_file_is_reloaded() {
     assert_eq!(receiver.received().len(), 1);
 }
 
+/// The destinations of a configuration share what was read of the system's authorities; the next configuration reads them anew.
+#[tokio::test]
+async fn the_authorities_of_the_system_are_read_with_each_configuration() {
+    let (former, next) = (Authority::new(), Authority::new());
+    let receiver = Receiver::start_tls(server(&next.sign("127.0.0.1"), None, rustls::ALL_VERSIONS)).await;
+    let names = ["archive", "soc"];
+    let folder = folder(&names.map(|name| (name, receiver.url.clone(), "")));
+    std::fs::write(folder.path("system.pem"), former.0.pem()).unwrap();
+    let mut serve = folder.hookmill(&["serve"]);
+    let host = folder.start_listening_by(serve.env("SSL_CERT_FILE", folder.path("system.pem"))).await;
+    host.ready().await;
+    host.post("lab", incident(json!({"source-ref": "a"}))).await;
+    for name in names {
+        delivery(&host, name, "dead").await;
+    }
+    std::fs::write(folder.path("system.pem"), next.0.pem()).unwrap();
+    assert_eq!(host.call(Method::POST, "/api/reload", "").await.status, 204);
+    host.post("lab", incident(json!({"source-ref": "b"}))).await;
+    for name in names {
+        delivery(&host, name, "delivered").await;
+    }
+    assert_eq!(receiver.received().len(), names.len());
+}
+
 #[tokio::test]
 async fn unusable_certificate_files_are_refused() {
     let authority = Authority::new();

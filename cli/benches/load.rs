@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
 /// The number of connections that the load uses at the same time.
 pub const CONNECTIONS: usize = 64;
@@ -15,6 +16,8 @@ pub const CONNECTIONS: usize = 64;
 const THREADS: usize = 2;
 /// The requests that have the same time in their signature, in seconds as vendors sign.
 const SIGNED_IN_A_SECOND: usize = 20_000;
+/// The time between two looks at which requests are to be sent.
+const RELEASE_EVERY: Duration = Duration::from_micros(150);
 /// The secret of the source that is posted to.
 pub const SECRET: &str = "a-benchmark-secret-of-32-bytes!!";
 
@@ -96,53 +99,75 @@ pub fn run_at(address: SocketAddr, requests: &Arc<Vec<Vec<u8>>>, rate: f64) -> L
 }
 
 fn send(address: SocketAddr, requests: &Arc<Vec<Vec<u8>>>, interval: Option<Duration>) -> LoadReport {
-    let next = Arc::new(AtomicUsize::new(0));
     let started = Instant::now();
+    let load = Load { address, requests: requests.clone(), next: AtomicUsize::new(0), released: Semaphore::new(0) };
+    let load = Arc::new(load);
     let threads: Vec<_> = (0..THREADS)
         .map(|_| {
-            let (next, requests) = (next.clone(), requests.clone());
+            let load = load.clone();
             std::thread::spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                 runtime.block_on(async {
                     let mut connections = tokio::task::JoinSet::new();
                     for _ in 0..CONNECTIONS / THREADS {
-                        connections.spawn(connection(address, next.clone(), requests.clone(), started, interval));
+                        connections.spawn(connection(load.clone(), started, interval));
                     }
                     connections.join_all().await
                 })
             })
         })
         .collect();
+    if let Some(interval) = interval {
+        load.release(started, interval);
+    }
     let mut report = LoadReport::default();
     threads.into_iter().flat_map(|thread| thread.join().unwrap()).for_each(|part| report.add(part));
     report.elapsed = started.elapsed();
     report
 }
 
-async fn connection(
+/// What the connections share.
+struct Load {
     address: SocketAddr,
-    next: Arc<AtomicUsize>,
     requests: Arc<Vec<Vec<u8>>>,
-    started: Instant,
-    interval: Option<Duration>,
-) -> LoadReport {
+    next: AtomicUsize,
+    /// The requests that may be sent, if they are sent at a rate.
+    released: Semaphore,
+}
+
+impl Load {
+    /// Releases each request at its time. The timers of the runtime have milliseconds, which would count as the host's.
+    fn release(&self, started: Instant, interval: Duration) {
+        let mut released = 0;
+        while released <= self.requests.len() {
+            let due = 1 + started.elapsed().div_duration_f64(interval) as usize;
+            self.released.add_permits(due - released);
+            released = due;
+            std::thread::sleep(RELEASE_EVERY);
+        }
+        self.released.close();
+    }
+}
+
+async fn connection(load: Arc<Load>, started: Instant, interval: Option<Duration>) -> LoadReport {
     let mut report = LoadReport::default();
-    let mut stream = TcpStream::connect(address).await.unwrap();
+    let mut stream = TcpStream::connect(load.address).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let mut buffer = vec![0; 16 * 1024];
     loop {
-        let index = next.fetch_add(1, Ordering::Relaxed);
-        let Some(request) = requests.get(index) else { return report };
-        let due = interval.map(|interval| started + interval.mul_f64(index as f64));
-        if let Some(due) = due {
-            tokio::time::sleep_until(due.into()).await;
+        if interval.is_some()
+            && let Ok(released) = load.released.acquire().await
+        {
+            released.forget();
         }
-        let sent = due.unwrap_or_else(Instant::now);
+        let index = load.next.fetch_add(1, Ordering::Relaxed);
+        let Some(request) = load.requests.get(index) else { return report };
+        let sent = interval.map_or_else(Instant::now, |interval| started + interval.mul_f64(index as f64));
         if stream.write_all(request).await.is_ok() && accepted(&mut stream, &mut buffer).await {
             report.accepted += 1;
         } else {
             report.failed += 1;
-            stream = TcpStream::connect(address).await.unwrap();
+            stream = TcpStream::connect(load.address).await.unwrap();
         }
         report.latencies.push(sent.elapsed());
     }

@@ -131,7 +131,7 @@ pub(super) fn incident(incident: &Incident) -> String {
         ("tags", lines(&incident.tags, |tag| clean(tag))),
         ("observables", lines(&incident.observables, observable)),
         ("techniques", lines(&incident.techniques, technique)),
-        ("details", lines(&incident.details, |(name, value)| format!("{}: {}", clean(name), plain(value)))),
+        ("details", lines(&*incident.details, |(name, value)| format!("{}: {}", clean(name), plain(value)))),
         ("notes", lines(&incident.notes, note)),
     ])
 }

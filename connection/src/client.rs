@@ -2,7 +2,7 @@
 
 use crate::certificates::read_identity;
 use crate::failure::RequestContext;
-use crate::{AddressGuard, CertificateFile, ClientCertificate, Failure, read_authorities};
+use crate::{AddressGuard, CertificateFile, ClientCertificate, Failure, SystemTls, read_authorities};
 use anyhow::{Context, Result, ensure};
 use ipnet::IpNet;
 use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, USER_AGENT};
@@ -30,6 +30,8 @@ pub struct ConnectionOptions {
     pub allow_networks: Vec<IpNet>,
     /// The URL of the proxy, with its user name and password.
     pub proxy: Option<Url>,
+    /// The authorities of the system. Connections with this value in common read them once.
+    pub system_tls: SystemTls,
     /// Certificate authorities that are trusted in addition to those of the system.
     pub ca: Option<CertificateFile>,
     /// The certificate for servers that request a client certificate.
@@ -95,6 +97,9 @@ impl ConnectionOptions {
             require_http(&url, "proxy")?;
             guard.check_literal(&url).context("`proxy`")?;
             builder = builder.proxy(Proxy::all(url).context("`proxy` cannot be used")?);
+        }
+        if self.ca.is_none() && self.client.is_none() {
+            builder = builder.tls_backend_preconfigured(self.system_tls.of_client()?);
         }
         let mut files = Vec::new();
         if let Some(ca) = self.ca {

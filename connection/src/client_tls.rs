@@ -1,11 +1,39 @@
-//! TLS of connections that do not speak HTTP.
+//! TLS of connections to other servers.
 
 use crate::certificates::{CertificateFile, read_authorities};
 use anyhow::Result;
+use rustls::client::Resumption;
 use rustls::crypto::ring::default_provider;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+/// The sessions that a client keeps to resume them: those of few servers, such as a receiver, its proxy and its token endpoint.
+const SESSIONS: usize = 32;
+
+/// The authorities of the system, which are read once for all connections that share them: they are many.
+#[derive(Clone, Debug, Default)]
+pub struct SystemTls(Arc<OnceLock<Arc<ClientConfig>>>);
+
+impl SystemTls {
+    /// Returns TLS for one client, which shares no session with others.
+    ///
+    /// # Errors
+    /// Returns an error if the system has no authorities.
+    pub(crate) fn of_client(&self) -> Result<ClientConfig> {
+        let shared = match self.0.get() {
+            Some(shared) => shared,
+            None => {
+                let read = client_tls(None)?;
+                self.0.get_or_init(|| read)
+            }
+        };
+        let mut own = ClientConfig::clone(shared);
+        own.resumption = Resumption::in_memory_sessions(SESSIONS);
+        own.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(own)
+    }
+}
 
 /// Returns TLS that trusts these authorities, or without any those of the system.
 ///

@@ -52,7 +52,7 @@ pub use authentication::Authentication;
 pub use certificates::{CertificateFile, ClientCertificate, read_authorities};
 pub use client::{Connection, ConnectionOptions, Request, guarded_client, require_http};
 pub use client_key::ClientKey;
-pub use client_tls::client_tls;
+pub use client_tls::{SystemTls, client_tls};
 pub use failure::{Code, Failure};
 pub use header_names::{header_name, is_reserved};
 pub use jitter::{JITTER, with_jitter};

@@ -40,8 +40,9 @@ use crate::release::proof::ProofBounds;
 use crate::release::trust::Trust;
 use crate::source::{Source, SourceOrigin};
 use anyhow::{Context, Result, anyhow, ensure};
-use destination::DestinationDeclaration;
+use destination::{Base, DestinationDeclaration};
 use file::ConfigFile;
+use hookmill_connection::SystemTls;
 use hookmill_notify::Rule;
 use notification::NotificationDeclaration;
 use scalar::{Age, Name, Period};
@@ -158,7 +159,8 @@ impl Config {
             "`admin_tls` is set without `admin_listen`; set `admin_listen`, or use `tls`"
         );
         let mut warnings = settings.warnings();
-        let (sources, pulls) = sources(file.sources, folder, &settings.limits, &mut warnings)?;
+        let base = Base { folder, system_tls: &SystemTls::default() };
+        let (sources, pulls) = sources(file.sources, base, &settings.limits, &mut warnings)?;
         let public_url = match file.public_url {
             Some(url) => url.0.to_string(),
             None => settings.own_url().unwrap_or_else(|warning| {
@@ -167,7 +169,7 @@ impl Config {
             }),
         };
         let public_url = public_url.trim_end_matches('/').to_owned();
-        let outbound = outbound(file.webhooks, file.destinations, file.notifications, public_url, folder)?;
+        let outbound = outbound(file.webhooks, file.destinations, file.notifications, public_url, base)?;
         if settings.traces.is_none() {
             warnings.extend(outbound.destinations.iter().filter(|to| to.channel.sends_traceparent()).map(|to| {
                 format!(
@@ -192,16 +194,16 @@ impl Config {
 
 fn sources(
     declared: BTreeMap<Name, SourceDeclaration>,
-    folder: &Path,
+    base: Base,
     limits: &Limits,
     warnings: &mut Vec<String>,
 ) -> Result<(Vec<Source>, Pulls)> {
     let (mut sources, mut pulls) = (Vec::new(), Pulls::new());
     for (name, declaration) in declared {
         let (settings, pull) = declaration
-            .with_files(folder)
+            .with_files(base.folder)
             .and_then(|mut source| {
-                let (pull, secrets) = (source.take_pull()?, source.take_secrets()?);
+                let (pull, secrets) = (source.take_pull(base.system_tls)?, source.take_secrets()?);
                 Ok((source.into_settings(name.as_str(), &secrets, limits, warnings)?, pull))
             })
             .with_context(|| format!("sources.{name}"))?;
@@ -217,16 +219,16 @@ fn outbound(
     destinations: BTreeMap<Name, DestinationDeclaration>,
     notifications: Vec<NotificationDeclaration>,
     public_url: String,
-    folder: &Path,
+    base: Base,
 ) -> Result<OutboundConfig> {
     let mut outbound = OutboundConfig { public_url, ..OutboundConfig::default() };
     let mut contents = BTreeMap::new();
     let webhooks = webhooks.into_iter().map(|(name, declaration)| {
-        let webhook = declaration.into_webhook(name.as_str(), folder);
+        let webhook = declaration.into_webhook(name.as_str(), base);
         webhook.with_context(|| format!("webhooks.{name}"))
     });
     let destinations = destinations.into_iter().map(|(name, declaration)| {
-        let destination = declaration.into_destination(name.as_str(), folder);
+        let destination = declaration.into_destination(name.as_str(), base);
         destination.with_context(|| format!("destinations.{name}"))
     });
     for built in webhooks.chain(destinations) {

@@ -117,14 +117,14 @@ pub async fn watch_clock(store: Arc<Store>, mut stopped: watch::Receiver<bool>) 
 
 /// Returns whether all queues were looked through.
 async fn pull_forward(store: &Store) -> bool {
-    for state in &store.outbound().destinations {
-        match store.pull_forward(&state.name).await {
+    for name in store.outbound().destinations.keys() {
+        match store.pull_forward(name).await {
             Ok(0) => {}
             Ok(count) => {
-                info!(destination = state.name, "{count} deliveries that a clock ahead had put off are due now")
+                info!(destination = &**name, "{count} deliveries that a clock ahead had put off are due now")
             }
             Err(error) => {
-                warn!(destination = state.name, "deliveries may be put off by a clock that was ahead: {error:#}");
+                warn!(destination = &**name, "deliveries may be put off by a clock that was ahead: {error:#}");
                 return false;
             }
         }

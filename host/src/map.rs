@@ -3,7 +3,7 @@
 mod refusals;
 
 use crate::housekeeping;
-use crate::loaded::{Loaded, not_loaded};
+use crate::loaded::{Loaded, Plugins, not_loaded};
 use crate::metrics::Metrics;
 use crate::source::{PluginChoice, Source};
 use crate::traces::Trace;
@@ -15,6 +15,7 @@ use hookmill_sandbox::{Call, CallError, Kind, Plugin, forward_log};
 use refusals::Refusals;
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::iter::once_with;
 use std::sync::{Arc, PoisonError, RwLock};
 use tracing::debug;
 
@@ -38,8 +39,14 @@ pub type Candidate = Result<Arc<Plugin>, String>;
 enum Candidates {
     /// `plugin: none`.
     None,
-    /// The mappers in the order of calls.
-    Plugins(Vec<Candidate>),
+    /// The mappers in the order of calls. Those after the first one are looked for only when they are to be called.
+    Plugins(Box<dyn Iterator<Item = Candidate> + Send>),
+}
+
+impl Candidates {
+    fn of(candidates: impl IntoIterator<Item = Candidate, IntoIter: Send + 'static>) -> Self {
+        Self::Plugins(Box::new(candidates.into_iter()))
+    }
 }
 
 impl Mappers {
@@ -61,7 +68,12 @@ impl Mappers {
     }
 
     /// Maps an event with these mappers, the first one first; `attempt` counts from 1.
-    pub async fn map_with(&self, candidates: Vec<Candidate>, verified: Verified, attempt: u32) -> Mapped {
+    pub async fn map_with(
+        &self,
+        candidates: impl IntoIterator<Item = Candidate>,
+        verified: Verified,
+        attempt: u32,
+    ) -> Mapped {
         let (event, source, trace, mut journey) = verified.into_parts();
         let (verdict, tried) = self.decide(candidates, &event, &source, attempt, &trace, &mut journey).await;
         Mapped { journey, ..mapped(event, &source, verdict, tried) }
@@ -70,7 +82,7 @@ impl Mappers {
     /// Calls one candidate after the other. Returns the verdict and the versions that were tried.
     async fn decide(
         &self,
-        candidates: Vec<Candidate>,
+        candidates: impl IntoIterator<Item = Candidate>,
         event: &Event,
         source: &Source,
         attempt: u32,
@@ -116,42 +128,45 @@ impl Mappers {
         (refusals.verdict().unwrap_or_else(|| Verdict::Wait("no mapper is loaded".into())), tried)
     }
 
-    /// Returns the mappers that could be called now, as `NAME@SHA256`: those before the first one that is not available.
-    pub fn candidate_versions(&self, source: &Source) -> Vec<String> {
+    /// Returns the mappers that could be called now: those before the first one that is not available.
+    pub fn available(&self, source: &Source) -> Vec<Arc<Plugin>> {
         match self.candidates(source) {
             Candidates::None => Vec::new(),
-            Candidates::Plugins(plugins) => {
-                plugins.iter().map_while(|plugin| plugin.as_deref().ok()).map(version_name).collect()
-            }
+            Candidates::Plugins(plugins) => plugins.map_while(Result::ok).collect(),
         }
     }
 
     fn candidates(&self, source: &Source) -> Candidates {
-        let loaded = self.loaded.plugins();
         match &source.settings.plugin {
             PluginChoice::None => Candidates::None,
             PluginChoice::Named(names) => {
-                Candidates::Plugins(names.iter().map(|name| self.loaded.find(name, Kind::Mapper)).collect())
+                let found = names.iter().map(|name| self.loaded.find(name, Kind::Mapper));
+                Candidates::of(found.collect::<Vec<_>>())
             }
-            PluginChoice::Auto => {
-                let own = loaded.get(&*source.name);
-                if let Some(own) = own.filter(|own| own.kind() == Kind::Mapper) {
-                    return Candidates::Plugins(vec![Ok(own.clone())]);
-                }
-                // If a source's own plugin is broken, events wait for it; no other mapper replaces it.
-                if own.is_none() && self.loaded.states().contains_key(&*source.name) {
-                    return Candidates::Plugins(vec![Err(not_loaded(&source.name))]);
-                }
-                // The mapper that fits may be one that is not loaded yet.
-                if !self.loaded.is_settled() || self.loaded.is_lacking() {
-                    return Candidates::Plugins(Vec::new());
-                }
-                let fitted = self.fitted.read().unwrap_or_else(PoisonError::into_inner).get(&source.name).cloned();
-                let mut plugins: Vec<_> = loaded.iter().filter(|(_, plugin)| plugin.kind() == Kind::Mapper).collect();
-                plugins.sort_by_key(|(name, _)| (Some(name.as_str()) != fitted.as_deref(), *name == FALLBACK));
-                Candidates::Plugins(plugins.into_iter().map(|(_, plugin)| Ok(plugin.clone())).collect())
-            }
+            PluginChoice::Auto => self.auto_candidates(&source.name),
         }
+    }
+
+    fn auto_candidates(&self, source: &str) -> Candidates {
+        let loaded = self.loaded.plugins();
+        let own = loaded.get(source);
+        if let Some(own) = own.filter(|own| own.kind() == Kind::Mapper) {
+            return Candidates::of([Ok(own.clone())]);
+        }
+        // If a source's own plugin is broken, events wait for it; no other mapper replaces it.
+        if own.is_none() && self.loaded.states().contains_key(source) {
+            return Candidates::of([Err(not_loaded(source))]);
+        }
+        // The mapper that fits may be one that is not loaded yet.
+        if !self.loaded.is_settled() || self.loaded.is_lacking() {
+            return Candidates::of([]);
+        }
+        let fitted = self.fitted.read().unwrap_or_else(PoisonError::into_inner).get(source).cloned();
+        let fitted = fitted.and_then(|name| loaded.get(&*name)).filter(|plugin| plugin.kind() == Kind::Mapper).cloned();
+        let (plugins, called) = (loaded.clone(), fitted.clone());
+        Candidates::of(
+            fitted.into_iter().chain(once_with(move || others(&plugins, called.as_deref())).flatten()).map(Ok),
+        )
     }
 
     /// Remembers the mapper that read an event, so that it is called first for the next event of the source.
@@ -169,6 +184,15 @@ impl Mappers {
         let mut fitted = self.fitted.write().unwrap_or_else(PoisonError::into_inner);
         fitted.insert(source.name.clone(), name.into());
     }
+}
+
+/// Returns every mapper except one that was called, in the order of calls.
+fn others(plugins: &Plugins, called: Option<&Plugin>) -> Vec<Arc<Plugin>> {
+    let is_called = |name: &str| called.is_some_and(|called| called.version.name == name);
+    let mut others: Vec<_> =
+        plugins.iter().filter(|(name, plugin)| plugin.kind() == Kind::Mapper && !is_called(name)).collect();
+    others.sort_by_key(|(name, _)| *name == FALLBACK);
+    others.into_iter().map(|(_, plugin)| plugin.clone()).collect()
 }
 
 fn is_auto(source: &Source) -> bool {

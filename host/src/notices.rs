@@ -92,7 +92,7 @@ impl Notices {
     /// Queues a notice for each plugin file that is refused.
     pub async fn report_refusals(self: Arc<Self>, mut refusals: mpsc::Receiver<PluginRefusal>) {
         while let Some(PluginRefusal { name, file, error }) = refusals.recv().await {
-            if self.store.outbound().rules_for(Trigger::PluginRefused).next().is_none() {
+            if self.store.outbound().rules.with(Trigger::PluginRefused).next().is_none() {
                 continue;
             }
             let is_readable = tokio::fs::metadata(&file).await.is_ok_and(|file| file.len() <= FILE_BYTES_MAX);

@@ -236,9 +236,9 @@ impl Pipeline {
         Ok(recorded)
     }
 
-    /// Returns the versions of the mappers that payloads of a source are given to.
-    pub fn candidate_versions(&self, source: &Source) -> Vec<String> {
-        self.mappers.candidate_versions(source)
+    /// Returns the mappers that payloads of a source are given to.
+    pub fn mappers_of(&self, source: &Source) -> Vec<Arc<Plugin>> {
+        self.mappers.available(source)
     }
 
     /// Maps a stored event again and records nothing. Without a version the live mappers of the source are called.

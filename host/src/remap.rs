@@ -10,7 +10,9 @@ use crate::tasks::{finish_all, finish_one, lease};
 use anyhow::Result;
 use hookmill_incident::id::row_key;
 use hookmill_incident::{EventStatus, FailureCode};
+use hookmill_sandbox::Plugin;
 use hookmill_store::{EventRow, Lease, LeaseName, Store};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -137,19 +139,17 @@ impl Remapper {
     fn is_worth_trying(&self, row: &EventRow) -> bool {
         let source = self.sources.get(&row.event.source).filter(|_| row.body_removed_at.is_none());
         let Some(source) = source else { return false };
-        let candidates = self.pipeline.candidate_versions(&source);
-        let is_new = |version: &String| !row.tried.contains(version);
+        let mappers = self.pipeline.mappers_of(&source);
+        let tried: HashMap<&str, &str> = row.tried.iter().filter_map(|version| version.split_once('@')).collect();
+        let tried_version = |mapper: &Plugin| tried.get(&*mapper.version.name).copied();
+        let is_new = |mapper: &Plugin| tried_version(mapper) != Some(&*mapper.version.sha256);
         if row.state.status == EventStatus::Queued {
             let again = row.tried.is_empty() || row.attempts < ATTEMPTS;
-            let some = candidates.iter().any(|version| again || is_new(version));
+            let some = mappers.iter().any(|mapper| again || is_new(mapper));
             return some || source.settings.plugin == PluginChoice::None;
         }
         // A mapper that was not called before can only help if the earlier mappers returned `unsupported`.
         let others = row.state.code == Some(FailureCode::Unsupported);
-        let was_asked = |version: &str| {
-            let name = |version: &str| version.split('@').next().map(str::to_owned);
-            row.tried.iter().any(|tried| name(tried) == name(version))
-        };
-        candidates.iter().any(|version| is_new(version) && (others || was_asked(version)))
+        mappers.iter().any(|mapper| is_new(mapper) && (others || tried_version(mapper).is_some()))
     }
 }

@@ -269,7 +269,7 @@ async fn start_deliverer(deliverer: &Deliverer, outbound: OutboundConfig, store:
     store.set_outbound(destinations.iter().map(Destination::row).collect(), rules, public_url.clone()).await?;
     store.give_up_removed().await?;
     // A host that was killed may not have given up the deliveries of a destination that it had disabled.
-    for disabled in store.outbound().destinations.iter().filter(|state| state.disabled.is_some()) {
+    for disabled in store.outbound().destinations.values().filter(|state| state.disabled.is_some()) {
         store.give_up(&disabled.name).await?;
     }
     deliverer.replace(destinations, notifications, public_url).await;

@@ -10,7 +10,9 @@ mod tests;
 
 pub use bounds::{DESCRIPTION_BYTES_MAX, NOTE_BYTES_MAX, RECORD_BYTES_MAX, WORDS_BYTES_MAX};
 
-use crate::{Observable, Observation, Origin, PluginVersion, Severity, State, Status, Technique, Tlp, Triage};
+use crate::{
+    DetailMap, Observable, Observation, Origin, PluginVersion, Severity, State, Status, Technique, Tlp, Triage,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -50,7 +52,7 @@ pub struct Incident {
     pub tags: Vec<String>,
     pub observables: Vec<Observable>,
     pub techniques: Vec<Technique>,
-    pub details: Map<String, Value>,
+    pub details: DetailMap,
     pub notes: Vec<Note>,
     pub playbook: Option<String>,
     pub triage: Option<Triage>,
@@ -100,7 +102,7 @@ impl Incident {
             tags: Vec::new(),
             observables: Vec::new(),
             techniques: Vec::new(),
-            details: Map::new(),
+            details: DetailMap::default(),
             notes: Vec::new(),
             playbook: origin.playbook.clone(),
             triage: origin.triage(now).filter(|_| status == Status::New),

@@ -5,9 +5,13 @@ use serde_json::Value;
 /// The maximum number of bytes of a number in JSON.
 const NUMBER_BYTES: usize = 32;
 
+/// The number of bytes whose escapes are counted together, in one byte.
+const PART_BYTES: usize = 32;
+
 /// Returns the number of bytes that a text takes in JSON, with its quotes and escapes.
 pub fn text_bytes(text: &str) -> usize {
-    2 + text.bytes().map(byte_bytes).sum::<usize>()
+    let escapes = |part: &[u8]| usize::from(part.iter().map(|byte| escape_bytes(*byte)).sum::<u8>());
+    2 + text.len() + text.as_bytes().chunks(PART_BYTES).map(escapes).sum::<usize>()
 }
 
 /// Returns an upper bound of the number of bytes that a value takes in JSON.
@@ -58,7 +62,7 @@ pub fn cut(text: &mut String, max: usize) -> bool {
     }
     let mut left = max.saturating_sub(2 + MARK.len());
     let fits = |character: &char| {
-        let bytes: usize = character.encode_utf8(&mut [0; 4]).bytes().map(byte_bytes).sum();
+        let bytes = text_bytes(character.encode_utf8(&mut [0; 4])) - 2;
         left.checked_sub(bytes).inspect(|rest| left = *rest).is_some()
     };
     let end = text.chars().take_while(fits).map(char::len_utf8).sum();
@@ -67,12 +71,9 @@ pub fn cut(text: &mut String, max: usize) -> bool {
     true
 }
 
-fn byte_bytes(byte: u8) -> usize {
-    match byte {
-        0..0x20 => 6,
-        b'"' | b'\\' => 2,
-        _ => 1,
-    }
+/// Returns the number of bytes that the escape of a byte adds.
+fn escape_bytes(byte: u8) -> u8 {
+    5 * u8::from(byte < 0x20) + u8::from(matches!(byte, b'"' | b'\\'))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@
 
 mod audit;
 mod clock;
+mod detail_map;
 mod difference;
 mod event;
 mod failure_pattern;
@@ -37,6 +38,7 @@ mod words;
 
 pub use audit::{AuditEntry, EntryDetails, Operation};
 pub use clock::{Clock, KeptPace, STEADY_FOR};
+pub use detail_map::DetailMap;
 pub use difference::Difference;
 pub use event::{DELIVERY_ID, Event, NamedValue, RepeatKey};
 pub use failure_pattern::failure_pattern;

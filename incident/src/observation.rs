@@ -2,10 +2,9 @@
 
 use crate::observable::{Observable, Technique};
 use crate::triage::Triage;
-use crate::{Event, PluginVersion, Severity, Tlp};
+use crate::{DetailMap, Event, PluginVersion, Severity, Tlp};
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::{Map, Value};
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -41,7 +40,7 @@ pub struct Observation {
     pub tags: Vec<String>,
     pub observables: Vec<Observable>,
     pub techniques: Vec<Technique>,
-    pub details: Map<String, Value>,
+    pub details: DetailMap,
 }
 
 /// The checked result of a mapper for one payload.
@@ -108,6 +107,9 @@ pub fn check_length(what: &str, text: &str, max: usize) -> Result<(), String> {
 
 /// Merges the observations of each source-ref, in list order: the result is as if the later one had come later.
 pub fn merge_repeats(observations: Vec<Observation>) -> Vec<Observation> {
+    if observations.len() < 2 {
+        return observations;
+    }
     let mut merged: Vec<Observation> = Vec::with_capacity(observations.len());
     let mut places: HashMap<String, usize> = HashMap::with_capacity(observations.len());
     for later in observations {
@@ -139,7 +141,7 @@ impl Observation {
         self.tags.extend(later.tags);
         self.observables.extend(later.observables);
         self.techniques.extend(later.techniques);
-        self.details.extend(later.details);
+        self.details.extend(later.details.into_map());
     }
 }
 
@@ -149,7 +151,7 @@ mod tests {
     use serde_json::json;
 
     fn observation(source_ref: &str, severity: Option<Severity>, tag: &str) -> Observation {
-        let details = Map::from_iter([(tag.to_owned(), json!(source_ref))]);
+        let details = DetailMap::from_iter([(tag.to_owned(), json!(source_ref))]);
         Observation {
             source_ref: source_ref.into(),
             severity,

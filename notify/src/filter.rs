@@ -22,6 +22,7 @@ use crate::Trigger;
 use anyhow::Result;
 use node::FilterNode;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// A condition on messages.
 #[derive(Clone, Debug)]
@@ -39,6 +40,12 @@ impl Filter {
     /// Returns whether a message fulfils the condition.
     pub fn matches(&self, message: &Value) -> bool {
         self.0.matches(message)
+    }
+
+    /// Returns the texts of which the field at this path must have one in every message that fulfils the condition; `None` if
+    /// that is not known.
+    pub(crate) fn required(&self, path: [&str; 2]) -> Option<BTreeSet<&str>> {
+        self.0.required(path)
     }
 
     /// Returns whether the filter reads the body of an event, which takes time to parse.

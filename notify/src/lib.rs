@@ -28,7 +28,7 @@ mod vocabulary;
 pub use default_template::default_template;
 pub use filter::Filter;
 pub use message::{about_change, about_event};
-pub use rule::Rule;
+pub use rule::{Rule, Rules};
 pub use template::{OutputContext, Template};
 pub use trigger::Trigger;
 pub use url_template::UrlTemplate;

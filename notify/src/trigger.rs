@@ -21,6 +21,15 @@ words!(
 );
 
 impl Trigger {
+    /// Returns the path of the source in the trigger's messages, if they are about an incident or an event.
+    pub(crate) fn source_field(self) -> Option<[&'static str; 2]> {
+        match self {
+            _ if self.is_about_incidents() => Some(["object", "source"]),
+            _ if self.is_about_events() => Some(["event", "source"]),
+            _ => None,
+        }
+    }
+
     /// Returns the type of the trigger's messages.
     pub(crate) fn message_type(self) -> FieldType {
         FieldType::Object(match self {

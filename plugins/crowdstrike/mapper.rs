@@ -77,13 +77,16 @@ fn alerts(body: Fields, resources: &[Fields]) -> Result<Outcome, MappingError> {
 /// Adds observables. The texts in some fields are lists with separators.
 pub(crate) fn observe(incident: &mut Incident, fields: &Fields, roles: &Roles, separators: &[char]) {
     for (data_type, role, names) in roles {
-        let texts = names.iter().flat_map(|name| fields.all(name));
-        for value in texts.flat_map(|text| text.split(separators)) {
-            match *data_type {
-                "user-account" => incident.observe_user(Some(value.trim()), role),
-                "mail" if !value.contains('@') => None,
-                data_type => incident.observe(data_type, Some(value), role),
-            };
+        let mut add = |value: &str| match *data_type {
+            "user-account" => _ = incident.observe_user(Some(value.trim()), role),
+            "mail" if !value.contains('@') => {}
+            data_type => _ = incident.observe(data_type, Some(value), role),
+        };
+        for text in names.iter().flat_map(|name| fields.all(name)) {
+            match separators {
+                [] => add(text),
+                separators => text.split(separators).for_each(&mut add),
+            }
         }
     }
 }

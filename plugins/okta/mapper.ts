@@ -40,7 +40,8 @@ export const mapper = defineMapper({
     const console = consoleUrl(text(body, "source") ?? setting(event, "okta_url"));
     const outcome: Outcome = { incidents: [], skipped: [], problems: [] };
     const entries = isHook ? list(events).map(spelled) : [body];
-    for (const [index, entry] of entries.entries()) {
+    for (let index = 0; index < entries.length; index += 1) {
+      const entry = entries[index];
       const type = text(entry, "eventType");
       const uuid = text(entry, "uuid");
       const risk = riskOf(entry);
@@ -62,15 +63,18 @@ export const mapper = defineMapper({
 
 /** Returns the event in an envelope of a log stream, or the body itself. */
 function unwrapped(body: unknown): unknown {
-  for (const envelope of ["detail", "event"]) {
-    const inner = spelled(at(body, envelope));
-    if (text(inner, "eventType") && text(inner, "uuid")) return inner;
-  }
-  return body;
+  return inner(at(body, "detail")) ?? inner(at(body, "event")) ?? body;
+}
+
+function inner(value: unknown): unknown {
+  if (value === undefined) return undefined;
+  const entry = spelled(value);
+  return text(entry, "eventType") && text(entry, "uuid") ? entry : undefined;
 }
 
 /** The names of members that are not in lower case. */
 const NAMES = ["debugContext", "displayMessage", "eventType", "legacyEventType", "securityContext"];
+const LOWER_NAMES = NAMES.map((name) => name.toLowerCase());
 
 /** Returns an event with Okta's names for members whose names are in lower case. */
 function spelled(value: unknown): unknown {
@@ -79,9 +83,10 @@ function spelled(value: unknown): unknown {
   let found = entry as Record<string, unknown>;
   for (let index = 0; index < NAMES.length; index += 1) {
     const name = NAMES[index] as string;
-    const lower = found[name] ? undefined : found[name.toLowerCase()];
+    if (found[name]) continue;
+    const lower = found[LOWER_NAMES[index] as string];
     if (lower === undefined) continue;
-    if (found === entry) found = { ...found };
+    if (found === entry) found = Object.assign({}, found);
     found[name] = lower;
   }
   return found;
@@ -89,11 +94,7 @@ function spelled(value: unknown): unknown {
 
 /** Returns the rule for an event. An event of any type is an incident if Okta rates its risk as high. */
 function ruleOf(type: string, entry: unknown, risk: Severity | undefined): Rule | undefined {
-  const result = text(entry, "outcome", "result")?.toUpperCase() ?? "";
-  const reason = text(entry, "outcome", "reason") ?? "";
-  const rule = rulesOf(type).find((rule) => {
-    return (rule.outcomes?.includes(result) ?? true) && (rule.reason?.test(reason) ?? true);
-  });
+  const rule = fittingRule(rulesOf(type), entry);
   // These events also report that a risk is low again.
   if (rule?.needsRisk && (!risk || SEVERITIES.indexOf(risk) < SEVERITIES.indexOf("medium"))) return undefined;
   if (rule) return rule;
@@ -102,16 +103,29 @@ function ruleOf(type: string, entry: unknown, risk: Severity | undefined): Rule 
   return { types: [], severity: risk === "high" ? "high" : "medium", category: "suspicious-request", technique: "T1078.004" };
 }
 
+function fittingRule(rules: Rule[], entry: unknown): Rule | undefined {
+  for (let index = 0; index < rules.length; index += 1) {
+    const rule = rules[index] as Rule;
+    const { outcomes, reason } = rule;
+    if (outcomes && !outcomes.includes(text(entry, "outcome", "result")?.toUpperCase() ?? "")) continue;
+    if (reason && !reason.test(text(entry, "outcome", "reason") ?? "")) continue;
+    return rule;
+  }
+  return undefined;
+}
+
 /** Returns Okta's risk level, which different events write in different places. */
 function riskOf(entry: unknown): Severity | undefined {
   const data = debugData(entry);
-  const level = text(data, "riskLevel") ?? text(unfold(at(data, "logOnlySecurityData")), "risk", "level") ??
+  const logged = at(data, "logOnlySecurityData");
+  const level = text(data, "riskLevel") ?? (logged === undefined ? undefined : text(unfold(logged), "risk", "level")) ??
     levelOf(at(data, "risk")) ?? levelOf(at(data, "Risk"));
   return parseSeverity(level);
 }
 
 /** Reads `{level=HIGH, reasons=…}`, the same as JSON in a text, and an object. */
 function levelOf(risk: unknown): string | undefined {
+  if (risk === undefined) return undefined;
   return typeof risk === "string" ? /\blevel"?\s*[=:]\s*"?(\w+)/i.exec(risk)?.[1] : text(risk, "level");
 }
 
@@ -122,18 +136,20 @@ function debugData(entry: unknown): unknown {
 function incident(
   entry: unknown, uuid: string, type: string, rule: Rule, risk: Severity | undefined, console: string | undefined,
 ): Incident {
-  const [actor, client, data] = [at(entry, "actor"), at(entry, "client"), debugData(entry)];
-  const reason = text(entry, "outcome", "reason");
-  const result = [text(entry, "outcome", "result"), reason].filter(Boolean).join(": ");
-  const names = ["city", "state", "country"].map((name) => text(client, "geographicalContext", name));
-  const place = names.filter(Boolean).join(", ");
-  const who = text(actor, "displayName") ?? text(actor, "alternateId") ?? "Unknown user";
+  const actor = at(entry, "actor");
+  const client = at(entry, "client");
+  const data = debugData(entry);
+  const outcome = at(entry, "outcome");
+  const reason = text(outcome, "reason");
+  const result = joined(": ", text(outcome, "result"), reason);
+  const region = at(client, "geographicalContext");
+  const place = joined(", ", text(region, "city"), text(region, "state"), text(region, "country"));
+  const login = text(actor, "alternateId");
+  const who = text(actor, "displayName") ?? login ?? "Unknown user";
 
   const message = text(entry, "displayMessage") ?? type;
-  const titles = { alone: `${reason}: ${text(actor, "alternateId") ?? who}`, "with the message": `${message}: ${reason}` };
-  const found = new Incident(uuid, rule.titled && reason ? titles[rule.titled] : message);
-  const parts = [`${who}: ${type}`, result && `outcome ${result}`, place && `from ${place}`];
-  found.description = parts.filter(Boolean).join(", ");
+  const found = new Incident(uuid, titleOf(rule, message, reason, login ?? who));
+  found.description = joined(", ", `${who}: ${type}`, result && `outcome ${result}`, place && `from ${place}`);
   found.category = rule.category;
   // ThreatInsight refuses a request or only reports it.
   const severity = rule.types.includes("security.threat.detected") && !isRefused(entry) ? "high" : rule.severity;
@@ -142,7 +158,8 @@ function incident(
   found.changedAt = found.occurredAt;
   if (console) found.externalLink = `${console}/report/system_log_2?search=uuid+eq+%22${encodeURIComponent(uuid)}%22`;
   found.tag(`okta:${type}`);
-  found.attack(techniqueOf(rule, reason));
+  const technique = techniqueOf(rule, reason);
+  if (technique) found.techniques.push({ id: technique });
 
   const reported = text(data, "suspiciousActivityEventIp");
   found.observe("ip", reported, "of the reported activity");
@@ -151,32 +168,36 @@ function incident(
     found.detail("reporter", client);
   } else {
     found.observe("ip", text(client, "ipAddress"), "client");
-    for (const hop of list(entry, "request", "ipChain")) found.observe("ip", text(hop, "ip"), "on the path of the request");
+    const hops = list(entry, "request", "ipChain");
+    for (let index = 0; index < hops.length; index += 1) {
+      found.observe("ip", text(hops[index], "ip"), "on the path of the request");
+    }
   }
-  found.observe("ip", text(data, "newIpAddress"), "of the session now");
-  found.observe("ip", text(data, "NewIpAddress"), "of the session now");
-  found.observe("ip", text(data, "previousIpAddress"), "of the session before");
-  found.observe("ip", text(data, "PreviousIpAddress"), "of the session before");
+  found.observe("ip", text(data, "newIpAddress") ?? text(data, "NewIpAddress"), "of the session now");
+  found.observe("ip", text(data, "previousIpAddress") ?? text(data, "PreviousIpAddress"), "of the session before");
   if (!reported) found.observe("user-agent", text(client, "userAgent", "rawUserAgent"), "client");
-  account(found, actor, "actor");
+  account(found, login, "actor");
   // ThreatInsight names the address as the actor.
-  if (/ip/i.test(text(actor, "type") ?? "")) found.observe("ip", text(actor, "displayName") ?? text(actor, "id"), "actor");
-  for (const target of list(entry, "target")) {
-    if (text(target, "type") === "User") account(found, target, "target");
+  if (text(actor, "type")?.toLowerCase().includes("ip")) found.observe("ip", text(actor, "displayName") ?? text(actor, "id"), "actor");
+  const targets = list(entry, "target");
+  for (let index = 0; index < targets.length; index += 1) {
+    const target = targets[index];
+    if (text(target, "type") === "User") account(found, text(target, "alternateId"), "target");
   }
 
   found.detail("event_type", type);
   found.detail("legacy_event_type", text(entry, "legacyEventType"));
   found.detail("log_level", text(entry, "severity"));
-  found.detail("outcome", at(entry, "outcome"));
-  found.detail("targets", list(entry, "target").map(targetName));
+  found.detail("outcome", outcome);
+  if (targets.length > 0) found.detail("targets", targets.map(targetName));
   found.detail("transaction_id", text(entry, "transaction", "id"));
   found.detail("device", text(client, "device"));
   found.detail("zone", text(client, "zone"));
   found.detail("place", place);
-  found.detail("as_number", text(entry, "securityContext", "asNumber"));
-  found.detail("as_org", text(entry, "securityContext", "asOrg"));
-  found.detail("is_proxy", text(entry, "securityContext", "isProxy"));
+  const network = at(entry, "securityContext");
+  found.detail("as_number", text(network, "asNumber"));
+  found.detail("as_org", text(network, "asOrg"));
+  found.detail("is_proxy", text(network, "isProxy"));
   found.detail("threat_suspected", text(data, "threatSuspected"));
   found.keep(data, ["threatSuspected"], "debug_");
   found.keep(entry, READ);
@@ -194,7 +215,23 @@ function isRefused(entry: unknown): boolean {
   return /^(DENY|RATE_LIMIT|CHALLENGE|FAILURE)$/i.test(text(entry, "outcome", "result") ?? "");
 }
 
+function titleOf(rule: Rule, message: string, reason: string | undefined, login: string): string {
+  if (!rule.titled || !reason) return message;
+  return rule.titled === "alone" ? `${reason}: ${login}` : `${message}: ${reason}`;
+}
+
+/** Joins the parts that are not absent or empty. */
+function joined(separator: string, ...parts: (string | undefined)[]): string {
+  let all = "";
+  for (let index = 0; index < parts.length; index += 1) {
+    const part = parts[index];
+    if (part) all = all ? all + separator + part : part;
+  }
+  return all;
+}
+
 function techniqueOf(rule: Rule, reason = ""): string | undefined {
+  if (!/spray|brute|stuffing/i.test(reason)) return rule.technique;
   if (/spray/i.test(reason)) return "T1110.003";
   if (/brute|credential.stuffing/i.test(reason)) return /stuffing/i.test(reason) ? "T1110.004" : "T1110";
   return rule.technique;
@@ -203,18 +240,18 @@ function techniqueOf(rule: Rule, reason = ""): string | undefined {
 /** Returns the type and the name of a target, such as `User Ann`. */
 function targetName(target: unknown): string {
   const name = text(target, "displayName") ?? text(target, "alternateId") ?? text(target, "id");
-  return [text(target, "type"), name].filter(Boolean).join(" ");
+  return joined(" ", text(target, "type"), name);
 }
 
 /** Adds a user by login, as `mail` if the login is an address. */
-function account(found: Incident, user: unknown, role: string): void {
-  const login = text(user, "alternateId");
-  if (!login || /^(unknown|system@okta\.com)$/i.test(login)) return;
+function account(found: Incident, login: string | undefined, role: string): void {
+  if (!login || login.toLowerCase() === "system@okta.com") return;
   found.observe(login.includes("@") ? "mail" : "user-account", login, role);
 }
 
 /** Returns the URL of the admin console for any address of the organisation: `acme-admin.okta.com` for `acme.okta.com`. */
 function consoleUrl(address: string | undefined): string | undefined {
-  const parts = /^https:\/\/([a-z0-9-]+?)(?:-admin)?\.(okta(?:preview|-emea)?\.com)(?:\/|$)/i.exec(address ?? "");
+  if (!address) return undefined;
+  const parts = /^https:\/\/([a-z0-9-]+?)(?:-admin)?\.(okta(?:preview|-emea)?\.com)(?:\/|$)/i.exec(address);
   return parts ? `https://${parts[1]}-admin.${parts[2]}` : undefined;
 }

@@ -176,16 +176,20 @@ const RULES: Rule[] = [
 ];
 
 /** The rules of each value of `types`. A look-up is much faster than a comparison with all of them. */
-const BY_TYPE = Map.groupBy(RULES.flatMap((rule) => rule.types.map((type) => ({ type, rule }))), ({ type }) => type);
+const BY_TYPE = new Map<string, Rule[]>();
+for (const rule of RULES) {
+  for (const type of rule.types) BY_TYPE.set(type, [...(BY_TYPE.get(type) ?? []), rule]);
+}
 
 /** Returns the rules for an event type, in their order. */
 export function rulesOf(type: string): Rule[] {
   const found: Rule[] = [];
-  for (let end = type.indexOf("."); end >= 0; end = type.indexOf(".", end + 1)) add(found, type.slice(0, end));
-  add(found, type);
+  const words = type.split(".");
+  let prefix = "";
+  for (let index = 0; index < words.length; index += 1) {
+    prefix += words[index];
+    found.push(...(BY_TYPE.get(prefix) ?? []));
+    prefix += ".";
+  }
   return found.length > 1 ? found.sort((one, other) => RULES.indexOf(one) - RULES.indexOf(other)) : found;
-}
-
-function add(found: Rule[], type: string): void {
-  for (const { rule } of BY_TYPE.get(type) ?? []) found.push(rule);
 }

@@ -9,6 +9,11 @@ const DEPTH_MAX: usize = 64;
 /// Returns the value of a detail: JSON if the text is JSON, else the text. A number that JSON would write differently
 /// stays a text: `7.10` is a version, not 7.1. So does JSON that is nested too deep.
 pub(crate) fn detail(text: String) -> Value {
+    // Most texts show by their first byte that they are not JSON.
+    let can_be_json = |byte: &u8| b"{[\"-0123456789ntf \n\r\t".contains(byte);
+    if !text.as_bytes().first().is_some_and(can_be_json) {
+        return Value::String(text);
+    }
     match serde_json::from_str(&text) {
         Ok(Value::Number(number)) if number.to_string() != text => Value::String(text),
         Ok(value) if is_deeper(&value, DEPTH_MAX) => Value::String(text),

@@ -76,7 +76,8 @@ struct Checks<'a> {
 impl Checks<'_> {
     fn observation(&mut self, incident: wit::Incident, severity_mapping: &BTreeMap<String, Severity>) -> Observation {
         let severity = incident.severity.map(severity);
-        let word = incident.vendor_severity.or(severity.map(|severity| severity.to_string()));
+        let word = incident.vendor_severity.as_deref().or(severity.map(Severity::as_str));
+        let word = word.filter(|_| !severity_mapping.is_empty());
         let mapped = word.and_then(|word| severity_mapping.get(&word.to_lowercase()).copied());
         let details = incident.details.into_iter().map(|field| (field.name, detail(field.value)));
         let technique = |technique: wit::TechniqueResult| Technique { id: technique.id, tactic: technique.tactic };

@@ -45,7 +45,7 @@ export function techniqueId(name: string): string | undefined {
 
 /** Returns every ATT&CK id in a text: `T1059`, `T1059.001` or `TA0002`. */
 export function attackIds(text: string): string[] {
-  return text.match(IDS) ?? [];
+  return (text && text.match(IDS)) || [];
 }
 
 function signs(name: string): string {

@@ -2,7 +2,7 @@
 
 import { attackIds, tacticId, techniqueId } from "./attack";
 import { stringify } from "./json";
-import { present } from "./values";
+import { text } from "./values";
 import type {
   Field, Incident as IncidentRecord, Observable, Severity, State, Technique, Tlp,
 } from "hookmill:plugin/types@0.1.0";
@@ -20,21 +20,27 @@ const KEPT_CHARS_MAX = 2048;
 const KEPT_TOTAL_CHARS_MAX = 16_384;
 /** The JSON of values that are ignored. */
 const EMPTY = new Set([undefined, "null", '""', "[]", "{}"]);
+/** The cloud's metadata address is link-local but meaningful: requests to it can be an attack. */
+const SPECIAL_IPV4 = String.raw`0{1,3}\.|127\.|169\.254\.(?!169\.254$)|2(?:2[4-9]|3\d)\.|255\.255\.255\.255$`;
+const OCTET = String.raw`(?:[01]?\d?\d|2[0-4]\d|25[0-5])`;
+const MEANINGFUL_IPV4 = new RegExp(String.raw`^(?:::ffff:)?(?!${SPECIAL_IPV4})${OCTET}(?:\.${OCTET}){3}$`, "i");
+const IPV6 = /^[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}$/i;
+const SPECIAL_IPV6 = /^(?:::1?$|fe[89ab]|ff)/i;
 /** Names of fields that can contain secrets, which are not kept. */
 const SECRET = /password|passwd|secret|token|api_?key|authorization|cookie/i;
 
 /** The observation of one incident in one payload. Undefined values leave the stored incident unchanged. */
 export class Incident implements IncidentRecord {
-  title?: string;
-  description?: string;
-  category?: string;
-  severity?: Severity;
-  vendorSeverity?: string;
-  state?: State;
-  tlp?: Tlp;
-  occurredAt?: string;
-  changedAt?: string;
-  externalLink?: string;
+  declare title?: string;
+  declare description?: string;
+  declare category?: string;
+  declare severity?: Severity;
+  declare vendorSeverity?: string;
+  declare state?: State;
+  declare tlp?: Tlp;
+  declare occurredAt?: string;
+  declare changedAt?: string;
+  declare externalLink?: string;
   tags: string[] = [];
   observables: Observable[] = [];
   techniques: Technique[] = [];
@@ -51,15 +57,18 @@ export class Incident implements IncidentRecord {
    * that is not a hexadecimal digest or has only zeros. Hashes are stored in lower case.
    */
   observe(dataType: string, value: string | undefined, message?: string): Observable | undefined {
-    value = present(value);
-    if (value === undefined || (dataType === "ip" && !isMeaningfulIp(value))) return undefined;
+    if (value !== undefined) value = text(value);
+    if (value === undefined) return undefined;
     if (dataType === "hash") value = value.toLowerCase();
+    const { observables } = this;
+    for (let index = 0; index < observables.length && index < OBSERVABLES_COMPARED_MAX; index += 1) {
+      const known = observables[index] as Observable;
+      if (known.value === value && known.dataType === dataType) return known;
+    }
+    if (dataType === "ip" && !isMeaningfulIp(value)) return undefined;
     if (dataType === "hash" && !/^(?!0+$)[0-9a-f]{32,}$/.test(value)) return undefined;
-    const compared = this.observables.slice(0, OBSERVABLES_COMPARED_MAX);
-    const known = compared.find((known) => known.dataType === dataType && known.value === value);
-    if (known) return known;
     const observable = { dataType, value, message, tags: [], ioc: false };
-    this.observables.push(observable);
+    observables.push(observable);
     return observable;
   }
 
@@ -71,9 +80,11 @@ export class Incident implements IncidentRecord {
 
   /** Adds every ATT&CK id in a text once: `T1059`, `T1059.001` or `TA0002`. Other ids are ignored. */
   attack(text: string | undefined, tactic?: string): void {
-    for (const id of attackIds(text ?? "")) {
+    const ids = attackIds(text ?? "");
+    for (let index = 0; index < ids.length; index += 1) {
+      const id = ids[index] as string;
       const compared = this.techniques.slice(0, TECHNIQUES_COMPARED_MAX);
-      if (!compared.some((known) => known.id === id)) this.techniques.push({ id, tactic });
+      if (compared.length === 0 || !compared.some((known) => known.id === id)) this.techniques.push({ id, tactic });
     }
   }
 
@@ -89,8 +100,9 @@ export class Incident implements IncidentRecord {
 
   /** Adds a vendor's field of any type, as JSON. Undefined, null and empty values are ignored. */
   detail(name: string, value: unknown): void {
+    if (value === undefined || value === "") return;
     const json: string | undefined = stringify(value);
-    if (!EMPTY.has(json)) this.details.push({ name, value: json });
+    if (typeof value === "string" || !EMPTY.has(json)) this.details.push({ name, value: json });
   }
 
   /** Removes a detail that is a number, and returns it. */
@@ -109,16 +121,22 @@ export class Incident implements IncidentRecord {
     let count = 0;
     let total = 0;
     let left = 0;
-    const names = Object.keys(value);
+    const { details } = this;
+    const all = Object.keys(value);
+    const names: string[] = [];
+    for (let index = 0; index < all.length; index += 1) {
+      const name = all[index] as string;
+      if (!read.includes(name)) names.push(name);
+    }
     // Most objects have no such name, which one comparison finds.
     const hasSecrets = SECRET.test(names.join());
     for (let index = 0; index < names.length; index += 1) {
       const name = names[index] as string;
-      if (read.includes(name)) continue;
       const member = (value as Record<string, unknown>)[name];
       const json: string = stringify(member);
-      if (EMPTY.has(json)) continue;
-      const size = Math.min(json.length, KEPT_CHARS_MAX);
+      // What is longer is not empty.
+      if (json === undefined || (json.length <= 4 && EMPTY.has(json))) continue;
+      const size = json.length < KEPT_CHARS_MAX ? json.length : KEPT_CHARS_MAX;
       if ((hasSecrets && SECRET.test(name)) || count === KEPT_MAX || total + size > KEPT_TOTAL_CHARS_MAX) {
         left += 1;
         continue;
@@ -128,7 +146,7 @@ export class Incident implements IncidentRecord {
       if (json.length > KEPT_CHARS_MAX) {
         this.detail(prefix + name, `${(typeof member === "string" ? member : json).slice(0, KEPT_CHARS_MAX)}…`);
       } else {
-        this.details.push({ name: prefix + name, value: json });
+        details.push({ name: prefix + name, value: json });
       }
     }
     if (left > 0) this.detail("fields_not_kept", left + this.takeNumber("fields_not_kept"));
@@ -145,16 +163,6 @@ export function truncate(text: string, bytesMax: number): string {
   return new TextDecoder().decode(bytes.subarray(0, end));
 }
 
-/** The cloud's metadata address is link-local but meaningful: requests to it can be an attack. */
 function isMeaningfulIp(value: string): boolean {
-  const octets = /^(?:::ffff:)?(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/i.exec(value);
-  if (!octets) return /^[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}$/i.test(value) && !/^(?:::1?$|fe[89ab]|ff)/i.test(value);
-  const first = Number(octets[1]);
-  const second = Number(octets[2]);
-  const third = Number(octets[3]);
-  const fourth = Number(octets[4]);
-  if (first > 255 || second > 255 || third > 255 || fourth > 255) return false;
-  const linkLocal = first === 169 && second === 254 && !value.endsWith("169.254.169.254");
-  const special = first === 0 || first === 127 || linkLocal || (first >= 224 && first < 240);
-  return !special && first + second + third + fourth < 4 * 255;
+  return MEANINGFUL_IPV4.test(value) || (IPV6.test(value) && !SPECIAL_IPV6.test(value));
 }

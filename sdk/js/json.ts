@@ -31,6 +31,7 @@ const NESTING_OR_TEXT = /["{}[\]]/g;
 const LINE = /\n[[{]/g;
 const BRACKET_OR_END = /[[{\]]/g;
 const UTF8 = new TextDecoder();
+const { stringify: toJson } = JSON;
 const HALF_PAIR = /[\ud800-\udfff]/u;
 
 /**
@@ -80,6 +81,7 @@ export function elementsOf(json: string): string[] {
 /** Returns a value as JSON, with integers of any size. Returns undefined for undefined and functions. */
 export function stringify(value: unknown): string;
 export function stringify(value: unknown): string | undefined {
+  if (typeof value === "string") return toJson(value);
   try {
     return JSON.stringify(value);
   } catch {

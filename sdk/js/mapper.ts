@@ -82,12 +82,23 @@ function map(mapper: Mapper, event: Event): Outcome {
 
 function mapOne(mapper: Mapper, event: Event): Outcome {
   takeProblems();
-  const outcome = checkedOutcome(mapper.toIncidents(event));
-  // A kind that cannot be read is not one that is rightly skipped: a reason that quotes a broken character is a problem.
-  const isBroken = (reason: string) => reason.includes("\ufffd");
-  const broken = outcome.skipped.filter(isBroken).map((reason) => `${reason}; a character of it is broken`);
-  const skipped = outcome.skipped.filter((reason) => !isBroken(reason));
-  return { incidents: outcome.incidents, skipped, problems: bounded(outcome.problems.concat(broken, takeProblems())) };
+  const { incidents, skipped, problems } = checkedOutcome(mapper.toIncidents(event));
+  return { incidents, skipped, problems: bounded(problems.concat(takeBroken(skipped), takeProblems())) };
+}
+
+/**
+ * Removes the reasons that quote a broken character, and returns them as problems: a kind that cannot be read is not one that
+ * is rightly skipped.
+ */
+function takeBroken(skipped: string[]): string[] {
+  const broken: string[] = [];
+  for (let index = skipped.length - 1; index >= 0; index -= 1) {
+    const reason = skipped[index] as string;
+    if (!reason.includes("\ufffd")) continue;
+    skipped.splice(index, 1);
+    broken.unshift(`${reason}; a character of it is broken`);
+  }
+  return broken;
 }
 
 /** Maps each of these JSON values, or throws the first error if none can be mapped. */

@@ -12,14 +12,13 @@ const REF_BYTES_MAX = 512;
 const SEVERITIES: readonly Severity[] = ["informational", "low", "medium", "high", "critical"];
 const STATES: readonly State[] = ["open", "resolved"];
 const TLPS: readonly Tlp[] = ["clear", "green", "amber", "amber-strict", "red"];
-const severity = oneOf(SEVERITIES);
-const state = oneOf(STATES);
-const tlp = oneOf(TLPS);
+/** The types of most observables. Those of other names are compared with the pattern, which takes longer. */
+const DATA_TYPES = new Set(["domain", "filename", "hash", "hostname", "ip", "mail", "url", "user-account", "user-agent"]);
 
 /** The parts that are left out, with their paths inside the value that is being read. */
 let faults: { path: string; rest: string }[] = [];
-/** Returns a part of the right type, or undefined after recording a fault. */
-type Read<T> = (value: unknown) => T | undefined;
+/** Returns a part of the right type, or undefined after recording a fault with this path. */
+type Read<T> = (value: unknown, path: string) => T | undefined;
 type Unknown<T> = { [Name in keyof T]?: unknown };
 
 /** @throws TypeError if a field is not a text */
@@ -58,28 +57,29 @@ function incident(value: unknown): Incident | undefined {
   const found = value as Unknown<Incident>;
   const sourceRef = typeof found.sourceRef === "number" ? String(found.sourceRef) : found.sourceRef;
   if (typeof sourceRef !== "string" || !sourceRef) return wrong(".sourceRef", found.sourceRef, "the vendor's id");
-  const title = member(found, "title", text)?.trim();
+  const title = optional(found.title, ".title", text)?.trim();
   return {
     sourceRef: shortened(sourceRef.toWellFormed()),
     title: title ? truncate(title, TITLE_BYTES_MAX) : undefined,
-    description: member(found, "description", text),
-    category: member(found, "category", text),
-    severity: member(found, "severity", severity),
-    vendorSeverity: member(found, "vendorSeverity", text),
-    state: member(found, "state", state),
-    tlp: member(found, "tlp", tlp),
-    occurredAt: member(found, "occurredAt", time),
-    changedAt: member(found, "changedAt", time),
-    externalLink: member(found, "externalLink", text),
+    description: optional(found.description, ".description", text),
+    category: optional(found.category, ".category", text),
+    severity: optional(found.severity, ".severity", severity),
+    vendorSeverity: optional(found.vendorSeverity, ".vendorSeverity", text),
+    state: optional(found.state, ".state", state),
+    tlp: optional(found.tlp, ".tlp", tlp),
+    occurredAt: optional(found.occurredAt, ".occurredAt", time),
+    changedAt: optional(found.changedAt, ".changedAt", time),
+    externalLink: optional(found.externalLink, ".externalLink", text),
     tags: all(".tags", found.tags, tag),
     observables: all(".observables", found.observables, observable),
     techniques: all(".techniques", found.techniques, technique),
-    details: all(".details", found.details, detail),
+    details: details(found.details),
   };
 }
 
 /** Returns an id within the host's limit. A longer one ends with a digest of the whole, so that different ids stay different. */
 function shortened(sourceRef: string): string {
+  if (sourceRef.length * 3 <= REF_BYTES_MAX) return sourceRef;
   const bytes = new TextEncoder().encode(sourceRef);
   if (bytes.length <= REF_BYTES_MAX) return sourceRef;
   problem(`the id \`${excerpt(sourceRef)}\` has ${bytes.length} bytes and is shortened`);
@@ -92,7 +92,7 @@ function shortened(sourceRef: string): string {
 function observable(value: unknown): Observable | undefined {
   const found = value as Unknown<Observable> | null;
   const dataType = found?.dataType;
-  if (typeof dataType !== "string" || !/^[a-z0-9_-]+$/.test(dataType)) {
+  if (typeof dataType !== "string" || !(DATA_TYPES.has(dataType) || /^[a-z0-9_-]+$/.test(dataType))) {
     return wrong(".dataType", dataType, "a type of a-z 0-9 _ -");
   }
   const known = found?.value;
@@ -104,66 +104,84 @@ function observable(value: unknown): Observable | undefined {
 
 function technique(value: unknown): Technique | undefined {
   const found = value as Unknown<Technique> | null;
-  const id = part(".id", found?.id, text);
+  const id = text(found?.id, ".id");
   return id ? { id, tactic: typeof found?.tactic === "string" ? found.tactic.toWellFormed() : undefined } : undefined;
+}
+
+/**
+ * Returns the details without those that are wrong. There are many of them, and most have no fault. The generated code writes
+ * U+FFFD for half a surrogate pair.
+ */
+function details(list: unknown): Field[] {
+  return areFields(list) ? list.slice() : all(".details", list, detail);
+}
+
+function areFields(list: unknown): list is Field[] {
+  if (!Array.isArray(list)) return false;
+  for (let index = 0; index < list.length; index += 1) {
+    const field = list[index] as Unknown<Field> | null;
+    if (typeof field?.name !== "string" || typeof field.value !== "string") return false;
+  }
+  return true;
 }
 
 function detail(value: unknown): Field | undefined {
   const found = value as Unknown<Field> | null;
-  // There are many details, and most have no fault.
-  if (typeof found?.name === "string" && typeof found.value === "string") {
-    return { name: found.name.toWellFormed(), value: found.value.toWellFormed() };
-  }
-  part(".name", found?.name, text);
-  part(".value", found?.value, text);
-  return undefined;
+  const name = text(found?.name, ".name");
+  const known = text(found?.value, ".value");
+  return name === undefined || known === undefined ? undefined : { name, value: known };
 }
 
 function tag(value: unknown): string | undefined {
-  return truncate(text(value)?.trim() ?? "", TAG_BYTES_MAX) || undefined;
+  return truncate(text(value, "")?.trim() ?? "", TAG_BYTES_MAX) || undefined;
 }
 
 /** A text without halves of surrogate pairs, which the host could not read. */
-function text(value: unknown): string | undefined {
-  return typeof value === "string" ? value.toWellFormed() : wrong("", value, "text");
+function text(value: unknown, path: string): string | undefined {
+  return typeof value === "string" ? value.toWellFormed() : wrong(path, value, "text");
 }
 
-function time(value: unknown): string | undefined {
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? wrong("", "an invalid Date", "a time") : timestamp(value.toISOString());
-  return typeof value === "string" || typeof value === "number" ? timestamp(String(value)) : wrong("", value, "a time as text");
+function time(value: unknown, path: string): string | undefined {
+  if (typeof value === "string" || typeof value === "number") return timestamp(String(value));
+  if (!(value instanceof Date)) return wrong(path, value, "a time as text");
+  return Number.isNaN(value.getTime()) ? wrong(path, "an invalid Date", "a time") : timestamp(value.toISOString());
 }
 
-function oneOf<T extends string>(words: readonly T[]): Read<T> {
-  return (value) => (words.includes(value as T) ? (value as T) : wrong("", value, words.join(", ")));
+function severity(value: unknown, path: string): Severity | undefined {
+  return oneOf(SEVERITIES, value, path);
+}
+
+function state(value: unknown, path: string): State | undefined {
+  return oneOf(STATES, value, path);
+}
+
+function tlp(value: unknown, path: string): Tlp | undefined {
+  return oneOf(TLPS, value, path);
+}
+
+function oneOf<T extends string>(words: readonly T[], value: unknown, path: string): T | undefined {
+  return words.includes(value as T) ? (value as T) : wrong(path, value, words.join(", "));
 }
 
 /** Returns the elements of a list without those that `read` leaves out. */
 function all<T>(path: string, list: unknown, read: Read<T>): T[] {
-  if (list === undefined || list === null) return [];
-  if (!Array.isArray(list)) return wrong(path, list, "an array") ?? [];
   const known: T[] = [];
+  if (list === undefined || list === null) return known;
+  if (!Array.isArray(list)) return wrong(path, list, "an array") ?? known;
   for (let index = 0; index < list.length; index += 1) {
     const before = faults.length;
-    const element = read(list[index]);
+    const element = read(list[index], "");
     if (faults.length > before) moveFaults(before, `${path}[${index}]`);
     if (element !== undefined) known.push(element);
   }
   return known;
 }
 
-function member<T>(record: Unknown<Incident>, name: keyof Incident, read: Read<T>): T | undefined {
-  const given = record[name];
-  return given === undefined || given === null ? undefined : part(`.${name}`, given, read);
+function optional<T>(value: unknown, path: string, read: Read<T>): T | undefined {
+  return value === undefined || value === null ? undefined : read(value, path);
 }
 
-function part<T>(path: string, value: unknown, read: Read<T>): T | undefined {
-  const before = faults.length;
-  const known = read(value);
-  if (faults.length > before) moveFaults(before, path);
-  return known;
-}
-
-/** Records that a part is left out. The path is relative to the value that is being read: most values have no fault. */
+/** Records that a part is left out. The path is relative to the element of a list that is being read. */
 function wrong(path: string, value: unknown, expected: string): undefined {
   faults.push({ path, rest: `= ${shown(value)}; expected ${expected}; it is left out` });
 }

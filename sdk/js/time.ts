@@ -1,7 +1,7 @@
 // Vendors' times in a form that the host accepts.
 
 import { excerpt, problem } from "./problems";
-import { present } from "./values";
+import { text } from "./values";
 
 const MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 const CLOCK = String.raw`(?<hour>\d{1,2}):(?<minute>\d\d)(?::(?<second>\d\d)(?:[.,](?<fraction>\d+))?)?`;
@@ -25,9 +25,14 @@ const SPELLINGS = [
   String.raw`(?<month>\d{1,2})/(?<day>\d{1,2})/(?<year>\d{4}),? +${CLOCK}${HALF}${ZONE}`,
 ];
 const compiled: RegExp[] = [];
+/** The date and the time of RFC 3339 in UTC and of the same without an offset, from 1971 to 9998. Most times are such. */
+const PLAIN = new RegExp(
+  String.raw`^((?!1970|9999)(?:19[7-9]|[2-9]\d\d)\d-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31))` +
+    String.raw`[T ]((?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?)Z?$`,
+);
 const FILETIME_NEVER = "9223372036854775807";
 /** The last time and its conversion: mappers, and the checks of their results, read the same one several times. */
-let last = { given: "", converted: "" };
+let last: { given?: string; converted?: string } = {};
 
 /**
  * Converts a vendor's time to a form that the host accepts: a number of seconds, milliseconds, microseconds, nanoseconds or
@@ -38,13 +43,15 @@ let last = { given: "", converted: "" };
  * a problem.
  */
 export function timestamp(time: string | undefined): string | undefined {
-  const trimmed = present(time);
-  if (trimmed !== undefined && (trimmed === last.given || trimmed === last.converted)) return last.converted;
-  if (!trimmed || /^[0.]+$/.test(trimmed) || trimmed === FILETIME_NEVER) return undefined;
-  const converted = /^[\d.]+(e\+?\d+)?$/i.test(trimmed) ? count(trimmed) : date(trimmed);
+  if (time === last.converted || time === last.given) return last.converted;
+  const trimmed = text(time);
+  if (!trimmed) return undefined;
+  const plain = PLAIN.exec(trimmed);
+  if (!plain && (/^[0.]+$/.test(trimmed) || trimmed === FILETIME_NEVER)) return undefined;
+  const converted = plain ? `${plain[1]}T${plain[2]}Z` : /^[\d.]+(e\+?\d+)?$/i.test(trimmed) ? count(trimmed) : date(trimmed);
   if (converted === undefined) problem(`\`${excerpt(trimmed)}\` is not a time; it is left out`);
   if (converted === undefined || converted === "never") return undefined;
-  last = { given: trimmed, converted };
+  last = { given: time, converted };
   return converted;
 }
 

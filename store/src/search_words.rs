@@ -35,7 +35,7 @@ impl SearchWords {
     pub fn parse(query: &str) -> Result<Self, String> {
         let mut words = Vec::new();
         for (run, rest) in runs(query) {
-            let word = SearchWord { text: lower(run), is_prefix: rest.starts_with('*') };
+            let word = SearchWord { text: lower(run).into_owned(), is_prefix: rest.starts_with('*') };
             if !words.contains(&word) {
                 words.push(word);
             }
@@ -73,8 +73,8 @@ impl SearchWords {
     pub(crate) fn are_in(&self, texts: &Texts) -> bool {
         let words = texts.words();
         self.0.iter().all(|word| match word.is_prefix {
-            false => words.contains(&word.text),
-            true => words.range(word.text.clone()..).next().is_some_and(|first| first.starts_with(&word.text)),
+            false => words.contains(&*word.text),
+            true => words.range(Cow::from(&word.text)..).next().is_some_and(|first| first.starts_with(&word.text)),
         })
     }
 }
@@ -141,7 +141,7 @@ impl Texts<'_> {
     }
 
     /// Returns the words.
-    pub fn words(&self) -> BTreeSet<String> {
+    pub fn words(&self) -> BTreeSet<Cow<'_, str>> {
         let mut words = BTreeSet::new();
         for text in [&self.title, self.source_ref, &self.description].into_iter().chain(self.values()) {
             for (run, _) in runs(text) {
@@ -175,12 +175,15 @@ fn runs(text: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// Returns the part of a word that counts, in lower case.
-fn lower(run: &str) -> String {
+fn lower(run: &str) -> Cow<'_, str> {
     if run.is_ascii() {
-        return run[..run.len().min(WORD_CHARS_MAX)].to_ascii_lowercase();
+        let word = &run[..run.len().min(WORD_CHARS_MAX)];
+        let has_capitals = word.bytes().any(|byte| byte.is_ascii_uppercase());
+        return if has_capitals { word.to_ascii_lowercase().into() } else { word.into() };
     }
     // Letter by letter: the lower case of a letter must not depend on its neighbours, or prefixes would differ.
-    run.chars().take(WORD_CHARS_MAX).flat_map(char::to_lowercase).filter(|letter| is_in_word(*letter)).collect()
+    let letters = run.chars().take(WORD_CHARS_MAX).flat_map(char::to_lowercase);
+    letters.filter(|letter| is_in_word(*letter)).collect()
 }
 
 /// Returns whether a character may stand in a word. The lower case of a few letters has marks that may not.

@@ -7,6 +7,7 @@
 mod audit;
 mod beside_host;
 mod check;
+mod checkpoints;
 mod columns;
 mod compact;
 mod conditions;
@@ -86,7 +87,8 @@ use writer::SqliteWriter;
 pub(crate) struct Opened {
     connection: Connection,
     path: PathBuf,
-    lock: File,
+    /// Locked for as long as the database is open.
+    file: Arc<File>,
     pace: Option<KeptPace>,
 }
 
@@ -114,7 +116,7 @@ impl Opened {
         }
         found.write(data_dir)?;
         mark::end_acceptance(data_dir)?;
-        Ok(Self { connection, path: database::path(data_dir), lock: file, pace: found.pace })
+        Ok(Self { connection, path: database::path(data_dir), file: Arc::new(file), pace: found.pace })
     }
 
     /// Returns the pace of the clock of the last host, if it is known.
@@ -140,14 +142,14 @@ impl Opened {
     /// Starts the thread that writes.
     pub fn start(mut self, queue: usize, shared: WriterShared) -> Result<(Arc<WriteQueue>, Sqlite)> {
         let gate = Arc::new(Gate::default());
-        let log = WriteAheadLog::of(&self.path, gate.clone());
         let unindexed = Arc::new(Unindexed::of(&self.connection)?);
         let repeats = RecentRepeats::begin(&mut self.connection)?;
+        let log = WriteAheadLog::of(&mut self.connection, &self.path, self.file.clone(), gate.clone())?;
         let writer = SqliteWriter { connection: self.connection, shared, log, unindexed: unindexed.clone(), repeats };
         let queue = Arc::new(WriteQueue::start(queue, writer)?);
         let readers = Readers::new(self.path, gate, readers::DEADLINE);
         let leases = LocalLeases::default();
-        Ok((queue.clone(), Sqlite { readers, leases, queue, unindexed, _lock: self.lock }))
+        Ok((queue.clone(), Sqlite { readers, leases, queue, unindexed, _file: self.file }))
     }
 }
 
@@ -158,8 +160,8 @@ pub(crate) struct Sqlite {
     pub leases: LocalLeases,
     queue: Arc<WriteQueue>,
     unindexed: Arc<Unindexed>,
-    /// The lock on the database, held for as long as it is open.
-    _lock: File,
+    /// Locked for as long as the database is open.
+    _file: Arc<File>,
 }
 
 impl Sqlite {

@@ -219,14 +219,14 @@ impl Store {
         self.topics.watch_audit()
     }
 
-    /// Watches for deliveries that may be due.
-    pub fn watch_deliveries(&self) -> watch::Receiver<()> {
-        self.topics.watch_deliveries()
+    /// Watches for deliveries to a destination that may be due.
+    pub fn watch_deliveries(&self, destination: &str) -> watch::Receiver<()> {
+        self.topics.watch_deliveries(destination)
     }
 
-    /// Watches for requests to attempt deliveries now, whatever the host waits for.
-    pub fn watch_retries(&self) -> watch::Receiver<()> {
-        self.topics.watch_retries()
+    /// Watches for requests to attempt deliveries to a destination now, whatever the host waits for.
+    pub fn watch_retries(&self, destination: &str) -> watch::Receiver<()> {
+        self.topics.watch_retries(destination)
     }
 
     /// Watches for events that are to be mapped again.

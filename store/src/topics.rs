@@ -4,7 +4,8 @@
 //! change. A watcher misses no change, and may see several changes as one, except with
 //! [`Topics::watch_events`].
 
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{broadcast, watch};
 use uuid::Uuid;
 
@@ -15,29 +16,42 @@ const EVENT_COMMITS_MAX: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Topics {
     audit: watch::Sender<Uuid>,
-    deliveries: watch::Sender<()>,
-    retries: watch::Sender<()>,
+    deliveries: DestinationTopics,
+    retries: DestinationTopics,
     queued: watch::Sender<()>,
     triage: watch::Sender<()>,
     settings: watch::Sender<()>,
     events: broadcast::Sender<Option<Arc<[Uuid]>>>,
 }
 
+/// A topic for each destination that is watched, by name.
+#[derive(Debug, Default)]
+struct DestinationTopics(Mutex<HashMap<String, watch::Sender<()>>>);
+
 /// The topics that a transaction changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Changed {
     /// The audit entry that was written last.
     pub newest_audit: Option<Uuid>,
-    /// Deliveries may be due that were not before.
-    pub deliveries: bool,
-    /// Attempts were requested without delay.
-    pub retries: bool,
+    /// The destinations with deliveries that may be due and were not before.
+    pub deliveries: BTreeSet<Arc<str>>,
+    /// The destinations for which attempts were requested without delay.
+    pub retries: BTreeSet<Arc<str>>,
     /// Events may be mapped that could not be before.
     pub queued: bool,
     /// Incidents wait for a playbook that did not before.
     pub triage: bool,
     /// Other hosts have to read registered sources, states of destinations, silent sources or plugin versions again.
     pub settings: bool,
+}
+
+impl Changed {
+    /// Adds that an attempt was requested without delay.
+    pub fn retry(&mut self, destination: &Arc<str>) {
+        for topic in [&mut self.deliveries, &mut self.retries] {
+            topic.insert(destination.clone());
+        }
+    }
 }
 
 impl Topics {
@@ -62,16 +76,23 @@ impl Topics {
                 is_newer
             });
         }
-        for (topic, has_changed) in [
-            (&self.deliveries, changed.deliveries),
-            (&self.retries, changed.retries),
-            (&self.queued, changed.queued),
-            (&self.triage, changed.triage),
-        ] {
+        self.deliveries.publish(&changed.deliveries);
+        self.retries.publish(&changed.retries);
+        for (topic, has_changed) in [(&self.queued, changed.queued), (&self.triage, changed.triage)] {
             if has_changed {
                 topic.send_replace(());
             }
         }
+    }
+
+    /// Publishes that deliveries may be due at any destination.
+    pub fn publish_all_deliveries(&self) {
+        self.deliveries.publish_all();
+    }
+
+    /// Publishes that attempts may have been requested for any destination.
+    pub fn publish_all_retries(&self) {
+        self.retries.publish_all();
     }
 
     /// Publishes that events changed that are not known.
@@ -96,12 +117,12 @@ impl Topics {
         self.audit.subscribe()
     }
 
-    pub fn watch_deliveries(&self) -> watch::Receiver<()> {
-        self.deliveries.subscribe()
+    pub fn watch_deliveries(&self, destination: &str) -> watch::Receiver<()> {
+        self.deliveries.watch(destination)
     }
 
-    pub fn watch_retries(&self) -> watch::Receiver<()> {
-        self.retries.subscribe()
+    pub fn watch_retries(&self, destination: &str) -> watch::Receiver<()> {
+        self.retries.watch(destination)
     }
 
     pub fn watch_queued(&self) -> watch::Receiver<()> {
@@ -110,5 +131,27 @@ impl Topics {
 
     pub fn watch_triage(&self) -> watch::Receiver<()> {
         self.triage.subscribe()
+    }
+}
+
+impl DestinationTopics {
+    fn publish(&self, destinations: &BTreeSet<Arc<str>>) {
+        if destinations.is_empty() {
+            return;
+        }
+        let topics = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for topic in destinations.iter().filter_map(|name| topics.get(&**name)) {
+            topic.send_replace(());
+        }
+    }
+
+    fn publish_all(&self) {
+        let topics = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        topics.values().for_each(|topic| topic.send_replace(()));
+    }
+
+    fn watch(&self, destination: &str) -> watch::Receiver<()> {
+        let mut topics = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        topics.entry(destination.to_owned()).or_default().subscribe()
     }
 }

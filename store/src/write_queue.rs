@@ -29,8 +29,8 @@ pub(crate) trait CommitGroups {
     fn commit(&mut self, group: &mut WriteGroup) -> Result<()>;
     /// Returns whether an error says that no write is possible at the moment.
     fn is_blocked(&self, error: &anyhow::Error) -> bool;
-    /// Does what is due after a commit whose writes were answered.
-    fn tidy(&mut self) {}
+    /// Does what is due after commits of so many writes, which were answered.
+    fn tidy(&mut self, _writes: usize) {}
     /// Does what is due after the last write.
     fn end(&mut self) {}
 }
@@ -141,6 +141,12 @@ impl WriteQueue {
     }
 }
 
+impl Drop for WriteQueue {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 fn job<T: Send + 'static>(
     run: impl FnMut(&mut Writes) -> Result<T> + Send + 'static,
 ) -> (Box<dyn Write>, oneshot::Receiver<Result<T, StoreError>>) {
@@ -159,17 +165,21 @@ impl<C: CommitGroups> Writer<C> {
         while queue.blocking_recv_many(&mut group, GROUP_MAX) > 0 {
             match self.commit(&mut group) {
                 Ok(()) => {
+                    let writes = group.len();
                     group.drain(..).for_each(|write| write.answer(Ok(())));
-                    self.groups.tidy();
+                    self.tidy(writes);
                 }
                 Err(error) if group.len() > 1 && !self.groups.is_blocked(&error) => {
                     // A write must not fail because of its neighbours.
+                    let mut committed = 0;
                     for write in std::mem::take(&mut group) {
                         let mut alone = [write];
                         let result = self.commit(&mut alone);
+                        committed += usize::from(result.is_ok());
                         let [write] = alone;
                         write.answer(result.map_err(|error| self.store_error(error)));
                     }
+                    self.tidy(committed);
                 }
                 Err(error) => {
                     let error = self.store_error(error);
@@ -184,6 +194,10 @@ impl<C: CommitGroups> Writer<C> {
         self.health.watch(|| self.groups.commit(group))?;
         self.health.succeed();
         Ok(())
+    }
+
+    fn tidy(&mut self, writes: usize) {
+        self.health.watch(|| self.groups.tidy(writes));
     }
 
     fn store_error(&self, error: anyhow::Error) -> StoreError {

@@ -32,11 +32,11 @@ impl WriterHealth {
         state.trouble.clone().or_else(slow)
     }
 
-    /// Runs a commit.
-    pub fn watch<T>(&self, commit: impl FnOnce() -> T) -> T {
+    /// Runs a commit, or what is due after it.
+    pub fn watch<T>(&self, work: impl FnOnce() -> T) -> T {
         let began = |at| self.0.lock().unwrap_or_else(PoisonError::into_inner).began_at = at;
         began(Some(Instant::now()));
-        let result = commit();
+        let result = work();
         began(None);
         result
     }

@@ -50,16 +50,21 @@ function writeTexts() {
   count = 0;
   const all = texts.join("");
   let start = allocated(1, 3 * all.length);
+  const end = start + all.length;
   const isAscii = encoded(all, start) === all.length;
   for (let index = 0; index < texts.length; index += 1) {
     const text = texts[index];
-    const length = isAscii && typeof text === "string" ? text.length : encoded(text, start);
+    const length = isAscii ? text.length : encoded(text, start);
     const word = places[index] >>> 2;
     words[word] = start;
     words[word + 1] = length;
     start += length;
   }
+  if (isAscii && start !== end) throw new TypeError("expected strings");
 }
+
+// The engine makes a class when it is first used: here, so that no instance has to.
+(async () => BigInt.asUintN(64, (await TEXT_ENCODER_UTF8.encodeInto("", bytes)).written ? 1n : 0n))();
 `;
 /** Replaces what the generated code does with a result by what is above. A text is written with the others, at the end. */
 const REWRITES = [
@@ -74,7 +79,9 @@ const REWRITES = [
   [/dataView\(\$memory\)\.setInt8\(([^,]*), ([^,]*), true\);/g, "bytes[$1] = $2;"],
   [/dataView\(\$memory\)\.setUint32\(([^,]*), ([^,]*), true\);/g, "words[($1) >>> 2] = $2;"],
   [/\$realloc\(0, 0, (\d+), ([^,()]*)\)/g, "allocated($1, $2)"],
-  [/var [^=]*= ret;/g, "view(); $&"],
+  [/dataView\(\$memory\)\.getUint32\(([^,]*), true\)/g, "words[($1) >>> 2]"],
+  [/new Uint8Array\(\$memory\.buffer, (\w+), (\w+)\)/g, "bytes.subarray($1, $1 + $2)"],
+  [/^async function .*\{$|(?=var [^=]*= ret;)/gm, "$& view();"],
 ];
 /** The bounds of the payloads that an instance is warmed up with. What more of them leave behind spreads the pages of an event. */
 const PAYLOADS_MAX = 6;

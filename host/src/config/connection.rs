@@ -51,7 +51,7 @@ macro_rules! with_connection_keys {
                     }),
                     connect_timeout: self.connect_timeout.take().map(|time| time.0.into()),
                     timeout: self.timeout.take().map(|time| time.0.into()),
-                    is_stream: false,
+                    ..ConnectionOptions::default()
                 })
             }
         }

@@ -12,7 +12,7 @@ use crate::deliver::{
 };
 use crate::rate_limit::RateLimit;
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use hookmill_connection::AddressGuard;
+use hookmill_connection::{AddressGuard, ConnectionOptions, SystemTls};
 use hookmill_notify::Trigger;
 use reqwest::Method;
 use reqwest::header::{HeaderName, USER_AGENT};
@@ -24,6 +24,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const METHODS: [Method; 6] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+
+/// What the destinations of one configuration have in common.
+#[derive(Clone, Copy)]
+pub(super) struct Base<'a> {
+    /// The folder at which relative paths start.
+    pub folder: &'a Path,
+    pub system_tls: &'a SystemTls,
+}
 
 with_connection_keys! {
     /// Every key of a destination. The type decides which keys may be set.
@@ -108,32 +116,32 @@ const KEYS: &[Key<DestinationDeclaration, DestinationType>] = {
 
 impl DestinationDeclaration {
     /// Builds one of `webhooks`; see [`DestinationDeclaration::build`].
-    pub fn into_webhook(self, name: &str, folder: &Path) -> Result<(Destination, ContentOptions)> {
+    pub fn into_webhook(self, name: &str, base: Base) -> Result<(Destination, ContentOptions)> {
         ensure!(
             self.kind.is_none(),
             "`type` is not allowed in `webhooks`, where it is always `webhook`; move the destination to `destinations`"
         );
-        self.build(name, folder, DestinationType::Webhook, true)
+        self.build(name, base, DestinationType::Webhook, true)
     }
 
     /// Builds one of `destinations`; see [`DestinationDeclaration::build`].
-    pub fn into_destination(self, name: &str, folder: &Path) -> Result<(Destination, ContentOptions)> {
+    pub fn into_destination(self, name: &str, base: Base) -> Result<(Destination, ContentOptions)> {
         let kind = self.kind.as_ref().map(|kind| kind.0);
         let kind = kind.with_context(|| {
             let types: Vec<&str> = DestinationType::ALL.iter().map(|kind| kind.as_str()).collect();
             format!("`type` is missing; set one of: {}", types.join(", "))
         })?;
-        self.build(name, folder, kind, false)
+        self.build(name, base, kind, false)
     }
 
-    /// Builds the destination, and the options of the content of its deliveries. Relative paths start at `folder`.
+    /// Builds the destination, and the options of the content of its deliveries. Relative paths start at the folder of `base`.
     ///
     /// # Errors
     /// Returns an error if a key is missing, wrong or not allowed for this type. The error shows no secret.
     fn build(
         mut self,
         name: &str,
-        folder: &Path,
+        base: Base,
         kind: DestinationType,
         gets_all_changes: bool,
     ) -> Result<(Destination, ContentOptions)> {
@@ -151,14 +159,14 @@ impl DestinationDeclaration {
         };
         let disable_after = self.disable_after.take().map_or(DISABLE_AFTER, |time| time.0.into());
         let (channel, options, address) = match kind {
-            DestinationType::Email => self.email(folder)?,
-            DestinationType::File => self.file(folder)?,
-            DestinationType::Webhook => self.webhook(folder)?,
-            DestinationType::Http => self.http(folder)?,
-            DestinationType::Slack => self.chat(folder, Chat::Slack)?,
-            DestinationType::Mattermost => self.chat(folder, Chat::Mattermost)?,
-            DestinationType::Teams => self.chat(folder, Chat::Teams)?,
-            DestinationType::Thehive => self.thehive(folder)?,
+            DestinationType::Email => self.email(base.folder)?,
+            DestinationType::File => self.file(base.folder)?,
+            DestinationType::Webhook => self.webhook(base)?,
+            DestinationType::Http => self.http(base)?,
+            DestinationType::Slack => self.chat(base, Chat::Slack)?,
+            DestinationType::Mattermost => self.chat(base, Chat::Mattermost)?,
+            DestinationType::Teams => self.chat(base, Chat::Teams)?,
+            DestinationType::Thehive => self.thehive(base)?,
         };
         check_options(&options)?;
         let content = options.content(&StepTemplates::default(), Trigger::Any);
@@ -180,8 +188,8 @@ impl DestinationDeclaration {
         Ok((destination, options))
     }
 
-    fn webhook(mut self, folder: &Path) -> Result<(Channel, ContentOptions, String)> {
-        let HttpReceiver { text, url, http } = self.receiver(folder, Literal::All)?;
+    fn webhook(mut self, base: Base) -> Result<(Channel, ContentOptions, String)> {
+        let HttpReceiver { text, url, http } = self.receiver(base, Literal::All)?;
         ensure!(
             self.format.is_none() || self.notifier.is_none(),
             "`format` and `notifier` are both set, and the notifier alone decides what is sent; remove one of them"
@@ -191,8 +199,8 @@ impl DestinationDeclaration {
         Ok((Channel::Http(http), ContentOptions::Webhook { url, format, notifier }, text))
     }
 
-    fn http(mut self, folder: &Path) -> Result<(Channel, ContentOptions, String)> {
-        let HttpReceiver { text, http, .. } = self.receiver(folder, Literal::BeforeFirstValue)?;
+    fn http(mut self, base: Base) -> Result<(Channel, ContentOptions, String)> {
+        let HttpReceiver { text, http, .. } = self.receiver(base, Literal::BeforeFirstValue)?;
         ensure!(
             self.format.is_none() || self.body.is_none(),
             "`format` and `body` are both set, and the body alone decides what is sent; remove one of them"
@@ -213,13 +221,13 @@ impl DestinationDeclaration {
         Ok((Channel::Http(http), options, text))
     }
 
-    fn chat(mut self, folder: &Path, chat: Chat) -> Result<(Channel, ContentOptions, String)> {
-        let HttpReceiver { text, url, http } = self.receiver(folder, Literal::All)?;
+    fn chat(mut self, base: Base, chat: Chat) -> Result<(Channel, ContentOptions, String)> {
+        let HttpReceiver { text, url, http } = self.receiver(base, Literal::All)?;
         Ok((Channel::Http(http.with_secret_path()), ContentOptions::Chat { url, chat }, text))
     }
 
-    fn thehive(mut self, folder: &Path) -> Result<(Channel, ContentOptions, String)> {
-        let HttpReceiver { text, url, http } = self.receiver(folder, Literal::All)?;
+    fn thehive(mut self, base: Base) -> Result<(Channel, ContentOptions, String)> {
+        let HttpReceiver { text, url, http } = self.receiver(base, Literal::All)?;
         Ok((Channel::Http(http), ContentOptions::Thehive { url, memory: Arc::new(TheHiveMemory::default()) }, text))
     }
 
@@ -227,12 +235,13 @@ impl DestinationDeclaration {
         self.format.as_ref().map_or(Format::Thehive, |format| format.0)
     }
 
-    fn receiver(&mut self, folder: &Path, literal: Literal) -> Result<HttpReceiver> {
+    fn receiver(&mut self, base: Base, literal: Literal) -> Result<HttpReceiver> {
         let text = self.url.take().context("`url` is missing")?.0;
         let signature = signature(self.secret.take(), std::mem::take(&mut self.secrets), self.signature.take())?;
-        let auth = self.auth.take().map(|auth| auth.in_folder(folder).into_authentication());
+        let auth = self.auth.take().map(|auth| auth.in_folder(base.folder).into_authentication());
         let auth = auth.transpose().context("`auth`")?;
-        let connection = self.take_connection(folder)?.build()?;
+        let declared = self.take_connection(base.folder)?;
+        let connection = ConnectionOptions { system_tls: base.system_tls.clone(), ..declared }.build()?;
         let parsed = match literal {
             Literal::All => text.parse::<reqwest::Url>(),
             Literal::BeforeFirstValue => text.split("{{").next().unwrap_or_default().parse(),

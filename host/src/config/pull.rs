@@ -10,7 +10,7 @@ use crate::pull::{
 };
 use crate::source::SourceKind;
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use hookmill_connection::{Authentication, Connection, ConnectionOptions, header_name};
+use hookmill_connection::{Authentication, Connection, ConnectionOptions, SystemTls, header_name};
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use std::collections::BTreeMap;
@@ -37,7 +37,7 @@ impl SourceDeclaration {
     ///
     /// # Errors
     /// Returns an error if a key is missing or wrong. The error shows no secret.
-    pub(super) fn take_pull(&mut self) -> Result<Option<Pull>> {
+    pub(super) fn take_pull(&mut self, system_tls: &SystemTls) -> Result<Option<Pull>> {
         let kind = self.kind();
         if kind == SourceKind::Webhook {
             return Ok(None);
@@ -84,7 +84,7 @@ impl SourceDeclaration {
         let headers = self.take_headers()?;
         let is_stream = matches!(reader, PullReader::Opencti(_));
         let authentication = self.take_authentication()?.redacting(sent);
-        let connection = self.take_endpoint_connection(is_stream)?;
+        let connection = self.take_endpoint_connection(is_stream, system_tls)?;
         let endpoint = Endpoint::new(url, headers, authentication, connection)?;
         Ok(Some(Pull { endpoint, start, reader, fingerprint: fingerprint.finish() }))
     }
@@ -294,11 +294,12 @@ impl SourceDeclaration {
         }
     }
 
-    fn take_endpoint_connection(&mut self, is_stream: bool) -> Result<Connection> {
+    fn take_endpoint_connection(&mut self, is_stream: bool, system_tls: &SystemTls) -> Result<Connection> {
         // `with_files` has made the paths absolute.
         let declared = self.take_connection(Path::new(""))?;
         let timeout = declared.timeout.unwrap_or(if is_stream { STREAM_TIMEOUT } else { POLL_TIMEOUT });
-        ConnectionOptions { timeout: Some(timeout), is_stream, ..declared }.build()
+        let system_tls = system_tls.clone();
+        ConnectionOptions { timeout: Some(timeout), is_stream, system_tls, ..declared }.build()
     }
 }
 

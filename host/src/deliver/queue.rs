@@ -46,7 +46,9 @@ impl Queue {
     async fn run_under(&self, lease: &Arc<Lease>, stopped: &mut watch::Receiver<bool>) {
         let store = &self.context.store;
         let mut state = QueueState::new();
-        let (mut deliveries, mut retries) = (store.watch_deliveries(), store.watch_retries());
+        // Watched before the first read, so that nothing is missed between the two.
+        let name = &self.destination.name;
+        let (mut deliveries, mut retries) = (store.watch_deliveries(name), store.watch_retries(name));
         while !*stopped.borrow() && lease.goes_on() {
             self.begin(&mut state, lease);
             self.start_recording(&mut state, lease);

@@ -6,9 +6,9 @@ use super::group::{Group, Room};
 use super::{Incident, Note};
 use crate::json_size::{cut, depth, text_bytes, value_bytes};
 use crate::observation::TAG_BYTES_MAX;
-use crate::{Observable, Technique, Triage};
+use crate::{DetailMap, Observable, Technique, Triage};
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 const KIB: usize = 1024;
 
@@ -138,19 +138,19 @@ impl Incident {
     }
 
     /// Adds details, or replaces those of the same names.
-    pub(super) fn put_details(&mut self, details: Map<String, Value>) {
-        if details.is_empty() {
+    pub(super) fn put_details(&mut self, details: DetailMap) {
+        if self.details.is_empty() && fit(&details) {
+            self.details = details;
             return;
         }
-        let bytes = |name: &str, value: &Value| 2 + text_bytes(name) + value_bytes(value);
-        let mut room = Room::of(DETAILS_BYTES, self.details.iter().map(|(name, value)| bytes(name, value)));
-        for (name, value) in details {
+        let mut room = Room::of(DETAILS_BYTES, self.details.iter().map(|(name, value)| detail_bytes(name, value)));
+        for (name, value) in details.into_map() {
             let (value, is_cut) = bounded_detail(value);
             self.truncated += u64::from(is_cut);
-            let known = self.details.get(&name).map(|known| bytes(&name, known));
+            let known = self.details.get(&name).map(|known| detail_bytes(&name, known));
             let has_place = known.is_some() || self.details.len() < DETAILS_MAX;
             room.give(known.unwrap_or(0));
-            if has_place && name.len() <= DETAIL_NAME_BYTES_MAX && room.take(bytes(&name, &value)) {
+            if has_place && name.len() <= DETAIL_NAME_BYTES_MAX && room.take(detail_bytes(&name, &value)) {
                 self.details.insert(name, value);
             } else {
                 room.take(known.unwrap_or(0));
@@ -190,9 +190,27 @@ impl Incident {
     }
 }
 
+fn detail_bytes(name: &str, value: &Value) -> usize {
+    2 + text_bytes(name) + value_bytes(value)
+}
+
+/// Returns whether details can be stored as they are.
+fn fit(details: &DetailMap) -> bool {
+    let mut room = Room::of(DETAILS_BYTES, std::iter::empty());
+    let mut fits = |(name, value): (&String, &Value)| {
+        name.len() <= DETAIL_NAME_BYTES_MAX && is_whole(value) && room.take(detail_bytes(name, value))
+    };
+    details.len() <= DETAILS_MAX && details.iter().all(&mut fits)
+}
+
+/// Returns whether a detail is stored without a cut.
+fn is_whole(value: &Value) -> bool {
+    depth(value, DETAIL_DEPTH_MAX) <= DETAIL_DEPTH_MAX && value_bytes(value) <= DETAIL_BYTES_MAX
+}
+
 /// Returns a detail as it is stored, and whether it was cut.
 fn bounded_detail(value: Value) -> (Value, bool) {
-    if depth(&value, DETAIL_DEPTH_MAX) <= DETAIL_DEPTH_MAX && value_bytes(&value) <= DETAIL_BYTES_MAX {
+    if is_whole(&value) {
         return (value, false);
     }
     let mut text = match value {

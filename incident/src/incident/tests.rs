@@ -205,7 +205,7 @@ fn a_record_stays_in_its_bounds_whatever_is_reported() {
 fn details_keep_their_bounds_and_new_values_of_known_names() {
     let (mut incident, mut guard) = created();
     let mut report = |details: serde_json::Value| {
-        let details = details.as_object().unwrap().clone();
+        let details = details.as_object().unwrap().clone().into();
         incident.apply(&mut guard, Observation { details, ..observation() }, &origin(200), at(200));
         incident.clone()
     };
@@ -251,7 +251,7 @@ fn an_earlier_state_is_restored_from_its_difference() {
             title: Some(format!("title {round}")),
             tags: vec![format!("t{round}")],
             observables: vec![observable_of("192.0.2.1", &round.to_string()), observable_of(&round.to_string(), "x")],
-            details: details.as_object().unwrap().clone(),
+            details: details.as_object().unwrap().clone().into(),
             ..observation()
         };
         incident.apply(&mut guard, next, &origin(200), at(200 + round as i64));

@@ -3,6 +3,7 @@
 use super::predicate::Predicate;
 use crate::fields::{Field, any_at};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// A condition on a message, or on an element of a list in the message.
 #[derive(Clone, Debug)]
@@ -30,6 +31,19 @@ impl FilterNode {
             Self::Empty(field) => !any_at(value, &field.segments, false, &mut |found| !is_empty(found)),
             Self::Value(field, predicate) => any_at(value, &field.segments, true, &mut |found| predicate.holds(found)),
             Self::Element(field, node) => any_at(value, &field.segments, true, &mut |found| node.matches(found)),
+        }
+    }
+
+    /// Returns the texts of which the field at this path must have one for the condition to be true, if that is known.
+    pub fn required(&self, path: [&str; 2]) -> Option<BTreeSet<&str>> {
+        match self {
+            Self::All(nodes) => nodes.iter().find_map(|node| node.required(path)),
+            Self::Any(nodes) => {
+                let of_each = nodes.iter().map(|node| node.required(path)).collect::<Option<Vec<_>>>();
+                of_each.map(|texts| texts.into_iter().flatten().collect())
+            }
+            Self::Value(field, predicate) if field.segments == path => predicate.required(),
+            _ => None,
         }
     }
 

@@ -5,6 +5,7 @@ use super::pattern::Pattern;
 use crate::compare::Comparison;
 use serde_json::Value;
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 /// A predicate on one value. Texts are in lower case, because the predicates with texts ignore case.
 #[derive(Clone, Debug)]
@@ -38,6 +39,20 @@ impl Predicate {
                 lowercase(value).is_some_and(|text| wanted.iter().all(|word| words(&text).any(|known| known == word)))
             }
         }
+    }
+
+    /// Returns the only texts that fulfil the predicate, if it is known that there are no others.
+    pub fn required(&self) -> Option<BTreeSet<&str>> {
+        let operands = match self {
+            Self::Compare(Comparison::Equal, operand) => std::slice::from_ref(operand),
+            Self::In(operands) => operands,
+            _ => return None,
+        };
+        let texts = operands.iter().map(|operand| match operand {
+            Operand::Text(text) => Some(text.as_str()),
+            _ => None,
+        });
+        texts.collect()
     }
 }
 

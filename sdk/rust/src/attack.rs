@@ -1,10 +1,12 @@
 //! MITRE ATT&CK: the ids of tactics and techniques, and their names.
 
 use crate::{Incident, Technique, is_same_name};
-use std::cmp::Ordering;
 
 /// Sorted lines of a technique's name, as letters and digits, and its id, after comments that begin with `#`.
 const TECHNIQUES: &str = include_str!("attack/techniques.txt");
+
+/// The starts of the lines of [`TECHNIQUES`], which has less than 64 KiB.
+static LINES: [u16; line_ends(TECHNIQUES.as_bytes())] = line_starts(TECHNIQUES.as_bytes());
 
 /// The host keeps no more techniques than these. Comparing with more of them could exceed the mapper's deadline.
 const TECHNIQUES_COMPARED_MAX: usize = 100;
@@ -39,20 +41,35 @@ pub fn tactic_id(name: &str) -> Option<&'static str> {
 pub fn technique_id(name: &str) -> Option<&'static str> {
     let name = name.rsplit(": ").next().unwrap_or(name);
     let is_sign = |letter: &char| letter.is_ascii_alphanumeric();
-    let key: String = name.chars().filter(is_sign).map(|letter| letter.to_ascii_lowercase()).collect();
-    let (mut start, mut end) = (0, TECHNIQUES.len());
-    while start < end {
-        let middle = start + (end - start) / 2;
-        let line_start = TECHNIQUES[..middle].rfind('\n').map_or(0, |newline| newline + 1);
-        let line_end = TECHNIQUES[middle..].find('\n').map_or(TECHNIQUES.len(), |newline| middle + newline);
-        let (known, id) = TECHNIQUES[line_start..line_end].split_once(' ').unwrap_or_default();
-        match known.cmp(&key) {
-            Ordering::Less => start = line_end + 1,
-            Ordering::Greater => end = line_start,
-            Ordering::Equal => return Some(id),
+    // With the space after it, a name is not the beginning of another one.
+    let mut key: String = name.chars().filter(is_sign).map(|letter| letter.to_ascii_lowercase()).collect();
+    key.push(' ');
+    let beginning = |start: usize| &TECHNIQUES.as_bytes()[start..TECHNIQUES.len().min(start + key.len())];
+    let line = LINES.binary_search_by(|start| beginning(usize::from(*start)).cmp(key.as_bytes())).ok()?;
+    TECHNIQUES[usize::from(LINES[line]) + key.len()..].lines().next()
+}
+
+/// Returns the starts of the first lines of a text.
+const fn line_starts<const COUNT: usize>(text: &[u8]) -> [u16; COUNT] {
+    let (mut starts, mut line, mut at) = ([0; COUNT], 1, 0);
+    while line < COUNT {
+        if text[at] == b'\n' {
+            starts[line] = at as u16 + 1;
+            line += 1;
         }
+        at += 1;
     }
-    None
+    starts
+}
+
+/// Returns the number of line ends in a text.
+const fn line_ends(text: &[u8]) -> usize {
+    let (mut count, mut at) = (0, 0);
+    while at < text.len() {
+        count += (text[at] == b'\n') as usize;
+        at += 1;
+    }
+    count
 }
 
 impl Incident {

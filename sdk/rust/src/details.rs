@@ -22,8 +22,8 @@ const TEXT_BYTES_MAX: usize = 1024;
 const LIST_OBJECTS_MAX: usize = 64;
 /// The name of the detail that counts the fields that are not kept.
 const NOT_KEPT: &str = "fields_not_kept";
-/// Parts of names of fields that can contain secrets, ignoring case, with their letters. Such fields are not kept.
-const SECRET: [(&[u8], u32); 7] = [
+/// Parts of names of fields that can contain secrets, ignoring case, with their pairs of letters. Such fields are not kept.
+const SECRET: [(&[u8], u64); 7] = [
     secret(b"passw"),
     secret(b"secret"),
     secret(b"token"),
@@ -134,18 +134,19 @@ impl Incident {
     pub fn keep_members(&mut self, fields: &Fields, is_read: impl Fn(&str) -> bool) {
         fields.report_objects();
         // The values of one path become a list, which has the place of the first of them.
-        let (mut members, mut places) = (Vec::new(), BTreeMap::new());
-        for (name, json) in fields.unread_members().filter(|(name, _)| !is_read(name)) {
+        let (mut members, mut places) = (Vec::<(&str, Vec<&str>)>::new(), BTreeMap::new());
+        for (number, name, json) in fields.numbered_unread_members().filter(|(_, name, _)| !is_read(name)) {
             let new = members.len();
-            let place = fields.number_of_several(name).map_or(new, |number| *places.entry(number).or_insert(new));
-            members.push((place, name, json));
+            match number.map_or(new, |number| *places.entry(number).or_insert(new)) {
+                known if known < new => members[known].1.push(json),
+                _ => members.push((name, vec![json])),
+            }
         }
-        members.sort_by_key(|(place, ..)| *place);
         let mut kept = Kept::new(self);
-        for list in members.chunk_by(|one, other| one.0 == other.0) {
-            match list {
-                [(_, name, json)] => kept.add_member(name, json),
-                list => kept.add_member(list[0].1, &json_list(list.iter().map(|(.., json)| *json))),
+        for (name, values) in members {
+            match values[..] {
+                [json] => kept.add_member(name, json),
+                _ => kept.add_member(name, &json_list(&values)),
             }
         }
         kept.not_kept += fields.left_out();
@@ -164,13 +165,8 @@ impl Incident {
 }
 
 /// Returns a list of these values, as JSON.
-fn json_list<'j>(values: impl Iterator<Item = &'j str>) -> String {
-    let mut list = String::from("[");
-    for (number, value) in values.enumerate() {
-        list.push_str(if number == 0 { "" } else { "," });
-        list.push_str(value);
-    }
-    list + "]"
+fn json_list(values: &[&str]) -> String {
+    ["[", &values.join(","), "]"].concat()
 }
 
 /// Returns JSON that the host stores as JSON.
@@ -191,27 +187,27 @@ fn truncated(text: &str) -> &str {
     &text[..text.floor_char_boundary(TEXT_BYTES_MAX)]
 }
 
-const fn secret(word: &[u8]) -> (&[u8], u32) {
-    (word, letters(word))
+const fn secret(word: &[u8]) -> (&[u8], u64) {
+    (word, pairs(word))
 }
 
 /// Returns whether a name contains one of the words in [`SECRET`].
 fn is_secret(name: &str) -> bool {
     let name = name.as_bytes();
-    let letters = letters(name);
+    let pairs = pairs(name);
     let is_word = |word: &[u8], part: &[u8]| part[0] | 0x20 == word[0] && part.eq_ignore_ascii_case(word);
     let is_in_name = |word: &[u8]| name.windows(word.len()).any(|part| is_word(word, part));
-    SECRET.iter().any(|(word, own)| own & letters == *own && is_in_name(word))
+    SECRET.iter().any(|(word, own)| own & pairs == *own && is_in_name(word))
 }
 
-/// Returns a set with a bit for each letter, ignoring case.
-const fn letters(text: &[u8]) -> u32 {
-    let (mut letters, mut at) = (0, 0);
-    while at < text.len() {
-        letters |= 1 << (text[at] & 31);
-        at += 1;
+/// Returns a set with a bit for each pair of neighbouring letters, ignoring case. Different pairs can have the same bit.
+const fn pairs(text: &[u8]) -> u64 {
+    let (mut pairs, mut rest) = (0, text);
+    while let [one, other, ..] = rest {
+        pairs |= 1 << (((*one << 1) ^ (*other & 31)) & 63);
+        (_, rest) = rest.split_at(1);
     }
-    letters
+    pairs
 }
 
 /// The bounded fields of one call.

@@ -4,9 +4,10 @@ use crate::MappingError;
 use crate::document::wrong_part;
 use crate::fault::fault;
 use crate::flat::{Flat, Search, Value};
+use crate::one_pass;
 use crate::present::present;
 use crate::problems::add_problem;
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 use serde_json::value::RawValue;
 use std::cell::OnceCell;
 use std::fmt;
@@ -17,8 +18,8 @@ use std::fmt;
 /// `{"host": [{"name": ["a"]}]}` all contain `host.name` = `a`. The values treated as absent are those of
 /// [`Text`](crate::Text). Integers keep all their digits.
 ///
-/// The object is scanned when the first field is asked for; texts are borrowed from the payload. The fields remember which
-/// of them were read, for [`Incident::keep_unread`](crate::Incident::keep_unread).
+/// The object is scanned once, at the latest when the first field is asked for; texts are borrowed from the payload. The fields
+/// remember which of them were read, for [`Incident::keep_unread`](crate::Incident::keep_unread).
 #[derive(Clone, Debug, Default)]
 pub struct Fields<'a> {
     json: &'a str,
@@ -133,12 +134,13 @@ impl<'a> Fields<'a> {
     /// Returns the names and values, as JSON, of the members of which nothing was read, and the paths and values of the unread
     /// parts of the others.
     pub fn unread_members(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.flat().unread_members(self.json)
+        self.numbered_unread_members().map(|(_, name, json)| (name, json))
     }
 
-    /// Returns a number that the values at `path` have in common, if there are several.
-    pub(crate) fn number_of_several(&self, path: &str) -> Option<u32> {
-        self.flat().number_of_several(path)
+    /// Returns the unread members, each with a number that all values at its path have in common, if there are several.
+    pub(crate) fn numbered_unread_members(&self) -> impl Iterator<Item = (Option<u32>, &str, &str)> {
+        let flat = self.flat();
+        flat.unread_members(self.json).map(|(value, json)| (flat.number_of_several(value), flat.path_of(value), json))
     }
 
     /// Returns the names and the JSON of all members.
@@ -166,23 +168,30 @@ impl<'a> Fields<'a> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let json = <&RawValue>::deserialize(deserializer)?.get();
-        if json.starts_with('{') {
-            return Ok(Self::of(json));
-        }
-        serde_json::Deserializer::from_str(json).deserialize_map(Object).map_err(D::Error::custom)?;
-        Ok(Self::default())
+        deserializer.deserialize_newtype_struct(one_pass::FIELDS, FieldsVisitor)
     }
 }
 
-/// Names what was expected in place of a value.
-struct Object;
+struct FieldsVisitor;
 
-impl Visitor<'_> for Object {
-    type Value = ();
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields<'de>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         formatter.write_str("a JSON object")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, json: &'de str) -> Result<Self::Value, E> {
+        let flat = one_pass::take_index().ok_or_else(|| E::invalid_type(Unexpected::Str(json), &self))?;
+        Ok(Fields { json, flat: OnceCell::from(flat) })
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        let json = <&RawValue>::deserialize(deserializer)?.get();
+        if json.starts_with('{') {
+            return Ok(Fields::of(json));
+        }
+        serde_json::Deserializer::from_str(json).deserialize_map(self).map_err(D::Error::custom)
     }
 }
 

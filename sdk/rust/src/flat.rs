@@ -7,7 +7,7 @@ mod scan;
 use crate::equal::is_equal;
 use crate::fault::fault;
 use crate::repair;
-pub(crate) use cursor::add_objects;
+pub(crate) use cursor::{Cursor, add_objects};
 use std::cell::{Cell, OnceCell};
 use std::ops::Range;
 
@@ -74,6 +74,17 @@ impl Value {
     }
 }
 
+/// What is known of JSON.
+#[derive(Clone, Copy, PartialEq)]
+enum Known {
+    /// It may be faulty.
+    Nothing,
+    /// A parser accepted it.
+    IsJson,
+    /// It was repaired: no key is repeated. Two paths can have the same tag.
+    IsRepaired,
+}
+
 /// A search for the values at a path.
 pub(crate) struct Search {
     tag: u32,
@@ -99,12 +110,20 @@ impl Flat {
         if json.is_empty() {
             return Self::default();
         }
-        Self::scan(json, false).unwrap_or_else(|| {
+        Self::scan(json, Known::IsJson).map(|(flat, _)| flat).unwrap_or_else(|| {
             // Parts of the payload that are not read as fields can have the same fault.
             fault();
             let repaired = repair::documents(json.as_bytes()).list.into_iter().next().unwrap_or_default().leak();
-            Self { repaired: Some(repaired), ..Self::scan(repaired, true).unwrap_or_default() }
+            let flat = Self::scan(repaired, Known::IsRepaired).map(|(flat, _)| flat).unwrap_or_default();
+            Self { repaired: Some(repaired), ..flat }
         })
+    }
+
+    /// Reads the object at the beginning of what may be JSON. Also returns its end. Returns none if there is no object, if it is
+    /// faulty or not read as it is.
+    pub fn checked(json: &str) -> Option<(Self, usize)> {
+        let is_object = json.starts_with('{');
+        is_object.then(|| Self::scan(json, Known::Nothing)).flatten().filter(|(flat, _)| flat.more == 0)
     }
 
     /// Returns pairs of a name and a value.
@@ -246,11 +265,21 @@ impl Flat {
         self.values.iter().filter(move |value| is_of(self.path_of(value)))
     }
 
-    /// Returns a number that the values at a path have in common, if there are several.
-    pub fn number_of_several(&self, path: &str) -> Option<u32> {
-        let mut search = self.search_any(path);
-        let first = self.find(path, &mut search)?;
-        self.find(path, &mut search).map(|_| first.path.start)
+    /// Returns a number that the values at the path of a value have in common, if there are several.
+    pub fn number_of_several(&self, value: &Value) -> Option<u32> {
+        let mut next = self.chains[value.tag as usize & (self.chains.len() - 1)];
+        let mut first = None;
+        while next != END {
+            let other = &self.values[next as usize];
+            next = other.next;
+            if std::ptr::eq(other, value) || other.tag == value.tag && self.is_at(self.path_of(value), other) {
+                match first {
+                    None => first = Some(other.path.start),
+                    first => return first,
+                }
+            }
+        }
+        None
     }
 
     /// Returns the values at a path as JSON. For [`members`](Self::members), lists and objects are read then.

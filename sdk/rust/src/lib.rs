@@ -111,6 +111,7 @@ mod mapper;
 mod names;
 pub mod notifier;
 mod object;
+mod one_pass;
 mod pairs;
 mod panic;
 mod part;

@@ -2,7 +2,8 @@
 
 use crate::fault::fault;
 use crate::object::ByName;
-use crate::reading::reason_of;
+use crate::one_pass;
+use crate::reading::{is_lenient, reason_of};
 use crate::{Event, Field, MappingError};
 use serde::Deserialize;
 
@@ -46,8 +47,11 @@ impl Event {
     pub fn json<'a, T: Deserialize<'a>>(&'a self, expected: &str) -> Result<T, MappingError> {
         let body = self.body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&self.body);
         // Checking UTF-8 once is faster than checking each string, as `from_slice` does.
-        let read: Result<ByName<T>, _> =
-            std::str::from_utf8(body).map_or_else(|_| serde_json::from_slice(body), serde_json::from_str);
+        let text = std::str::from_utf8(body);
+        if let Some(ByName(value)) = text.ok().filter(|_| !is_lenient()).and_then(one_pass::read) {
+            return Ok(value);
+        }
+        let read: Result<ByName<T>, _> = text.map_or_else(|_| serde_json::from_slice(body), serde_json::from_str);
         read.map(|value| value.0).map_err(|error| {
             fault();
             if error.is_data() {

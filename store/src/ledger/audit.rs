@@ -62,7 +62,7 @@ impl<T: Tx + ?Sized> Ledger<'_, T> {
         })?;
         let outbound = self.outbound.clone();
         let subject = subject(incident, id, change);
-        for destination in outbound.destinations.iter().filter(|destination| destination.gets_all_changes) {
+        for destination in outbound.of_all_changes() {
             self.enqueue(destination, subject, None)?;
         }
         Ok((id, at))
@@ -73,7 +73,8 @@ impl<T: Tx + ?Sized> Ledger<'_, T> {
         let previous = change.before.map(|before| before.newest_audit);
         let (id, at) = self.append_entry(row.id, previous, change)?;
         let (outbound, subject) = (self.outbound.clone(), subject(row.id, id, change));
-        let rules = outbound.rules.iter().filter(|rule| is_about(rule.trigger, row, change));
+        let rules = outbound.rules.of_source(&row.incident.source);
+        let rules = rules.filter(|rule| is_about(rule.trigger, row, change));
         let mut message = None;
         for rule in rules {
             let message = match &message {

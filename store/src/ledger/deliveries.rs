@@ -34,7 +34,7 @@ impl<T: Tx + ?Sized> Ledger<'_, T> {
             subject,
             step,
         })?;
-        self.changed.deliveries = true;
+        self.changed.deliveries.insert(destination.name.clone());
         Ok(())
     }
 
@@ -52,7 +52,7 @@ impl<T: Tx + ?Sized> Ledger<'_, T> {
     /// Adds the deliveries of every notification about something that happened to the host itself.
     pub fn enqueue_notice(&mut self, trigger: Trigger, message: &Value) -> Result<()> {
         let outbound = self.outbound.clone();
-        for rule in outbound.rules_for(trigger).filter(|rule| rule.filter.matches(message)) {
+        for rule in outbound.rules.with(trigger).filter(|rule| rule.filter.matches(message)) {
             self.enqueue_steps(rule, Subject::Notice(&message.to_string()))?;
         }
         Ok(())
@@ -93,24 +93,24 @@ impl<T: Tx + ?Sized> Ledger<'_, T> {
         if status == DeliveryStatus::Delivered {
             return Ok(Some(Err("it was already delivered".into())));
         }
-        if self.outbound.destination(&destination).is_none() {
+        let Some(state) = self.outbound.destination(&destination) else {
             return Ok(Some(Err(format!("destination `{destination}` is no longer configured"))));
-        }
+        };
         self.rows.set_pending(row_key(id), Some(self.clock.now_ms()))?;
-        (self.changed.deliveries, self.changed.retries) = (true, true);
+        self.changed.retry(&state.name);
         Ok(Some(Ok(destination)))
     }
 
     /// Makes dead deliveries of configured destinations due again, from the key `after` on. Returns their keys.
     pub fn retry_dead(&mut self, filter: &DeliveryFilter, after: i64) -> Result<Vec<i64>> {
         let outbound = self.outbound.clone();
-        let names: Vec<&str> = outbound.destinations.iter().map(|known| known.name.as_str()).collect();
+        let names: Vec<&str> = outbound.destinations.keys().map(|name| &**name).collect();
         let dead = self.rows.dead_deliveries(filter, &names, after, ROWS_PER_WRITE)?;
         for delivery in &dead {
-            let is_ordered = outbound.destination(&delivery.destination).is_some_and(|state| state.is_ordered);
-            let follows = is_ordered && self.rows.has_pending(&delivery.destination, delivery.subject, delivery.key)?;
+            let Some(state) = outbound.destination(&delivery.destination) else { continue };
+            let follows = state.is_ordered && self.rows.has_pending(&state.name, delivery.subject, delivery.key)?;
             self.rows.set_pending(delivery.key, (!follows).then(|| self.clock.now_ms()))?;
-            (self.changed.deliveries, self.changed.retries) = (true, true);
+            self.changed.retry(&state.name);
         }
         Ok(dead.into_iter().map(|delivery| delivery.key).collect())
     }

@@ -17,7 +17,7 @@ impl<T: Tx + ?Sized> Ledger<'_, T> {
             self.rows.order_pending(name, *is_ordered)?;
             let DestinationHealth { failing_since, disabled } = health;
             states.push(DestinationState {
-                name: name.clone(),
+                name: name.as_str().into(),
                 gets_all_changes: *gets_all_changes,
                 is_ordered: *is_ordered,
                 longest_wait_ms: *longest_wait_ms,
@@ -27,15 +27,14 @@ impl<T: Tx + ?Sized> Ledger<'_, T> {
                 disabled_at: 0,
             });
         }
-        let (rules, public_url) = (rules.to_vec(), public_url.to_owned());
-        self.outbound = Arc::new(Outbound { destinations: states, rules, public_url });
+        self.outbound = Arc::new(Outbound::new(states, rules.to_vec(), public_url.to_owned()));
         Ok(())
     }
 
     /// Reads the health of all destinations again, which another host may have changed.
     pub fn read_health(&mut self) -> Result<()> {
         let mut outbound = Outbound::clone(&self.outbound);
-        for state in &mut outbound.destinations {
+        for state in outbound.destinations.values_mut() {
             let health = self.rows.find_destination(&state.name, &state.fingerprint)?.unwrap_or_default();
             (state.failing_since, state.disabled) = (health.failing_since, health.disabled);
         }
@@ -48,7 +47,7 @@ impl<T: Tx + ?Sized> Ledger<'_, T> {
     /// Changes the state of a destination, in the database and for the later writes of this transaction.
     fn change_destination(&mut self, name: &str, change: impl FnOnce(&mut DestinationState)) -> Result<()> {
         let outbound = Arc::make_mut(&mut self.outbound);
-        let Some(state) = outbound.destinations.iter_mut().find(|state| state.name == name) else { return Ok(()) };
+        let Some(state) = outbound.destinations.get_mut(name) else { return Ok(()) };
         change(state);
         self.changed.settings = true;
         self.rows.update_destination(name, state.failing_since, state.disabled.as_deref())
@@ -88,7 +87,9 @@ impl<T: Tx + ?Sized> Ledger<'_, T> {
         let Some(state) = self.outbound.destination(name) else { return Ok(0) };
         let (now, longest_wait_ms) = (self.clock.now_ms(), state.longest_wait_ms);
         let pulled = self.rows.pull_forward(name, now, now.saturating_add(longest_wait_ms), ROWS_PER_WRITE)?;
-        self.changed.deliveries |= pulled > 0;
+        if pulled > 0 {
+            self.changed.deliveries.insert(state.name.clone());
+        }
         Ok(pulled)
     }
 
@@ -108,8 +109,8 @@ impl<T: Tx + ?Sized> Ledger<'_, T> {
     pub fn enable_destination(&mut self, name: &str) -> Result<Option<bool>> {
         let Some(state) = self.outbound.destination(name) else { return Ok(None) };
         let was_disabled = state.disabled.is_some();
+        self.changed.retries.insert(state.name.clone());
         self.change_destination(name, |state| (state.failing_since, state.disabled) = (None, None))?;
-        self.changed.retries = true;
         Ok(Some(was_disabled))
     }
 

@@ -52,7 +52,7 @@ impl<T: Tx + ?Sized> Ledger<'_, T> {
 
     /// Returns everything that recording an event would change, without changing it.
     pub fn dry_run(&mut self, mapped: &Mapped) -> Result<RecordDryRun> {
-        let (changed, counts, first) = (self.changed, self.counts.clone(), row_key(self.clock.new_id()));
+        let (changed, counts, first) = (self.changed.clone(), self.counts.clone(), row_key(self.clock.new_id()));
         let before = self.stored_state(mapped.event.id)?;
         self.rows.begin_dry_run()?;
         let state = self.decide(mapped, before.as_ref())?;
@@ -155,7 +155,8 @@ impl<T: Tx + ?Sized> Ledger<'_, T> {
     /// Queues the deliveries of the notifications about an event.
     fn notify_of_event(&mut self, trigger: Trigger, event: &Event, state: &EventState) -> Result<()> {
         let outbound = self.outbound.clone();
-        let rules: Vec<&Rule> = outbound.rules_for(trigger).collect();
+        let rules = outbound.rules.of_source(&event.source).filter(|rule| rule.trigger == trigger);
+        let rules: Vec<&Rule> = rules.collect();
         if rules.is_empty() {
             return Ok(());
         }

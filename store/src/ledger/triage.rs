@@ -80,9 +80,8 @@ impl<T: Tx + ?Sized> Ledger<'_, T> {
         self.save(&before, &mut row, details, Cause { request_id: &job.request_id, traceparent })?;
         let outbound = self.outbound.clone();
         // Destinations that receive every audit entry already have a delivery of it.
-        for destination in
-            outbound.destinations.iter().filter(|known| !known.gets_all_changes && to.contains(&known.name))
-        {
+        let known = to.iter().filter_map(|name| outbound.destination(name));
+        for destination in known.filter(|known| !known.gets_all_changes) {
             let (incident, audit) = (row_key(row.id), row.newest_audit);
             let subject = Subject::Change { incident, audit, is_first: false, traceparent };
             self.enqueue(destination, subject, None)?;

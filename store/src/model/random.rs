@@ -25,7 +25,7 @@ use uuid::Uuid;
 
 pub(super) const SOURCES: [&str; 2] = ["edr", "mail"];
 pub(super) const REFERENCES: [&str; 5] = ["A-1", "A-2", "A-3", "A-4", "A-5"];
-const DESTINATIONS: [&str; 4] = ["archive", "chat", "mail", "ticket"];
+pub(super) const DESTINATIONS: [&str; 4] = ["archive", "chat", "mail", "ticket"];
 const PLAYBOOKS: [&str; 2] = ["enrich", "phishing"];
 pub(super) const TAGS: [&str; 3] = ["blue", "green", "red"];
 
@@ -228,7 +228,7 @@ impl Random {
             tags: self.maybe(50, |random| random.name(&TAGS)).into_iter().collect(),
             observables: self.maybe(40, Self::observable).into_iter().collect(),
             techniques: self.maybe(30, Self::technique).into_iter().collect(),
-            details,
+            details: details.into(),
         }
     }
 

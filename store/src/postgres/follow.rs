@@ -97,7 +97,14 @@ fn publish(topics: &Topics, before: Seen, now: Seen, own: TaskCounters, events: 
         std::array::from_fn(|index| now.counters[index] - before.counters[index] > own[index]);
     let newest_audit = Some(now.newest_audit).filter(|id| *id != before.newest_audit);
     let settings = now.settings != before.settings;
-    topics.publish(Changed { newest_audit, deliveries, retries, queued, triage, settings }, events);
+    topics.publish(Changed { newest_audit, queued, triage, ..Changed::default() }, events);
+    // The row does not say which destinations.
+    if deliveries {
+        topics.publish_all_deliveries();
+    }
+    if retries {
+        topics.publish_all_retries();
+    }
     if settings {
         topics.publish_settings();
     }
@@ -116,7 +123,7 @@ mod tests {
     #[test]
     fn what_a_host_committed_itself_is_not_published_again() {
         let (topics, own) = (Topics::new(Uuid::nil()), OwnGroups::default());
-        let (mut deliveries, mut retries) = (topics.watch_deliveries(), topics.watch_retries());
+        let (mut deliveries, mut retries) = (topics.watch_deliveries("soc"), topics.watch_retries("soc"));
         let mut look = |before: Seen, now: Seen| {
             publish(&topics, before, now, own.take(before.number, now.number), Vec::new());
             [&mut deliveries, &mut retries].map(|topic| {

@@ -70,7 +70,7 @@ pub(super) fn last_statement(host: Option<&str>, number: i64, last_key: i64, out
 
 /// Returns what a group adds to the counters.
 pub(super) fn task_counters(changed: &Changed) -> TaskCounters {
-    [changed.deliveries, changed.retries, changed.queued, changed.triage].map(i64::from)
+    [!changed.deliveries.is_empty(), !changed.retries.is_empty(), changed.queued, changed.triage].map(i64::from)
 }
 
 /// Returns whether a group of this host was committed. Its transaction has ended if this one has the row `head`.

@@ -1,6 +1,8 @@
 //! Destinations as the store sees them, and the rules that choose between them.
 
-use hookmill_notify::{Rule, Trigger};
+use hookmill_notify::{Rule, Rules};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The configuration of a destination, as far as the store needs it.
 #[derive(Clone, Debug)]
@@ -21,7 +23,7 @@ pub struct DestinationRow {
 #[derive(Clone, Debug, PartialEq)]
 pub struct DestinationState {
     /// The name.
-    pub name: String,
+    pub name: Arc<str>,
     pub(crate) gets_all_changes: bool,
     pub(crate) is_ordered: bool,
     pub(crate) longest_wait_ms: i64,
@@ -48,22 +50,32 @@ pub enum Health {
 /// The destinations and notifications: everything that decides which deliveries a change makes.
 #[derive(Clone, Debug, Default)]
 pub struct Outbound {
-    /// The destinations.
-    pub destinations: Vec<DestinationState>,
+    /// The destinations by name.
+    pub destinations: BTreeMap<Arc<str>, DestinationState>,
+    /// The names of those that receive every audit entry.
+    of_all_changes: Arc<[Arc<str>]>,
     /// The notifications.
-    pub rules: Vec<Rule>,
+    pub rules: Arc<Rules>,
     /// The URL under which people reach this host, for links.
     pub public_url: String,
 }
 
 impl Outbound {
-    /// Returns the destination of this name, if one is configured.
-    pub fn destination(&self, name: &str) -> Option<&DestinationState> {
-        self.destinations.iter().find(|state| state.name == name)
+    /// Sorts the destinations and the rules by what they are looked up by.
+    pub(crate) fn new(destinations: Vec<DestinationState>, rules: Vec<Rule>, public_url: String) -> Self {
+        let of_all_changes = destinations.iter().filter(|state| state.gets_all_changes);
+        let of_all_changes = of_all_changes.map(|state| state.name.clone()).collect();
+        let destinations = destinations.into_iter().map(|state| (state.name.clone(), state)).collect();
+        Self { destinations, of_all_changes, rules: Arc::new(Rules::new(rules)), public_url }
     }
 
-    /// Returns the notifications with this trigger.
-    pub fn rules_for(&self, trigger: Trigger) -> impl Iterator<Item = &Rule> {
-        self.rules.iter().filter(move |rule| rule.trigger == trigger)
+    /// Returns the destination of this name, if one is configured.
+    pub fn destination(&self, name: &str) -> Option<&DestinationState> {
+        self.destinations.get(name)
+    }
+
+    /// Returns the destinations that receive every audit entry.
+    pub(crate) fn of_all_changes(&self) -> impl Iterator<Item = &DestinationState> {
+        self.of_all_changes.iter().filter_map(|name| self.destination(name))
     }
 }

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use tracing::info;
 
 /// The migrations, each from the version before. A released migration is never edited.
-pub(super) const SCHEMA: [&str; 22] = [
+pub(super) const SCHEMA: [&str; 23] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
@@ -41,6 +41,7 @@ pub(super) const SCHEMA: [&str; 22] = [
     include_str!("schema/20.sql"),
     include_str!("schema/21.sql"),
     include_str!("schema/22.sql"),
+    include_str!("schema/23.sql"),
 ];
 /// The version from which on incidents are found by indexes: its migration changes each incident.
 const WITH_SEARCH: usize = 13;
@@ -51,7 +52,7 @@ const WITH_FAILURE_GROUPS: usize = 18;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// The pause between two looks at the version of a database that a host may be migrating.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// The size of the log, in pages, from which it is copied into the database.
+/// The size of the log, in pages, from which a commit copies it into the database, except those of a host's writer.
 const CHECKPOINT_PAGES: u32 = 8000;
 /// The pages that each reading connection keeps, in KiB with SQLite's minus sign: the system's cache has them all.
 const READER_CACHE_KIB: i32 = -512;

@@ -135,19 +135,19 @@ fn remove_values<'a>(
     Ok(())
 }
 
-fn add_words(connection: &Connection, key: i64, words: &BTreeSet<String>) -> Result<()> {
+fn add_words(connection: &Connection, key: i64, words: &BTreeSet<Cow<str>>) -> Result<()> {
     let sql = "INSERT INTO words (rowid, text) VALUES (?, ?)";
     connection.prepare_cached(sql)?.execute(params![key, joined(words)])?;
     Ok(())
 }
 
-fn remove_words(connection: &Connection, key: i64, words: &BTreeSet<String>) -> Result<()> {
+fn remove_words(connection: &Connection, key: i64, words: &BTreeSet<Cow<str>>) -> Result<()> {
     // The table has no texts: a row is removed by its words.
     let sql = "INSERT INTO words (words, rowid, text) VALUES ('delete', ?, ?)";
     connection.prepare_cached(sql)?.execute(params![key, joined(words)])?;
     Ok(())
 }
 
-fn joined(words: &BTreeSet<String>) -> String {
-    words.iter().map(String::as_str).collect::<Vec<_>>().join(" ")
+fn joined(words: &BTreeSet<Cow<str>>) -> String {
+    words.iter().map(|word| &**word).collect::<Vec<_>>().join(" ")
 }

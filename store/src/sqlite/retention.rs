@@ -141,7 +141,7 @@ impl RetentionTx for SqliteTx<'_> {
         // The condition of the index `incidents_ended`, as it stands in the schema.
         let sql = format!(
             "SELECT {} FROM incidents INDEXED BY incidents_ended \
-             WHERE (deleted = 1 OR status IN ('resolved', 'false_positive', 'closed')) \
+             WHERE (deleted = 1 OR status = 'resolved' OR status = 'false_positive' OR status = 'closed') \
              AND newest_audit > ? AND newest_audit < ? ORDER BY newest_audit LIMIT ?",
             EndedColumns::LIST
         );

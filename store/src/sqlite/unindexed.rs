@@ -11,7 +11,7 @@ use tracing::error;
 pub(super) struct Unindexed {
     /// At least as many as there are: those of a transaction that was rolled back stay counted.
     count: AtomicUsize,
-    /// The count from which they are added although no search waits for them.
+    /// After a failure, the count from which they are added again.
     due_at: AtomicUsize,
     /// Whether a search waits for them.
     is_wanted: AtomicBool,
@@ -21,7 +21,7 @@ impl Unindexed {
     /// Counts the incidents in a database.
     pub fn of(connection: &Connection) -> Result<Self> {
         let count = missing(connection)?.into();
-        Ok(Self { count, due_at: BATCH.into(), is_wanted: false.into() })
+        Ok(Self { count, due_at: 0.into(), is_wanted: false.into() })
     }
 
     /// Counts new incidents, before they are committed.
@@ -39,18 +39,28 @@ impl Unindexed {
         self.is_wanted.store(true, Ordering::Release);
     }
 
-    /// Adds the incidents to the tables of searches if it is time, in transactions of their own: payloads are stored also
-    /// while these tables cannot be written, and searches find what the tables have.
-    pub fn index(&self, connection: &mut Connection) {
-        let count = self.count.load(Ordering::Acquire);
-        let is_wanted = self.is_wanted.swap(false, Ordering::AcqRel) && count > 0;
-        if !is_wanted && count < self.due_at.load(Ordering::Relaxed) {
-            return;
+    /// Adds the incidents to the tables of searches if a search waits for them.
+    pub fn index_if_wanted(&self, connection: &mut Connection) {
+        if self.is_wanted.swap(false, Ordering::AcqRel) && !self.is_empty() {
+            self.index(connection);
         }
+    }
+
+    /// Adds the incidents to the tables of searches if there are so many.
+    pub fn index_if_many(&self, connection: &mut Connection, many: usize) {
+        if self.count.load(Ordering::Acquire) >= many.max(self.due_at.load(Ordering::Relaxed)) {
+            self.index(connection);
+        }
+    }
+
+    /// Adds the incidents in transactions of their own: payloads are stored also while the tables cannot be written, and searches
+    /// find what the tables have.
+    fn index(&self, connection: &mut Connection) {
+        let count = self.count.load(Ordering::Acquire);
         let due_at = match add_all(connection) {
             Ok(()) => {
                 self.count.store(0, Ordering::Release);
-                BATCH
+                0
             }
             Err(error) => {
                 error!(
@@ -174,7 +184,7 @@ mod tests {
         while let Some(row) = rows.next().unwrap() {
             let (key, texts): (i64, _) = (row.get(2).unwrap(), texts(row).unwrap());
             expected_values.extend(values(&texts).iter().map(|(kind, value)| (*kind as i64, value.to_string(), key)));
-            expected_words.extend(texts.words().into_iter().map(|word| (word, key)));
+            expected_words.extend(texts.words().into_iter().map(|word| (word.into_owned(), key)));
         }
         let mut query = database.prepare("SELECT kind, value, incident FROM postings").unwrap();
         let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();

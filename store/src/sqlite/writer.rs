@@ -2,6 +2,7 @@
 
 use super::conditions::is_busy;
 use super::log::WriteAheadLog;
+use super::postings::BATCH;
 use super::recent_repeats::RecentRepeats;
 use super::tx::SqliteTx;
 use super::unindexed::Unindexed;
@@ -11,6 +12,10 @@ use anyhow::Result;
 use rusqlite::{Connection, TransactionBehavior};
 use std::sync::Arc;
 use std::time::Instant;
+
+/// The writes of a group after which new incidents are indexed a few at a time, so that the next group waits for less. It costs
+/// more in all, for which there is time.
+const FEW_WRITES: usize = 16;
 
 /// The connection that writes.
 pub(super) struct SqliteWriter {
@@ -23,8 +28,7 @@ pub(super) struct SqliteWriter {
 
 impl CommitGroups for SqliteWriter {
     fn commit(&mut self, group: &mut WriteGroup) -> Result<()> {
-        self.unindexed.index(&mut self.connection);
-        self.repeats.move_some(&mut self.connection);
+        self.unindexed.index_if_wanted(&mut self.connection);
         let started = Instant::now();
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut rows = SqliteTx::new(&transaction, &self.shared.clock, &self.repeats);
@@ -44,7 +48,10 @@ impl CommitGroups for SqliteWriter {
         is_busy(error)
     }
 
-    fn tidy(&mut self) {
+    fn tidy(&mut self, writes: usize) {
+        let many = if writes <= FEW_WRITES { BATCH / 8 } else { BATCH };
+        self.unindexed.index_if_many(&mut self.connection, many);
+        self.repeats.move_some(&mut self.connection);
         self.log.bound(&self.connection);
     }
 

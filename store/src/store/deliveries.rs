@@ -110,7 +110,7 @@ impl Store {
     /// # Errors
     /// Returns an error if they cannot be counted.
     pub async fn delivery_counts(&self) -> Result<Vec<QueueCounts>> {
-        let names = self.outbound.load().destinations.iter().map(|destination| destination.name.clone()).collect();
+        let names = self.outbound.load().destinations.keys().map(ToString::to_string).collect();
         self.database.reads().delivery_counts(names).await
     }
 

@@ -296,9 +296,7 @@ mod tests {
     use crate::postgres::{self, test_database};
     use crate::sqlite;
     use crate::{Dedup, HostIdentity, LeaseName, Leases, Policy, Scope, Store, Tokens, VersionDecision};
-    use std::cell::Cell;
     use std::path::Path;
-    use std::task::Poll;
     use std::time::Duration;
     use tempfile::TempDir;
 
@@ -385,7 +383,7 @@ mod tests {
         assert!(format!("{:#}", checked.unwrap_err()).contains("another key"));
         connect().await.unwrap().close();
 
-        give_up(&from, &shared).await;
+        give_up(&from, &shared);
         assert!(connect().await.unwrap_err().to_string().contains("did not end, and rows are missing"));
         store(one.path()).unwrap().close();
         // As if the command was killed after the source got its mark, and before the target lost its own.
@@ -402,7 +400,7 @@ mod tests {
         host.close();
         drop(host);
 
-        give_up(&shared, &back).await;
+        give_up(&shared, &back);
         assert!(store(two.path()).unwrap_err().to_string().contains("did not end, and rows are missing"));
         connect().await.unwrap().close();
         let mut files_back = BTreeMap::new();
@@ -417,18 +415,17 @@ mod tests {
     }
 
     /// Ends a move in the middle, as a kill does.
-    async fn give_up(from: &StorePlace, to: &StorePlace) {
-        let has_begun = Cell::new(false);
-        let mut on_step = |step: MoveStep| has_begun.set(has_begun.get() || step.table == "incidents");
-        let reached = std::future::poll_fn(|context| {
-            context.waker().wake_by_ref();
-            if has_begun.get() { Poll::Ready(()) } else { Poll::Pending }
+    fn give_up(from: &StorePlace, to: &StorePlace) {
+        let (from, to) = (from.clone(), to.clone());
+        let mut end = |step: MoveStep| {
+            if step.table == "incidents" {
+                std::panic::resume_unwind(Box::new("killed"));
+            }
+        };
+        let moved = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(move_store(&from, &to, |_| Ok(()), &mut BTreeMap::new(), &mut end)).map(drop)
         });
-        let mut files = BTreeMap::new();
-        tokio::select! {
-            biased;
-            () = reached => {}
-            moved = move_store(from, to, |_| Ok(()), &mut files, &mut on_step) => panic!("the move ended: {moved:?}"),
-        }
+        moved.join().unwrap_err();
     }
 }

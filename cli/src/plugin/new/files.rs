@@ -61,6 +61,7 @@ pub(super) const RUST: &[ProjectFile] = files![
     "sdk/src/names.rs" "rust/src/names.rs"
     "sdk/src/notifier.rs" "rust/src/notifier.rs"
     "sdk/src/object.rs" "rust/src/object.rs"
+    "sdk/src/one_pass.rs" "rust/src/one_pass.rs"
     "sdk/src/pairs.rs" "rust/src/pairs.rs"
     "sdk/src/panic.rs" "rust/src/panic.rs"
     "sdk/src/part.rs" "rust/src/part.rs"

@@ -1,8 +1,9 @@
-//! Positions in JSON that a parser accepted.
+//! Positions in JSON.
 
-/// JSON that a parser accepted. The functions take the position of a value or a sign, and return the position after it.
+/// JSON. The functions take the position of a value or a sign, and return the position after it, which can be behind the end
+/// of JSON that is wrong.
 #[derive(Clone, Copy)]
-pub(super) struct Cursor<'j>(pub &'j str);
+pub(crate) struct Cursor<'j>(pub &'j str);
 
 impl Cursor<'_> {
     /// Returns the byte at a position, or 0 at the end.
@@ -43,8 +44,14 @@ impl Cursor<'_> {
         }
     }
 
-    /// Passes over a text. Also returns whether it has no escapes.
-    pub fn text(self, start: usize) -> (usize, bool) {
+    /// Passes over a text in quotes. Also returns whether it has no escapes and no control characters.
+    pub fn quoted(self, start: usize) -> Option<(usize, bool)> {
+        let (end, is_plain) = self.text(start);
+        (self.byte(start) == b'"' && self.byte(end - 1) == b'"').then_some((end, is_plain))
+    }
+
+    /// Passes over a text like [`quoted`](Self::quoted), but does not look at the quotes.
+    fn text(self, start: usize) -> (usize, bool) {
         let bytes = self.0.as_bytes();
         let (mut at, mut is_plain) = (start + 1, true);
         loop {
@@ -61,17 +68,21 @@ impl Cursor<'_> {
             match self.byte(at) {
                 b'"' | 0 => return (at + 1, is_plain),
                 b'\\' => (at, is_plain) = (at + 2, false),
+                ..b' ' => (at, is_plain) = (at + 1, false),
                 _ => at += 1,
             }
         }
     }
 }
 
-/// Returns eight bytes with the highest bit of the first quote or backslash among them set, and no bit of those before it.
+/// Returns eight bytes with the highest bit of the first quote, backslash or control character among them set, and no bit of
+/// those before it.
 fn signs(eight: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
-    let is_zero = |bytes: u64| bytes.wrapping_sub(ONES) & !bytes & (ONES << 7);
-    is_zero(eight ^ (ONES * u64::from(b'"'))) | is_zero(eight ^ (ONES * u64::from(b'\\')))
+    let is_below = |bytes: u64, bound: u64| bytes.wrapping_sub(ONES * bound) & !bytes;
+    // With one bit changed, the quote comes right after the control characters.
+    let quote_or_control = is_below(eight ^ (ONES * 2), 0x21);
+    (quote_or_control | is_below(eight ^ (ONES * u64::from(b'\\')), 1)) & (ONES << 7)
 }
 
 /// Adds the objects of a value, alone or in lists of so many levels. Returns none if there is anything else than objects and

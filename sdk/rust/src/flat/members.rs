@@ -19,15 +19,13 @@ impl Flat {
         self.values.iter().enumerate().filter(is_misplaced).map(move |(_, container)| part(json, &container.json))
     }
 
-    /// Returns the paths and values of what was not read, in the payload's order: members whole and, of those of which a part
-    /// was read, the other parts.
-    pub fn unread_members<'f>(&'f self, json: &'f str) -> impl Iterator<Item = (&'f str, &'f str)> {
+    /// Returns what was not read, with its JSON, in the payload's order: members whole and, of those of which a part was read,
+    /// the other parts.
+    pub fn unread_members<'f>(&'f self, json: &'f str) -> impl Iterator<Item = (&'f Value, &'f str)> {
         let is_read = |value: &Value| value.is_read.get();
         let is_part_read =
             move |number: usize| !is_read(&self.values[number]) && self.inside(number).iter().any(is_read);
-        self.walk(json, is_part_read)
-            .filter(move |(value, _)| !is_read(value))
-            .map(|(value, json)| (self.path_of(value), json))
+        self.walk(json, is_part_read).filter(move |(value, _)| !is_read(value))
     }
 
     /// Returns the names and the JSON of all members, in the payload's order.

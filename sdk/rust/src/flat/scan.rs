@@ -1,7 +1,8 @@
 //! The scan that finds the values of an object.
 
 use super::cursor::Cursor;
-use super::{FIELDS_MAX, Flat, Form, decoded, part, place, tag};
+use super::{FIELDS_MAX, Flat, Form, Known, decoded, part, place, tag};
+use serde::de::IgnoredAny;
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell};
 use std::ops::Range;
@@ -10,35 +11,47 @@ use std::ops::Range;
 /// values.
 const DEPTH_MAX: usize = 127;
 
-/// The reason why an object is not read as it is: a repeated key, or values that are nested too deep.
+/// The reason why an object is not read as it is: a repeated key, values that are nested too deep, or a fault of its JSON.
 struct Odd;
 
-/// A scan of JSON that a parser accepted. Its functions take the position of a value or a sign, and return the position
-/// after it.
+/// A scan of JSON. Its functions take the position of a value or a sign, and return the position after it.
 struct Scan<'s> {
     json: Cursor<'s>,
     flat: &'s mut Flat,
     /// The tags of the paths of the members in the objects around this value.
     tags: Vec<u32>,
-    /// Whether no key is repeated: two paths can have the same tag.
-    is_repaired: bool,
+    known: Known,
 }
 
 impl Flat {
-    /// Finds the values of an object. Returns none if it is not read as it is.
-    pub(super) fn scan(json: &str, is_repaired: bool) -> Option<Self> {
+    /// Finds the values of an object. Also returns the end of the object. Returns none if it is not read as it is.
+    pub(super) fn scan(json: &str, known: Known) -> Option<(Self, usize)> {
         let mut flat = Self::default();
         flat.paths.reserve(json.len() / 4);
         flat.values.reserve((json.len() / 32).min(FIELDS_MAX));
-        Scan::new(json, &mut flat, is_repaired).value(0, &(0..0), 0, 0).ok()?;
+        let end = Scan::new(json, &mut flat, known).value(0, &(0..0), 0, 0).ok()?;
         flat.link();
-        Some(flat)
+        Some((flat, end))
     }
 }
 
 impl<'s> Scan<'s> {
-    fn new(json: &'s str, flat: &'s mut Flat, is_repaired: bool) -> Self {
-        Self { json: Cursor(json), flat, tags: Vec::with_capacity(64), is_repaired }
+    fn new(json: &'s str, flat: &'s mut Flat, known: Known) -> Self {
+        Self { json: Cursor(json), flat, tags: Vec::with_capacity(64), known }
+    }
+
+    /// Fails if a value is not JSON.
+    fn check(&self, value: Range<usize>, is_json: impl FnOnce(&str) -> bool) -> Result<(), Odd> {
+        let is_right = self.known != Known::Nothing || self.json.0.get(value).is_some_and(is_json);
+        is_right.then_some(()).ok_or(Odd)
+    }
+
+    fn text(&self, start: usize) -> Result<(usize, bool), Odd> {
+        let (end, is_plain) = self.json.quoted(start).ok_or(Odd)?;
+        if !is_plain {
+            self.check(start..end, is_json)?;
+        }
+        Ok((end, is_plain))
     }
 
     fn value(&mut self, start: usize, path: &Range<u32>, tag: u32, depth: usize) -> Result<usize, Odd> {
@@ -46,9 +59,12 @@ impl<'s> Scan<'s> {
             b'{' | b'[' if depth == DEPTH_MAX => return Err(Odd),
             b'{' => return self.object(start, path, depth + 1),
             b'[' => return self.array(start, path, tag, depth + 1),
-            b'n' => return Ok(start + 4),
+            b'n' => {
+                self.check(start..start + 4, |word| word == "null")?;
+                return Ok(start + 4);
+            }
             b'"' => {
-                let (end, is_plain) = self.json.text(start);
+                let (end, is_plain) = self.text(start)?;
                 (end, if is_plain { Form::Quoted } else { Form::Encoded(OnceCell::new()) })
             }
             first => {
@@ -61,6 +77,7 @@ impl<'s> Scan<'s> {
                     is_decimal |= sign == b'.' || sign | 0x20 == b'e';
                     end += 1;
                 }
+                self.check(start..end, |word| is_integer(word) || is_json(word))?;
                 let is_bare = matches!(first, b't' | b'f') || !is_decimal;
                 (end, if is_bare { Form::Bare } else { Form::Encoded(OnceCell::new()) })
             }
@@ -72,13 +89,15 @@ impl<'s> Scan<'s> {
     fn object(&mut self, start: usize, path: &Range<u32>, depth: usize) -> Result<usize, Odd> {
         let first = self.tags.len();
         let mut at = self.json.space(start + 1);
-        while self.json.byte(at) == b'"' {
-            at = self.member(at, path, depth)?;
-            at = self.json.comma(at);
+        let mut is_end = self.json.byte(at) == b'}';
+        while !is_end {
+            at = self.json.space(self.member(at, path, depth)?);
+            is_end = self.json.byte(at) == b'}';
+            at = self.separator(at, is_end)?;
         }
         let tags = &mut self.tags[first..];
         tags.sort_unstable();
-        if !self.is_repaired && tags.windows(2).any(|pair| pair[0] == pair[1]) {
+        if self.known != Known::IsRepaired && tags.windows(2).any(|pair| pair[0] == pair[1]) {
             return Err(Odd);
         }
         self.tags.truncate(first);
@@ -86,13 +105,15 @@ impl<'s> Scan<'s> {
     }
 
     fn member(&mut self, start: usize, parent: &Range<u32>, depth: usize) -> Result<usize, Odd> {
-        let (end, is_plain) = self.json.text(start);
+        let (end, is_plain) = self.text(start)?;
         let key = if is_plain {
             Cow::Borrowed(&self.json.0[start + 1..end - 1])
         } else {
             Cow::Owned(decoded(&self.json.0[start..end]))
         };
-        let start = self.json.space(self.json.space(end) + 1);
+        let colon = self.json.space(end);
+        self.check(colon..colon + 1, |sign| sign == ":")?;
+        let start = self.json.space(colon + 1);
         let path = self.flat.path(parent, &key);
         let tag = tag(path.as_ref().map_or(&key, |path| part(&self.flat.paths, path)));
         self.tags.push(tag);
@@ -115,10 +136,30 @@ impl<'s> Scan<'s> {
 
     fn array(&mut self, start: usize, path: &Range<u32>, tag: u32, depth: usize) -> Result<usize, Odd> {
         let mut at = self.json.space(start + 1);
-        while !matches!(self.json.byte(at), b']' | 0) {
-            at = self.value(at, path, tag, depth)?;
-            at = self.json.comma(at);
+        let mut is_end = self.json.byte(at) == b']';
+        while !is_end {
+            at = self.json.space(self.value(at, path, tag, depth)?);
+            is_end = self.json.byte(at) == b']';
+            at = self.separator(at, is_end)?;
         }
         Ok(at + 1)
     }
+
+    /// Passes over a comma and the white space after it, unless this is the end of the list or object.
+    fn separator(&self, at: usize, is_end: bool) -> Result<usize, Odd> {
+        match self.json.byte(at) {
+            _ if is_end => Ok(at),
+            b',' => Ok(self.json.space(at + 1)),
+            _ => Err(Odd),
+        }
+    }
+}
+
+fn is_json(value: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(value).is_ok()
+}
+
+fn is_integer(value: &str) -> bool {
+    let digits = value.strip_prefix('-').unwrap_or(value).as_bytes();
+    matches!(digits, [b'0'] | [b'1'..=b'9', ..]) && digits.iter().all(u8::is_ascii_digit)
 }
