@@ -86,10 +86,10 @@ fn hookmill(events: u32, payload: &str) -> Box<dyn FnMut()> {
 
 /// The bundled mapper with the interface of Extism.
 fn extism() -> Result<CompiledPlugin, extism::Error> {
-    let file = built("wasm32-unknown-unknown/plugin/extism_crowdstrike.wasm");
-    let manifest = Manifest::new([Wasm::file(file)]).with_memory_max((MEMORY_BYTES / PAGE_BYTES) as u32);
+    let file = std::fs::read(built("wasm32-unknown-unknown/plugin/extism_crowdstrike.wasm"))?;
+    let manifest = Manifest::new([Wasm::data(file)]).with_memory_max((MEMORY_BYTES / PAGE_BYTES) as u32);
     // The mapper's SDK writes its log there.
-    let log = Function::new("write", [ValType::I32; 3], [], UserData::new(()), |_, _, _, _| Ok(()));
+    let log = Function::new("write", [const { ValType::I32 }; 3], [], UserData::new(()), |_, _, _, _| Ok(()));
     let log = log.with_namespace("hookmill:plugin/log@0.1.0");
     PluginBuilder::new(manifest.with_timeout(DEADLINE)).with_functions([log]).compile()
 }
