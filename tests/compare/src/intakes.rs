@@ -58,7 +58,7 @@ const INTAKES: [Intake; 4] = [
         signed: OF_BODY,
         mapping: "jq: no limits, a process",
         kept: "line of a file; fsync",
-        count: 500,
+        count: 200,
         start: "exec webhook -hooks $MAPPERS/webhook.json -template -urlprefix api/webhooks -ip 127.0.0.1 -port $PORT",
     },
 ];
