@@ -126,7 +126,7 @@ fn send(address: SocketAddr, requests: &Arc<Vec<Vec<u8>>>, interval: Option<Dura
     report
 }
 
-/// What the connections share.
+/// A load, as its connections share it.
 struct Load {
     address: SocketAddr,
     requests: Arc<Vec<Vec<u8>>>,

@@ -134,7 +134,7 @@ export class Incident implements IncidentRecord {
       const name = names[index] as string;
       const member = (value as Record<string, unknown>)[name];
       const json: string = stringify(member);
-      // What is longer is not empty.
+      // A longer text is not empty.
       if (json === undefined || (json.length <= 4 && EMPTY.has(json))) continue;
       const size = json.length < KEPT_CHARS_MAX ? json.length : KEPT_CHARS_MAX;
       if ((hasSecrets && SECRET.test(name)) || count === KEPT_MAX || total + size > KEPT_TOTAL_CHARS_MAX) {

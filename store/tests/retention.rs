@@ -40,7 +40,7 @@ async fn a_write_removes_few_incidents_because_their_words_go_too() {
     for reference in 0..=INCIDENTS {
         record(&store, &clock, reference).await;
     }
-    // What was recorded in this millisecond is not old yet.
+    // Rows of this millisecond are not old yet.
     let recorded_at = clock.now_ms();
     while clock.now_ms() == recorded_at {}
     let before = store.aged_key(Duration::ZERO).unwrap();

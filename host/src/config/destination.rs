@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 const METHODS: [Method; 6] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 
-/// What the destinations of one configuration have in common.
+/// The parts that all destinations of one configuration share.
 #[derive(Clone, Copy)]
 pub(super) struct Base<'a> {
     /// The folder at which relative paths start.

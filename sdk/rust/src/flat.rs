@@ -74,7 +74,7 @@ impl Value {
     }
 }
 
-/// What is known of JSON.
+/// The checks that JSON has passed before a scan.
 #[derive(Clone, Copy, PartialEq)]
 enum Known {
     /// It may be faulty.

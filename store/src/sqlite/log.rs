@@ -20,7 +20,7 @@ use tracing::{debug, warn};
 const COPIED_AT: u32 = if cfg!(test) { 200 } else { 2_000 };
 /// The size from which the writer waits for the thread: the disk takes no more.
 const WAITED_FOR_AT: u32 = 8 * COPIED_AT;
-/// The size from which the log is emptied although reads are under way: 96 MiB.
+/// The size from which the log is emptied although reads are under way: 94 MiB.
 const EMPTIED_AT: u32 = 24_000;
 /// The pages that the writer copies itself: most are the same few, so that this takes a few milliseconds.
 const LAST_PAGES_MAX: u32 = COPIED_AT / 4;

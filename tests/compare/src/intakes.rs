@@ -17,11 +17,11 @@ const OF_BOTH: &str = "time and body";
 /// A program, and what it does before it answers.
 struct Intake {
     name: &'static str,
-    /// What the signature that it verifies signs.
+    /// The signed part of a request.
     signed: &'static str,
-    /// What maps, and with which limits.
+    /// The language of the mapping, and its limits.
     mapping: &'static str,
-    /// What is kept when the answer comes.
+    /// The state that is kept when the answer comes.
     kept: &'static str,
     /// The requests of a round.
     count: usize,
