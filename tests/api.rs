@@ -1,7 +1,7 @@
 //! The HTTP API: lists, changes, replays, dry runs and metrics.
 
 use crate::guest::{echo, guest};
-use crate::host::Folder;
+use crate::host::{Folder, next_millisecond};
 use crate::outcome::{incident, returns};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -44,6 +44,7 @@ async fn incidents_are_listed_by_every_filter_and_in_pages() {
         ("mail", json!({"source-ref": "malware-d", "severity": "critical", "tags": ["x y", "100%"]})),
     ] {
         host.post(source, incident(said)).await;
+        next_millisecond().await;
     }
     let middle = host.get("/api/incidents?source_ref=b").await["data"][0]["created_at"].as_str().unwrap().to_owned();
     for (query, expected) in [

@@ -36,6 +36,13 @@ pub async fn eventually<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>
     }
 }
 
+/// Waits for the next millisecond: what is written from then on is later by the clock too.
+pub async fn next_millisecond() {
+    let now_ms = || Clock::default().now_ms();
+    let before = now_ms();
+    eventually("the next millisecond", async || (now_ms() > before).then_some(())).await;
+}
+
 /// A folder with a configuration, plugins and data, in which hosts run one after the other.
 pub struct Folder {
     temp: TempDir,

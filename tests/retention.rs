@@ -284,7 +284,8 @@ async fn prune_shows_and_removes_beside_a_host_and_may_be_killed() {
         }
     }
     let (done, text, errors) = folder.run(&["prune", "--older-than", "90d"]);
-    assert!(done && text.contains("REMOVED"), "{text}{errors}");
+    // On a busy machine the last command may have removed all before it was killed.
+    assert!(done && (text.contains("REMOVED") || left == 2), "{text}{errors}");
     assert_eq!(host.list("/api/events?limit=1000").await.len(), 2);
     assert!(!host.get(&format!("/api/events/{held}")).await["body"].is_null());
     assert!(folder.run(&["prune", "--older-than", "90d"]).1.contains("nothing is old enough"));

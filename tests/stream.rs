@@ -2,7 +2,7 @@
 //! thousand other clients.
 
 use crate::guest::guest;
-use crate::host::{Folder, Host, client, eventually, send};
+use crate::host::{Folder, Host, client, eventually, next_millisecond, send};
 use crate::outcome::incident;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
@@ -197,8 +197,7 @@ async fn no_entry_is_lost_or_repeated_over_a_restart() {
     let mut resumed = Reader::of(&host, "?from=0", Some(&before[1].id)).await;
     assert_eq!(resumed.connected.id, before[1].id);
     let missed = resumed.entries(1).await;
-    // Later than the earlier entries by the clock too.
-    tokio::time::sleep(Duration::from_millis(5)).await;
+    next_millisecond().await;
     create(&host, "lab", json!({"source-ref": "3"})).await;
     let live = resumed.entries(1).await;
     let all = [before.clone(), missed, live].concat();
