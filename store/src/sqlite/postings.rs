@@ -18,6 +18,8 @@ use tracing::warn;
 pub(super) const BATCH: usize = 1_000;
 /// The number of values after which a batch ends early: they are in memory together.
 const VALUES_MAX: usize = 50_000;
+/// The pages of segments of words that are merged at once: half a millisecond.
+const PAGES_MERGED: i64 = 16;
 
 /// Returns whether the incidents that pass a filter are looked for in the tables.
 pub(super) fn have(filter: &IncidentFilter) -> bool {
@@ -56,6 +58,16 @@ pub(super) fn add_missing(connection: &Connection) -> Result<bool> {
     add_values(connection, added.iter().map(|(kind, value, key)| (*kind, &**value, *key)))?;
     connection.prepare_cached("UPDATE indexed SET up_to = ?")?.execute([last])?;
     Ok(count == BATCH || added.len() >= VALUES_MAX)
+}
+
+/// Merges segments of words, a few pages of them. Returns whether there may be more to merge.
+///
+/// FTS5 merges 64 pages of each level at once if it is left to itself, and writes would wait for all of them.
+pub(super) fn merge_words(connection: &Connection) -> Result<bool> {
+    let before = connection.total_changes();
+    connection.prepare_cached("INSERT INTO words (words, rank) VALUES ('merge', ?)")?.execute([PAGES_MERGED])?;
+    // The statement is itself one change.
+    Ok(connection.total_changes() - before > 1)
 }
 
 /// Returns the texts of a row that begins with `source_ref` and `record`; none if they cannot be read.

@@ -105,8 +105,9 @@ impl RecentRepeats {
     }
 
     /// Moves keys while there are many, in transactions of their own: payloads are stored also while `repeats` cannot be
-    /// written.
-    pub fn move_some(&mut self, connection: &mut Connection) {
+    /// written. Returns whether there were many.
+    pub fn move_some(&mut self, connection: &mut Connection) -> bool {
+        let are_many = self.keys.len() >= self.due_at;
         while self.keys.len() >= self.due_at {
             let after = self.moved_to.take().map_or(Bound::Unbounded, Bound::Excluded);
             let is_of_round = |_: &Key, recent: &mut Recent| recent.position <= self.round_to;
@@ -119,7 +120,7 @@ impl RecentRepeats {
                 // The round begins anew, with those that are left of it.
                 self.keys.extend(batch);
                 self.due_at = count + KEYS_MOVED;
-                return;
+                return true;
             }
             (self.due_at, self.removed_to) = (KEYS_MAX, removed_to);
             self.newest_at = batch.last().map_or(self.newest_at, |(key, _)| self.newest_at.max(key.at));
@@ -129,6 +130,7 @@ impl RecentRepeats {
                 self.moved_to = batch.into_iter().last().map(|(key, _)| key);
             }
         }
+        are_many
     }
 
     /// Applies what a transaction changed, after its commit.

@@ -1,6 +1,6 @@
 //! New incidents that searches by values and words do not find yet.
 
-use super::postings::{BATCH, add_missing, missing};
+use super::postings::{BATCH, add_missing, merge_words, missing};
 use anyhow::Result;
 use rusqlite::{Connection, TransactionBehavior};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -15,13 +15,15 @@ pub(super) struct Unindexed {
     due_at: AtomicUsize,
     /// Whether a search waits for them.
     is_wanted: AtomicBool,
+    /// Whether segments of words may have to be merged.
+    has_segments: AtomicBool,
 }
 
 impl Unindexed {
     /// Counts the incidents in a database.
     pub fn of(connection: &Connection) -> Result<Self> {
         let count = missing(connection)?.into();
-        Ok(Self { count, due_at: 0.into(), is_wanted: false.into() })
+        Ok(Self { count, due_at: 0.into(), is_wanted: false.into(), has_segments: true.into() })
     }
 
     /// Counts new incidents, before they are committed.
@@ -46,11 +48,13 @@ impl Unindexed {
         }
     }
 
-    /// Adds the incidents to the tables of searches if there are so many.
-    pub fn index_if_many(&self, connection: &mut Connection, many: usize) {
-        if self.count.load(Ordering::Acquire) >= many.max(self.due_at.load(Ordering::Relaxed)) {
+    /// Adds the incidents to the tables of searches if there are so many. Returns whether there were.
+    pub fn index_if_many(&self, connection: &mut Connection, many: usize) -> bool {
+        let are_many = self.count.load(Ordering::Acquire) >= many.max(self.due_at.load(Ordering::Relaxed));
+        if are_many {
             self.index(connection);
         }
+        are_many
     }
 
     /// Adds the incidents in transactions of their own: payloads are stored also while the tables cannot be written, and searches
@@ -60,6 +64,7 @@ impl Unindexed {
         let due_at = match add_all(connection) {
             Ok(()) => {
                 self.count.store(0, Ordering::Release);
+                self.has_segments.store(true, Ordering::Relaxed);
                 0
             }
             Err(error) => {
@@ -70,6 +75,18 @@ impl Unindexed {
             }
         };
         self.due_at.store(due_at, Ordering::Relaxed);
+    }
+
+    /// Merges some of the segments that were added, in a transaction of its own.
+    pub fn merge_some(&self, connection: &Connection) {
+        if !self.has_segments.load(Ordering::Relaxed) {
+            return;
+        }
+        let has_more = merge_words(connection).unwrap_or_else(|error| {
+            error!("segments of the index of words cannot be merged yet, so searches take longer: {error:#}");
+            false
+        });
+        self.has_segments.store(has_more, Ordering::Relaxed);
     }
 }
 
@@ -294,6 +311,23 @@ mod tests {
         let store = open(folder.path());
         record(&store, 0..BATCH + 3).await;
         store.wait_for_writer().await;
+        assert_eq!(check(folder.path()), 0);
+    }
+
+    #[tokio::test]
+    async fn segments_of_words_stay_few() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path());
+        for reference in 0..30 {
+            record(&store, reference..reference + 1).await;
+            // A search adds the incident, as a segment of its own.
+            assert_eq!(found(&store, &format!("word-{reference}")).await.len(), 1);
+        }
+        store.wait_for_writer().await;
+        // FTS5 has the number of the segment in front of that of the page.
+        let sql = "SELECT count(DISTINCT id >> 37) FROM words_data WHERE id >> 37 > 0";
+        let segments: usize = database(folder.path()).query_row(sql, [], |row| row.get(0)).unwrap();
+        assert!(segments < 8, "{segments} segments");
         assert_eq!(check(folder.path()), 0);
     }
 

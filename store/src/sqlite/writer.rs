@@ -48,10 +48,12 @@ impl CommitGroups for SqliteWriter {
         is_busy(error)
     }
 
+    /// Does one thing that takes long at most, so that the next group waits for no more. Merges can wait the longest.
     fn tidy(&mut self, writes: usize) {
         let many = if writes <= FEW_WRITES { BATCH / 8 } else { BATCH };
-        self.unindexed.index_if_many(&mut self.connection, many);
-        self.repeats.move_some(&mut self.connection);
+        if !self.unindexed.index_if_many(&mut self.connection, many) && !self.repeats.move_some(&mut self.connection) {
+            self.unindexed.merge_some(&self.connection);
+        }
         self.log.bound(&self.connection);
     }
 
