@@ -25,9 +25,9 @@ const CHUNK: usize = 64;
 /// The number of events mapped at the same time, so that a slow event does not delay the others.
 const CONCURRENCY: usize = 8;
 /// The shortest and the longest pause between two events.
-const PAUSES: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(20)];
+const PAUSES: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(50)];
 /// The pause is so many times as long as an event took last: on a busy host new payloads go first.
-const PAUSE_SHARE: u32 = 4;
+const PAUSE_SHARE: u32 = 8;
 /// The interval of checking without a signal.
 const POLL_INTERVAL: Duration = Duration::from_secs(10);
 
