@@ -52,10 +52,15 @@ function _utf8AllocateAndEncode(text) {
   return { ptr, len: encoded(text, ptr) };
 }
 
-/** Returns whether all texts are where the records say that they are. */
-function isWritten(write, result, place) {
+/** Allocates a block with room for so many characters, of up to three bytes each. `Math.max` would make `Math` in each instance. */
+function allocateBlock(length) {
+  if (RECORDS_SIZE + 3 * length > size) size = RECORDS_SIZE + 3 * length;
   block = $realloc(0, 0, 8, size);
   view();
+}
+
+/** Writes a result, and returns whether all texts are where the records say that they are. */
+function isWritten(write, result, place) {
   const start = block + RECORDS_SIZE;
   recordAt = block;
   textAt = start;
@@ -63,20 +68,16 @@ function isWritten(write, result, place) {
   write(result, place);
   if (!isAscii) return true;
   if (textAt - start !== texts.length) throw new TypeError("expected strings");
-  return roomOf(texts) <= size && encoded(texts, start) === texts.length;
-}
-
-/** Returns the size of a block for texts, whatever their characters are. */
-function roomOf(texts) {
-  return RECORDS_SIZE + 3 * texts.length;
+  return start + 3 * texts.length <= block + size && encoded(texts, start) === texts.length;
 }
 
 /** Writes a result as if its texts had room and were ASCII, and again if they have none or are not. */
 function writeResult(write, result, place) {
   isAscii = true;
+  allocateBlock(0);
   if (isWritten(write, result, place)) return done;
-  if (roomOf(texts) > size) {
-    size = roomOf(texts);
+  if (RECORDS_SIZE + 3 * texts.length > size) {
+    allocateBlock(texts.length);
     if (isWritten(write, result, place)) return done;
   }
   isAscii = false;
