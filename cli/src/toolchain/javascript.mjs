@@ -52,7 +52,7 @@ function _utf8AllocateAndEncode(text) {
   return { ptr, len: encoded(text, ptr) };
 }
 
-/** Allocates a block with room for so many characters, of up to three bytes each. `Math.max` would make `Math` in each instance. */
+/** Allocates a block with room for so many characters, of up to three bytes each. Math.max would make Math in each instance. */
 function allocateBlock(length) {
   if (RECORDS_SIZE + 3 * length > size) size = RECORDS_SIZE + 3 * length;
   block = $realloc(0, 0, 8, size);
