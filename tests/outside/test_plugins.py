@@ -108,6 +108,33 @@ export const mapper = defineMapper({
     assert "incidents[0].severity" in map_payload('{"returns": true}')["outcome"]["problems"][0]
 
 
+def test_javascript_without_the_sdk_may_be_asynchronous_and_return_any_text(tmp_path):
+    project, environment = new_project(tmp_path, "js")
+    map_payload = built(
+        project,
+        environment,
+        """
+export const mapper = {
+  async describe() { return { name: "n", version: "1", summary: "s" }; },
+  toIncidents(event) {
+    const value = new TextDecoder().decode(event.body);
+    const details = [{ name: "first", value }, { name: "empty", value: "" }, { name: "last", value }];
+    const incident = { sourceRef: "a", tags: [], observables: [], techniques: [], details };
+    const outcome = { incidents: Array(30).fill(incident), skipped: [], problems: [[...value].slice(0, 9).join("")] };
+    if (value.includes("refused")) return Promise.reject({ tag: "malformed", val: value });
+    return value.includes("later") ? Promise.resolve(outcome) : outcome;
+  },
+};
+""",
+    )
+    for text in ["now", "later", "n\u00f6w \U0001f600", "l\u00e4ter later"]:
+        for value in [text, f"{text} " * 3000]:
+            mapped = map_payload(value)
+            assert mapped["outcome"]["problems"] == [value[:9]], mapped
+            assert [mapped["incidents"][0]["details"][name] for name in ["first", "empty", "last"]] == [value, "", value]
+    assert "n\u00f6t refused" in json.dumps(map_payload("n\u00f6t refused"), ensure_ascii=False)
+
+
 def test_what_the_engine_of_javascript_lacks_is_refused_with_file_and_line(tmp_path):
     project, environment = new_project(tmp_path, "ts")
     code = (project / "mapper.ts").read_text()

@@ -13,13 +13,16 @@ import { rolldown } from "rolldown";
 import { parseAst } from "rolldown/parseAst";
 
 /**
- * Writes the result of a call. The generated code encodes text by text and makes a view of the memory for each number, and the
- * engine interprets it. Here all texts are encoded at once, and the views are kept. The allocations are freed after the call.
+ * Writes the results of calls. The generated code encodes text by text, makes a view of the memory for each number, and waits
+ * for a promise; and the engine interprets it. Here all texts are encoded at once, and the views are kept.
  */
 const WRITER = `
 let bytes = new Uint8Array(), words = new Uint32Array();
-const texts = [], places = [];
-let count = 0;
+/** A block of memory for one result: records, and all texts behind them. The engine frees it after the call. */
+const RECORDS_SIZE = 4096;
+let block, size = 16384;
+let recordAt, textAt, texts, isAscii;
+const done = Promise.resolve();
 
 function view() {
   const buffer = $memory.buffer;
@@ -28,11 +31,14 @@ function view() {
   words = new Uint32Array(buffer);
 }
 
-function allocated(align, size) {
-  if (size === 0) return align;
-  const start = $realloc(0, 0, align, size);
+function allocated(align, length) {
+  if (length === 0) return align;
+  const start = (recordAt + align - 1) & -align;
+  recordAt = start + length;
+  if (recordAt <= block + RECORDS_SIZE) return start;
+  const other = $realloc(0, 0, align, length);
   view();
-  return start;
+  return other;
 }
 
 function encoded(text, start) {
@@ -41,48 +47,83 @@ function encoded(text, start) {
 }
 
 function _utf8AllocateAndEncode(text) {
-  const ptr = allocated(1, 3 * text.length);
+  const ptr = $realloc(0, 0, 1, 3 * text.length + 1);
+  view();
   return { ptr, len: encoded(text, ptr) };
 }
 
-function writeTexts() {
-  texts.length = count;
-  count = 0;
-  const all = texts.join("");
-  let start = allocated(1, 3 * all.length);
-  const end = start + all.length;
-  const isAscii = encoded(all, start) === all.length;
-  for (let index = 0; index < texts.length; index += 1) {
-    const text = texts[index];
-    const length = isAscii ? text.length : encoded(text, start);
-    const word = places[index] >>> 2;
-    words[word] = start;
-    words[word + 1] = length;
-    start += length;
+/** Allocates a block with room for so many characters, of up to three bytes each. Math.max would make Math in each instance. */
+function allocateBlock(length) {
+  if (RECORDS_SIZE + 3 * length > size) size = RECORDS_SIZE + 3 * length;
+  block = $realloc(0, 0, 8, size);
+  view();
+}
+
+/** Writes a result, and returns whether all texts are where the records say that they are. */
+function isWritten(write, result, place) {
+  const start = block + RECORDS_SIZE;
+  recordAt = block;
+  textAt = start;
+  texts = "";
+  write(result, place);
+  if (!isAscii) return true;
+  if (textAt - start !== texts.length) throw new TypeError("expected strings");
+  return start + 3 * texts.length <= block + size && encoded(texts, start) === texts.length;
+}
+
+/** Writes a result as if its texts had room and were ASCII, and again if they have none or are not. */
+function writeResult(write, result, place) {
+  isAscii = true;
+  allocateBlock(0);
+  if (isWritten(write, result, place)) return done;
+  if (RECORDS_SIZE + 3 * texts.length > size) {
+    allocateBlock(texts.length);
+    if (isWritten(write, result, place)) return done;
   }
-  if (isAscii && start !== end) throw new TypeError("expected strings");
+  isAscii = false;
+  isWritten(write, result, place);
+  return done;
 }
 
 // The engine makes a class when it is first used: here, so that no instance has to.
 (async () => BigInt.asUintN(64, (await TEXT_ENCODER_UTF8.encodeInto("", bytes)).written ? 1n : 0n))();
 `;
-/** Replaces what the generated code does with a result by what is above. A text is written with the others, at the end. */
+/** A function that reads its arguments, calls the plugin, and writes what it returned. */
+const EXPORT = new RegExp(
+  String.raw`^async function (?<name>[\w$]+)\((?<parameters>.*)\) \{(?<read>[^]*?let ret;[^]*?)` +
+    String.raw`(?<answer>\w+) = await (?<call>\w+\((?:\{[^]*?\n *\})?\));(?<after>[^]*?)^(?<write>\s*var [^=]*= ret;[^]*?)^\}$`, "gm");
+/** Replaces what the generated code does with a result by what is above. */
 const REWRITES = [
-  [/_debugLog\('\[Instruction::Return\]'[^;]*\);/g, "writeTexts();"],
   [/_debugLog\([^;]*\);/g, ""],
   [
     new RegExp(String.raw`var encodeRes = _utf8AllocateAndEncode\((\w+), \$realloc, \$memory\);\s*var (ptr\d+)= encodeRes\.ptr;\s*` +
       String.raw`var (len\d+) = encodeRes\.len;\s*dataView\(\$memory\)\.setUint32\([^,]*, \3, true\);\s*` +
       String.raw`dataView\(\$memory\)\.setUint32\(([^,]*), \2, true\);`, "g"),
-    "texts[count] = $1; places[count++] = $4;",
+    "word = ($4) >>> 2; words[word] = textAt; texts += $1; textAt += words[word + 1] = isAscii ? $1.length : encoded($1, textAt);",
   ],
   [/dataView\(\$memory\)\.setInt8\(([^,]*), ([^,]*), true\);/g, "bytes[$1] = $2;"],
   [/dataView\(\$memory\)\.setUint32\(([^,]*), ([^,]*), true\);/g, "words[($1) >>> 2] = $2;"],
   [/\$realloc\(0, 0, (\d+), ([^,()]*)\)/g, "allocated($1, $2)"],
   [/dataView\(\$memory\)\.getUint32\(([^,]*), true\)/g, "words[($1) >>> 2]"],
   [/new Uint8Array\(\$memory\.buffer, (\w+), (\w+)\)/g, "bytes.subarray($1, $1 + $2)"],
-  [/^async function .*\{$|(?=var [^=]*= ret;)/gm, "$& view();"],
+  [/new Uint8Array\(\$memory\.buffer\.slice\((\w+), (\w+ \+ \w+) \* 1\)\)/g, "bytes.slice($1, $2)"],
+  // An asynchronous function takes longer, and only a mapper that does without the SDK may be one.
+  [EXPORT, splitExport],
 ];
+
+/** Returns a function that does not wait for a promise, one that does, and one that writes the result. */
+function splitExport(...match) {
+  const { name, parameters, read, answer, call, after, write } = match.at(-1);
+  const place = parameters.split(", ").at(-1);
+  const finish = `return writeResult(${name}$write, ret, ${place});\n}\n`;
+  // What stands between the arguments and the call: the beginning of a block that catches errors.
+  const before = read.slice(read.lastIndexOf("let ret;"));
+  return `function ${name}(${parameters}) { view();${read}${answer} = ${call};` +
+    ` if (typeof ${answer}?.then === "function") return ${name}$later(${answer}, ${place});${after}${finish}` +
+    `async function ${name}$later(promise, ${place}) { ${before}${answer} = await promise;${after}${finish}` +
+    `function ${name}$write(ret, ${place}) { let word;${write}}`;
+}
+
 /** The bounds of the payloads that an instance is warmed up with. What more of them leave behind spreads the pages of an event. */
 const PAYLOADS_MAX = 6;
 const PAYLOAD_CHARS_MAX = 65_536;
@@ -136,10 +177,15 @@ try {
   rmSync(folder, { recursive: true });
 }
 
-/** Returns the generated code with the writer, or unchanged if it is not as expected. */
+/**
+ * Returns the generated code with the writer, or unchanged if it is not as expected. All of it becomes one function, because
+ * the engine finds a variable of a function faster than a global one.
+ */
 function rewritten(bindings) {
   if (!REWRITES.every(([pattern]) => bindings.search(pattern) >= 0)) return bindings;
-  return REWRITES.reduce((code, [pattern, replacement]) => code.replace(pattern, replacement), bindings) + WRITER;
+  const exported = [...bindings.matchAll(EXPORT)].map(({ groups }) => groups.name);
+  const code = REWRITES.reduce((code, [pattern, replacement]) => code.replace(pattern, replacement), bindings);
+  return `(() => {\n${code}${WRITER}Object.assign(globalThis, { bindExports, ${exported} });\n})();\n`;
 }
 
 /** Returns the first payloads of the project that are not very large. */
