@@ -23,6 +23,7 @@ mod notifier;
 mod outgoing;
 mod prepare;
 mod queue;
+mod queue_reader;
 mod queue_state;
 mod record;
 mod request;

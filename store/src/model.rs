@@ -18,7 +18,7 @@ use crate::clock::WriteClock;
 use crate::ledger::{Counts, Ledger, Tx, is_repeat};
 use crate::options::HostIdentity;
 use crate::postgres::{self, Address as DatabaseAddress, test_database};
-use crate::rows::{DeliveryStatus, Listed, Outbound, Page, QueuePosition};
+use crate::rows::{DeliveryStatus, Listed, Outbound, Page, QueuePosition, QueueRead};
 use crate::sqlite::dump;
 use crate::topics::Changed;
 use crate::{Dedup, DeliveryFilter, IncidentKey, LeaseName, Leases, Policy, Store};
@@ -284,8 +284,9 @@ impl Model {
             expected.sort();
             let expected: Vec<_> = expected.into_iter().map(|(.., id)| id).collect();
             let after = QueuePosition::default();
-            let due =
-                store.due_deliveries(name.to_string(), now, after, 10_000, HashSet::new()).await.expect("deliveries");
+            let without = HashSet::new();
+            let read = QueueRead { destination: name.to_string(), now, after, limit: 10_000, without };
+            let due = store.due_deliveries([read].into()).await.expect("deliveries").remove(0);
             // A dead letter that is retried may have outlived the payload.
             let has_payload = |delivery: &Uuid| {
                 let event = memory.deliveries[&row_key(*delivery)].event;
