@@ -278,6 +278,7 @@ impl Model {
             let rows = memory.deliveries.iter().filter(|(_, row)| *row.destination == **name);
             let pending = rows.filter(|(_, row)| row.status == DeliveryStatus::Pending);
             let mut expected: Vec<_> = pending
+                .clone()
                 .filter_map(|(key, row)| Some((row.next_at?, *key, row.id)))
                 .filter(|row| row.0 <= now)
                 .collect();
@@ -296,6 +297,8 @@ impl Model {
             assert!(unreadable.is_none(), "{place}: {unreadable:?}");
             let ids: Vec<_> = due.deliveries.iter().map(|row| row.id).collect();
             assert_eq!(ids, expected, "{place}: due deliveries for {name}");
+            let has_blocked = pending.clone().any(|(_, row)| row.next_at.is_none());
+            assert_eq!(due.has_waiting, has_blocked, "{place}: blocked deliveries for {name}");
         }
         let page = store.deliveries(DeliveryFilter::default(), None, 10_000).await.expect("deliveries");
         let ids: Vec<_> = page.rows.iter().map(|row| row.id).collect();
