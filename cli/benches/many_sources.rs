@@ -21,13 +21,15 @@ pub fn run() {
     println!("\n{SOURCES} sources, {PLUGINS} plugins, {SOURCES} destinations, the middle of {ROUNDS}");
     let plugins = precompiled::folder("scale-many", plugins());
     let one = Side::start(1, &precompiled::folder("scale-one", plugins_of_one()), "crowdstrike");
+    // The host with one of each goes on, and would take payloads that it has for repeats.
+    let mut one_sent = 0;
     for (title, plugin) in [("each source names its plugin", "crowdstrike"), ("`plugin: auto`", "auto")] {
         let started = Instant::now();
         let many = Side::start(SOURCES, &plugins, plugin);
         println!("  {title}");
         println!("    {:<34} {:>9.2} s   goal 5", "ready after", started.elapsed().as_secs_f64());
         println!("    {:<34} {:>9.0} MiB, {:.0} with one of each", "memory", many.memory_mib(), one.memory_mib());
-        let (mut one_sent, mut many_sent) = (0, 0);
+        let mut many_sent = 0;
         let round = in_turn(ROUNDS, || one.post(&mut one_sent), || many.post(&mut many_sent));
         for (name, Cost { rate, cpu_us }) in ["one of each", "many"].iter().zip(round) {
             println!("    {name:<34} {rate:>9.0} /s  {cpu_us:>6.1} µs of CPU");

@@ -1,7 +1,7 @@
 //! Delivers messages to destinations: signs them, retries until they arrive or are dead, and records every attempt.
 //!
 //! Each destination has its own task, so that a slow receiver delays no other destination. Deliveries are queued in the
-//! store; the task reads those that are due.
+//! store; the task reads those that are due. Tasks that want to read at the same time share one read of the store.
 
 mod activity;
 mod attempt;
@@ -23,6 +23,7 @@ mod notifier;
 mod outgoing;
 mod prepare;
 mod queue;
+mod queue_reader;
 mod queue_state;
 mod record;
 mod request;

@@ -10,7 +10,7 @@ use crate::reads::{Read, Reads, for_all_reads};
 use crate::rows::{
     BoundedCount, CountFilter, CountSeries, DeadLetters, DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter,
     EventRow, HostRow, IncidentFilter, IncidentKey, IncidentRow, Listed, OpenIncidents, OperatorAction, Order,
-    OwnedSession, Page, PluginFile, Position, QuarantineGroup, QueueCounts, QueuePosition, RelatedIncident, SessionRow,
+    OwnedSession, Page, PluginFile, Position, QuarantineGroup, QueueCounts, QueueRead, RelatedIncident, SessionRow,
     SharedObservable, SharedVersion, SourceRow, StorageUse, StoredDelivery, Tally, TokenRow, TriageJob, VersionRow,
 };
 use crate::sqlite::Sqlite;
@@ -18,7 +18,7 @@ use crate::write_queue::WriteQueue;
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Event, EventStatus};
 use hookmill_notify::Trigger;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::ops::{ControlFlow, RangeInclusive};
 use std::sync::Arc;
 use uuid::Uuid;

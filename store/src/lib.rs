@@ -48,8 +48,8 @@ pub use rows::{
     IncidentKey, IncidentRow, KindUse, LastError, Listed, Message, NewEpoch, Next, OBSERVABLE_PREFIX_BYTES_MAX,
     OpenIncidents, OperatorAction, Order, Outbound, OwnedSession, Page, PatchRefusal, PayloadDifference,
     PayloadDifferences, PluginFile, Position, ProofReport, PrunePosition, Pruned, QuarantineCause, QuarantineGroup,
-    QueueCounts, QueuePosition, RecordDryRun, Recorded, RelatedIncident, Removed, Retention, RowCount, Scope,
-    SecretRow, SessionRow, SharedObservable, SharedVersion, SortKey, SortValue, Sorting, SourceRow, StorageUse,
+    QueueCounts, QueuePosition, QueueRead, RecordDryRun, Recorded, RelatedIncident, Removed, Retention, RowCount,
+    Scope, SecretRow, SessionRow, SharedObservable, SharedVersion, SortKey, SortValue, Sorting, SourceRow, StorageUse,
     StoredDelivery, StoredKind, Tally, TokenRow, TriageJob, TriageResult, Unreadable, VersionDecision, VersionRow,
     VersionState,
 };

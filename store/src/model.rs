@@ -18,7 +18,7 @@ use crate::clock::WriteClock;
 use crate::ledger::{Counts, Ledger, Tx, is_repeat};
 use crate::options::HostIdentity;
 use crate::postgres::{self, Address as DatabaseAddress, test_database};
-use crate::rows::{DeliveryStatus, Listed, Outbound, Page, QueuePosition};
+use crate::rows::{DeliveryStatus, Listed, Outbound, Page, QueuePosition, QueueRead};
 use crate::sqlite::dump;
 use crate::topics::Changed;
 use crate::{Dedup, DeliveryFilter, IncidentKey, LeaseName, Leases, Policy, Store};
@@ -278,14 +278,16 @@ impl Model {
             let rows = memory.deliveries.iter().filter(|(_, row)| *row.destination == **name);
             let pending = rows.filter(|(_, row)| row.status == DeliveryStatus::Pending);
             let mut expected: Vec<_> = pending
+                .clone()
                 .filter_map(|(key, row)| Some((row.next_at?, *key, row.id)))
                 .filter(|row| row.0 <= now)
                 .collect();
             expected.sort();
             let expected: Vec<_> = expected.into_iter().map(|(.., id)| id).collect();
             let after = QueuePosition::default();
-            let due =
-                store.due_deliveries(name.to_string(), now, after, 10_000, HashSet::new()).await.expect("deliveries");
+            let without = HashSet::new();
+            let read = QueueRead { destination: name.to_string(), now, after, limit: 10_000, without };
+            let due = store.due_deliveries([read].into()).await.expect("deliveries").remove(0);
             // A dead letter that is retried may have outlived the payload.
             let has_payload = |delivery: &Uuid| {
                 let event = memory.deliveries[&row_key(*delivery)].event;
@@ -295,6 +297,8 @@ impl Model {
             assert!(unreadable.is_none(), "{place}: {unreadable:?}");
             let ids: Vec<_> = due.deliveries.iter().map(|row| row.id).collect();
             assert_eq!(ids, expected, "{place}: due deliveries for {name}");
+            let has_blocked = pending.clone().any(|(_, row)| row.next_at.is_none());
+            assert_eq!(due.has_waiting, has_blocked, "{place}: blocked deliveries for {name}");
         }
         let page = store.deliveries(DeliveryFilter::default(), None, 10_000).await.expect("deliveries");
         let ids: Vec<_> = page.rows.iter().map(|row| row.id).collect();

@@ -5,13 +5,13 @@ use crate::mark::Mark;
 use crate::rows::{
     BoundedCount, CountFilter, CountSeries, DeadLetters, DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter,
     EventRow, HostRow, IncidentFilter, IncidentKey, IncidentRow, Listed, OpenIncidents, OperatorAction, Order,
-    OwnedSession, Page, PluginFile, Position, QuarantineGroup, QueueCounts, QueuePosition, RelatedIncident, SessionRow,
+    OwnedSession, Page, PluginFile, Position, QuarantineGroup, QueueCounts, QueueRead, RelatedIncident, SessionRow,
     SharedObservable, SharedVersion, SourceRow, StorageUse, StoredDelivery, Tally, TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Event, EventStatus};
 use hookmill_notify::Trigger;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::ops::{ControlFlow, RangeInclusive};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -60,13 +60,7 @@ macro_rules! for_all_reads {
             ) -> Option<Page<Listed<AuditEntry>>>;
             fn newest_audit(which: IncidentKey) -> Option<AuditEntry>;
             fn deliveries(filter: DeliveryFilter, before: Option<i64>, limit: usize) -> Page<DeliveryRow>;
-            fn due_deliveries(
-                destination: String,
-                now: i64,
-                after: QueuePosition,
-                limit: usize,
-                without: HashSet<Uuid>,
-            ) -> DueDeliveries;
+            fn due_deliveries(queues: Arc<[QueueRead]>) -> Vec<DueDeliveries>;
             fn delivery(id: Uuid) -> Option<StoredDelivery>;
             fn delivery_counts(destinations: Vec<String>) -> Vec<QueueCounts>;
             fn dead_letters(destinations: Vec<String>, limit: usize) -> Vec<DeadLetters>;

@@ -26,7 +26,7 @@ pub use cursor::Cursor;
 pub use database_copy::{CopyProgress, DatabaseCopy, EpochChanges, NewEpoch};
 pub use delivery::{
     ASKED_TO_WAIT, Attempt, AttemptRow, Attempted, DeadLetters, DeliveryFilter, DeliveryRow, DeliveryStatus,
-    DueDeliveries, DueDelivery, Message, Next, QueueCounts, QueuePosition, StoredDelivery,
+    DueDeliveries, DueDelivery, Message, Next, QueueCounts, QueuePosition, QueueRead, StoredDelivery,
 };
 pub use destination::{DestinationRow, DestinationState, Health, Outbound};
 pub use event::{EventFilter, EventRow, RecordDryRun, Recorded};

@@ -17,8 +17,9 @@ use hookmill_incident::{
 };
 use hookmill_notify::{Filter, Rule, Trigger};
 use hookmill_store::{
-    Attempt, Attempted, Dedup, DestinationRow, EventFilter, Health, IncidentFilter, IncidentKey, LeaseName, Leases,
-    Listed, Message, Next, Order, PatchRefusal, Policy, QueuePosition, SearchWords, Store, TriageResult,
+    Attempt, Attempted, Dedup, DestinationRow, DueDeliveries, EventFilter, Health, IncidentFilter, IncidentKey,
+    LeaseName, Leases, Listed, Message, Next, Order, PatchRefusal, Policy, QueuePosition, QueueRead, SearchWords,
+    Store, TriageResult,
 };
 use jiff::Timestamp;
 use rand::rngs::Xoshiro256PlusPlus;
@@ -103,13 +104,18 @@ async fn change(store: &Store, random: &mut Random, id: Uuid, number: &str, plac
     }
 }
 
+/// Returns due deliveries after a position.
+async fn due_after(store: &Store, after: QueuePosition) -> DueDeliveries {
+    let (destination, now) = (DESTINATION.to_owned(), store.clock().now_ms());
+    let read = QueueRead { destination, now, after, limit: 64, without: HashSet::new() };
+    store.due_deliveries([read].into()).await.unwrap().remove(0)
+}
+
 /// Delivers everything that is due.
 async fn deliver(store: &Store, place: &str) {
     let lease = store.acquire(LeaseName::Destination(DESTINATION.into())).await;
     loop {
-        let now = store.clock().now_ms();
-        let due =
-            store.due_deliveries(DESTINATION.into(), now, QueuePosition::default(), 64, HashSet::new()).await.unwrap();
+        let due = due_after(store, QueuePosition::default()).await;
         if due.deliveries.is_empty() {
             return;
         }
@@ -120,7 +126,7 @@ async fn deliver(store: &Store, place: &str) {
                 Message::Notice(_) => {}
             }
             let attempt = Attempt {
-                at: now,
+                at: store.clock().now_ms(),
                 duration_ms: 1,
                 http_status: None,
                 code: None,
@@ -391,8 +397,7 @@ async fn deliveries_are_read_ahead_by_bytes() {
         }
         let (mut after, mut counts) = (QueuePosition::default(), Vec::new());
         loop {
-            let now = store.clock().now_ms();
-            let due = store.due_deliveries(DESTINATION.into(), now, after, 64, HashSet::new()).await.unwrap();
+            let due = due_after(&store, after).await;
             counts.push(due.deliveries.len());
             match due.more_after {
                 Some(more_after) => after = more_after,

@@ -1,6 +1,7 @@
 //! The parts of the host that deliveries need.
 
 use super::destination::Notifications;
+use super::queue_reader::QueueReader;
 use crate::loaded::Loaded;
 use crate::metrics::Metrics;
 use crate::traces::Traces;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct DeliveryContext {
     pub store: Arc<Store>,
+    pub queues: QueueReader,
     pub loaded: Arc<Loaded>,
     pub metrics: Arc<Metrics>,
     pub traces: Traces,
@@ -22,6 +24,7 @@ pub(super) struct DeliveryContext {
 impl DeliveryContext {
     pub fn new(store: Arc<Store>, loaded: Arc<Loaded>, metrics: Arc<Metrics>, traces: Traces) -> Self {
         let (notifications, public_url) = (ArcSwap::default(), ArcSwap::default());
-        Self { store, loaded, metrics, traces, notifications, public_url }
+        let queues = QueueReader::start(store.clone());
+        Self { store, queues, loaded, metrics, traces, notifications, public_url }
     }
 }

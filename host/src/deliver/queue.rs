@@ -5,11 +5,13 @@ use super::activity::Activity;
 use super::attempt::{AttemptResult, attempt};
 use super::context::DeliveryContext;
 use super::destination::Destination;
+use super::queue_reader::Reading;
 use super::queue_state::{POLL_INTERVAL, QueueState};
 use super::record::{STORE_PAUSE, Unrecorded, record};
 use crate::tasks::lease;
-use anyhow::{Error, Result};
-use hookmill_store::{DueDeliveries, Lease, LeaseName};
+use anyhow::Result;
+use hookmill_store::{DueDeliveries, Lease, LeaseName, Next, QueueRead};
+use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -54,10 +56,8 @@ impl Queue {
             self.start_recording(&mut state, lease);
             tokio::select! {
                 Some(done) = state.attempts.join_next_with_id() => self.end_attempt(&mut state, done),
-                Some(_) = state.recording.join_next() => state.finish_recording(),
-                Some(read) = state.reading.join_next() => {
-                    self.end_read(&mut state, read.map_err(Error::from).flatten());
-                }
+                Some(ended) = state.recording.join_next() => state.finish_recording(ended.unwrap_or(false)),
+                read = read(&mut state.reading) => self.end_read(&mut state, read),
                 _ = deliveries.changed() => state.is_stale = true,
                 _ = retries.changed() => {
                     state.is_stale = true;
@@ -76,7 +76,7 @@ impl Queue {
             self.start_recording(&mut state, lease);
             tokio::select! {
                 Some(done) = state.attempts.join_next_with_id() => self.end_attempt(&mut state, done),
-                Some(_) = state.recording.join_next() => state.finish_recording(),
+                Some(ended) = state.recording.join_next() => state.finish_recording(ended.unwrap_or(false)),
             }
         }
     }
@@ -113,7 +113,10 @@ impl Queue {
         let results = std::mem::take(&mut state.unrecorded);
         state.being_recorded.extend(results.iter().map(|unrecorded| unrecorded.result.attempted.delivery));
         let (destination, context, under) = (self.destination.clone(), self.context.clone(), lease.grant().clone());
-        state.recording.spawn(async move { record(&destination, &results, &under, &context).await });
+        state.recording.spawn(async move {
+            record(&destination, &results, &under, &context).await;
+            results.iter().all(|unrecorded| unrecorded.result.attempted.next == Next::Delivered)
+        });
     }
 
     /// Returns whether the destination is being disabled. Its waiting deliveries become dead letters; only retries that are
@@ -123,8 +126,10 @@ impl Queue {
     }
 
     fn end_read(&self, state: &mut QueueState, read: Result<DueDeliveries>) {
+        state.reading = None;
         match read {
             Ok(due) => {
+                state.has_waiting |= due.has_waiting;
                 state.more_after = due.more_after;
                 state.ready.extend(due.deliveries);
                 if state.more_after.is_none() {
@@ -191,14 +196,23 @@ impl Queue {
     fn start_read(&self, state: &mut QueueState, concurrency: usize) {
         let limit = (READ_AHEAD * concurrency).min(READ_MAX);
         let has_more = state.more_after.is_some() || (state.is_stale && state.ready.is_empty());
-        if !has_more || state.ready.len() >= limit / 2 || !state.reading.is_empty() {
+        if !has_more || state.ready.len() >= limit / 2 || state.reading.is_some() {
             return;
         }
+        state.has_waiting &= state.more_after.is_some();
         // A read that continues after a position misses new deliveries before that position, so the state stays stale.
         state.is_stale &= state.more_after.is_some();
         let after = state.more_after.unwrap_or_default();
-        let (store, name, without) = (self.context.store.clone(), self.destination.name.clone(), state.known_ids());
-        let now = store.clock().now_ms();
-        state.reading.spawn(async move { store.due_deliveries(name, now, after, limit, without).await });
+        let (destination, now) = (self.destination.name.clone(), self.context.store.clock().now_ms());
+        let without = state.known_ids();
+        state.reading = Some(self.context.queues.read(QueueRead { destination, now, after, limit, without }));
+    }
+}
+
+/// Waits for what is being read, if anything is.
+async fn read(reading: &mut Option<Reading>) -> Result<DueDeliveries> {
+    match reading {
+        Some(reading) => reading.await?,
+        None => pending().await,
     }
 }

@@ -2,9 +2,9 @@
 
 use super::attempt::AttemptResult;
 use super::breaker::Breaker;
+use super::queue_reader::Reading;
 use super::record::Unrecorded;
-use anyhow::Result;
-use hookmill_store::{DueDeliveries, DueDelivery, QueuePosition};
+use hookmill_store::{DueDelivery, QueuePosition};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 use tokio::task::{self, JoinSet};
@@ -16,12 +16,14 @@ pub(super) const POLL_INTERVAL: Duration = Duration::from_secs(60);
 /// The state of one destination's queue.
 pub(super) struct QueueState {
     pub ready: VecDeque<DueDelivery>,
-    /// Reads more from the store while ready deliveries are sent.
-    pub reading: JoinSet<Result<DueDeliveries>>,
+    /// More from the store, which is read while ready deliveries are sent.
+    pub reading: Option<Reading>,
     /// The position in the store after which more deliveries are due.
     pub more_after: Option<QueuePosition>,
     /// Whether the store may have deliveries that were not read.
     pub is_stale: bool,
+    /// Whether the last read from the front left out deliveries that are to be read when attempts were recorded.
+    pub has_waiting: bool,
     /// The time of the next read without a signal.
     pub read_at: Instant,
     /// The deliveries of running attempts, with their number of earlier attempts.
@@ -32,7 +34,8 @@ pub(super) struct QueueState {
     pub unrecorded: Vec<Unrecorded>,
     /// Deliveries whose results are not on disk yet; they must not be attempted again.
     pub being_recorded: Vec<Uuid>,
-    pub recording: JoinSet<()>,
+    /// Whether all deliveries whose results are being recorded are delivered.
+    pub recording: JoinSet<bool>,
     pub breaker: Breaker,
     /// Whether the receiver answered 410 Gone and that is not recorded yet.
     pub is_gone: bool,
@@ -42,9 +45,10 @@ impl QueueState {
     pub fn new() -> Self {
         Self {
             ready: VecDeque::new(),
-            reading: JoinSet::new(),
+            reading: None,
             more_after: None,
             is_stale: true,
+            has_waiting: false,
             read_at: Instant::now() + POLL_INTERVAL,
             in_progress: HashMap::new(),
             attempts: JoinSet::new(),
@@ -58,14 +62,13 @@ impl QueueState {
 
     /// Makes the next read start at the front of the queue.
     pub fn start_over(&mut self) {
-        self.reading = JoinSet::new();
-        (self.more_after, self.is_stale) = (None, true);
+        (self.reading, self.more_after, self.is_stale) = (None, None, true);
     }
 
-    /// Notes that a recording is on disk.
-    pub fn finish_recording(&mut self) {
+    /// Notes that a recording is on disk. A read that is under way may not see it.
+    pub fn finish_recording(&mut self, all_are_delivered: bool) {
         self.being_recorded.clear();
-        self.is_stale = true;
+        self.is_stale |= !all_are_delivered || self.has_waiting || self.reading.is_some();
         self.is_gone &= !self.unrecorded.is_empty();
     }
 

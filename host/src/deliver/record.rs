@@ -56,7 +56,8 @@ async fn pause(destination: &str, error: &StoreError) {
 }
 
 fn reason_to_disable(destination: &Destination, results: &[Unrecorded], store: &Store) -> Option<&'static str> {
-    let state = store.destination(&destination.name).filter(|state| state.disabled.is_none())?;
+    let outbound = store.outbound();
+    let state = outbound.destination(&destination.name).filter(|state| state.disabled.is_none())?;
     let limit_ms = destination.disable_after.as_millis() as i64;
     // A few failures far apart are not enough: the destination may have worked between them.
     let is_lasting = |Unrecorded { result, failures }: &Unrecorded| {

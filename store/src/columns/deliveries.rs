@@ -4,12 +4,11 @@ use super::{Id, Milliseconds, Word, columns};
 use crate::ledger::{DeadDelivery, Delivered};
 use crate::rows::{
     AttemptRow, DeadLetters, DeliveryRow, DeliveryStatus, DueDeliveries, DueDelivery, EventRow, Message, QueuePosition,
+    QueueRead,
 };
 use anyhow::{Context, Result, ensure};
 use hookmill_incident::Operation;
 use hookmill_incident::id::{row_key, row_key_ms};
-use std::collections::HashSet;
-use uuid::Uuid;
 
 /// Deliveries that are read at once end with the one that reaches this size: each holds its message.
 const READ_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -77,6 +76,16 @@ columns! {
         event: Option<i64>,
         notice: Option<String>,
         traceparent: Option<String>,
+    }
+}
+
+columns! {
+    // Of what is not due at a destination (`$1`) at a time (`$2`).
+    RestColumns {
+        next_at: Option<i64> = "(SELECT min(next_at) FROM deliveries WHERE destination = $1 AND status = 'pending' \
+                                 AND next_at > $2)",
+        has_blocked: bool = "EXISTS (SELECT 1 FROM deliveries WHERE destination = $1 AND status = 'pending' \
+                             AND next_at IS NULL)",
     }
 }
 
@@ -169,29 +178,37 @@ pub(crate) fn of_notice(notice: Option<&str>) -> Result<Message> {
     Ok(Message::Notice(serde_json::from_str(notice.context("the delivery has no subject")?)?))
 }
 
-/// Due deliveries that are collected one by one, bounded by their number and by their size.
-pub(crate) struct FillingDue {
+/// Due deliveries of one destination that are collected one by one, bounded by their number and by their size.
+pub(crate) struct FillingDue<'a> {
+    queue: &'a QueueRead,
     deliveries: Vec<DueDelivery>,
     last: QueuePosition,
-    limit: usize,
     bytes: usize,
+    has_left_out: bool,
 }
 
-impl FillingDue {
+impl<'a> FillingDue<'a> {
+    /// Returns the number of rows that are sufficient, also if some are left out.
+    pub fn rows_max(queue: &QueueRead) -> usize {
+        queue.limit + queue.without.len()
+    }
+
     /// Begins after a position of the queue.
-    pub fn new(after: QueuePosition, limit: usize) -> Self {
-        Self { deliveries: Vec::new(), last: after, limit, bytes: 0 }
+    pub fn new(queue: &'a QueueRead) -> Self {
+        Self { queue, deliveries: Vec::new(), last: queue.after, bytes: 0, has_left_out: false }
     }
 
     /// Returns whether there is room for another delivery.
     pub fn has_room(&self) -> bool {
-        self.deliveries.len() < self.limit && self.bytes < READ_BYTES_MAX
+        self.deliveries.len() < self.queue.limit && self.bytes < READ_BYTES_MAX
     }
 
     /// Goes on to a delivery. Returns whether it is wanted.
-    pub fn pass(&mut self, row: &DueColumns, without: &HashSet<Uuid>) -> bool {
+    pub fn pass(&mut self, row: &DueColumns) -> bool {
         self.last = QueuePosition { next_at: row.next_at.unwrap_or_default(), key: row_key(row.id.0) };
-        !without.contains(&row.id.0)
+        let is_wanted = !self.queue.without.contains(&row.id.0);
+        self.has_left_out |= !is_wanted;
+        is_wanted
     }
 
     /// Adds a delivery.
@@ -200,9 +217,16 @@ impl FillingDue {
         self.deliveries.push(delivery);
     }
 
-    /// Returns the deliveries. `next_at` is the time of the next one if there was room for all that are due.
-    pub fn finish(self, next_at: Option<i64>) -> DueDeliveries {
-        let more_after = (!self.has_room()).then_some(self.last);
-        DueDeliveries { deliveries: self.deliveries, more_after, next_at }
+    /// Returns the deliveries, of which there may be more.
+    pub fn finish(self) -> DueDeliveries {
+        let Self { deliveries, last, has_left_out, .. } = self;
+        DueDeliveries { deliveries, more_after: Some(last), next_at: None, has_waiting: has_left_out }
+    }
+
+    /// Returns the deliveries, which are all that are due.
+    pub fn finish_with(self, rest: RestColumns) -> DueDeliveries {
+        let RestColumns { next_at, has_blocked } = rest;
+        let has_waiting = self.has_left_out || has_blocked;
+        DueDeliveries { deliveries: self.deliveries, more_after: None, next_at, has_waiting }
     }
 }

@@ -9,7 +9,7 @@ use crate::postgres::{Readers, test_database};
 use crate::reads::Reads;
 use crate::rows::{
     CountFilter, CountKind, DeliveryFilter, DeliveryStatus, EventFilter, IncidentKey, OperatorAction, QueuePosition,
-    SecretRow, SourceRow, Tally, VersionDecision, VersionState,
+    QueueRead, SecretRow, SourceRow, Tally, VersionDecision, VersionState,
 };
 use crate::sqlite::dump;
 use crate::{LastError, Store, StorePlace, move_store};
@@ -217,7 +217,10 @@ impl<S: Reads, P: Reads> Both<'_, S, P> {
             let without: HashSet<Uuid> = rows.iter().step_by(5).map(|row| row.id).collect();
             let mut after = Some(QueuePosition::default());
             while let Some(position) = after {
-                after = same!(self, due_deliveries(name, now, position, 4_usize, without)).more_after;
+                let without = without.clone();
+                let read = QueueRead { destination: name.clone(), now, after: position, limit: 4, without };
+                let queues: std::sync::Arc<[QueueRead]> = [read].into();
+                after = same!(self, due_deliveries(queues))[0].more_after;
             }
         }
         same!(self, delivery_counts(names));

@@ -27,13 +27,14 @@ use crate::reads::Reads;
 use crate::rows::{
     BoundedCount, CountFilter, CountSeries, DeadLetters, DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter,
     EventRow, HostRow, IncidentFilter, IncidentKey, IncidentRow, Listed, OpenIncidents, OperatorAction, Order,
-    OwnedSession, Page, PluginFile, Position, QuarantineGroup, QueueCounts, QueuePosition, RelatedIncident, SessionRow,
+    OwnedSession, Page, PluginFile, Position, QuarantineGroup, QueueCounts, QueueRead, RelatedIncident, SessionRow,
     SharedObservable, SharedVersion, SourceRow, StorageUse, StoredDelivery, Tally, TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
+use futures_util::future::try_join_all;
 use hookmill_incident::{AuditEntry, Event, EventStatus};
 use hookmill_notify::Trigger;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::ops::{ControlFlow, RangeInclusive};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -158,16 +159,11 @@ impl Reads for Readers {
         deliveries::list(&snapshot(&mut self.long().await?).await?, &filter, before, limit).await
     }
 
-    async fn due_deliveries(
-        &self,
-        destination: String,
-        now: i64,
-        after: QueuePosition,
-        limit: usize,
-        without: HashSet<Uuid>,
-    ) -> Result<DueDeliveries> {
+    async fn due_deliveries(&self, queues: Arc<[QueueRead]>) -> Result<Vec<DueDeliveries>> {
         let mut connection = self.short().await?;
-        deliveries::due(&snapshot(&mut connection).await?, &destination, now, after, limit, &without).await
+        let snapshot = snapshot(&mut connection).await?;
+        // Without waiting for the answer about one destination before asking for the next one.
+        try_join_all(queues.iter().map(|queue| deliveries::due(&snapshot, queue))).await
     }
 
     async fn delivery(&self, id: Uuid) -> Result<Option<StoredDelivery>> {

@@ -4,6 +4,7 @@ use super::{EventRow, Health};
 use hookmill_incident::{AuditEntry, Operation, words};
 use jiff::Timestamp;
 use serde_json::Value;
+use std::collections::HashSet;
 use uuid::Uuid;
 
 /// The code of an attempt that uses up no step of the schedule, because the receiver asked to wait.
@@ -38,15 +39,33 @@ pub struct DueDelivery {
     pub traceparent: Option<String>,
 }
 
+/// What to read of the queue of one destination.
+#[derive(Clone, Debug)]
+pub struct QueueRead {
+    /// The destination.
+    pub destination: String,
+    /// The time at which deliveries have to be due, in milliseconds since the Unix epoch.
+    pub now: i64,
+    /// The position after which to begin.
+    pub after: QueuePosition,
+    /// The maximum number of deliveries.
+    pub limit: usize,
+    /// The deliveries to leave out.
+    pub without: HashSet<Uuid>,
+}
+
 /// The due deliveries of one destination.
 #[derive(Debug)]
 pub struct DueDeliveries {
-    /// The deliveries, at most as many as requested.
+    /// The deliveries, the most overdue first.
     pub deliveries: Vec<DueDelivery>,
     /// The position from which to continue, if there may be more.
     pub more_after: Option<QueuePosition>,
     /// If no further delivery is due, the time of the next one, in milliseconds since the Unix epoch.
     pub next_at: Option<i64>,
+    /// Whether deliveries were left out that are to be read when attempts were recorded: because that was requested, or
+    /// because earlier ones block them.
+    pub has_waiting: bool,
 }
 
 /// A position in the queue of a destination.

@@ -4,13 +4,14 @@ use super::columns::{read, read_into};
 use super::conditions::is_of_database;
 use super::{audit, events};
 use crate::columns::Columns;
-use crate::columns::deliveries::{DueColumns, FillingDue, FoundColumns, PurgeColumns, of_event, of_notice};
+use crate::columns::deliveries::{
+    DueColumns, FillingDue, FoundColumns, PurgeColumns, RestColumns, of_event, of_notice,
+};
 use crate::ledger::{Delivered, NewDelivery, Subject};
-use crate::rows::{Attempt, DeliveryStatus, DueDeliveries, DueDelivery, Message, QueueCounts, QueuePosition};
+use crate::rows::{Attempt, DeliveryStatus, DueDeliveries, DueDelivery, Message, QueueCounts, QueueRead};
 use anyhow::Result;
 use hookmill_incident::id::{row_key, row_key_ms};
 use rusqlite::{Connection, OptionalExtension, params};
-use std::collections::HashSet;
 use uuid::Uuid;
 
 /// Makes pending deliveries wait for the earlier ones of the same subject.
@@ -179,37 +180,31 @@ pub(super) fn find_due(connection: &Connection, id: Uuid) -> Result<Option<DueDe
     row.map(|row| due_delivery(connection, row)).transpose()
 }
 
-pub(super) fn due(
-    connection: &Connection,
-    destination: &str,
-    now: i64,
-    after: QueuePosition,
-    limit: usize,
-    without: &HashSet<Uuid>,
-) -> Result<DueDeliveries> {
+pub(super) fn due(connection: &Connection, queue: &QueueRead) -> Result<DueDeliveries> {
+    let QueueRead { destination, now, after, .. } = queue;
     let list = DueColumns::LIST;
     let sql = format!(
         "SELECT {list} FROM deliveries WHERE destination = ? AND status = 'pending' AND next_at <= ? \
          AND (next_at, key) > (?, ?) ORDER BY next_at, key LIMIT ?"
     );
     let mut query = connection.prepare_cached(&sql)?;
-    let rows_max = (limit + without.len()) as u64;
-    let mut rows = query.query(params![destination, now, after.next_at, after.key, rows_max])?;
-    let mut filling = FillingDue::new(after, limit);
+    let mut rows =
+        query.query(params![destination, now, after.next_at, after.key, FillingDue::rows_max(queue) as u64])?;
+    let mut filling = FillingDue::new(queue);
     while filling.has_room()
         && let Some(row) = rows.next()?
     {
         let row = read::<DueColumns>(row)?;
-        if filling.pass(&row, without) {
+        if filling.pass(&row) {
             filling.push(due_delivery(connection, row)?);
         }
     }
     if !filling.has_room() {
-        return Ok(filling.finish(None));
+        return Ok(filling.finish());
     }
-    let sql = "SELECT min(next_at) FROM deliveries WHERE destination = ? AND status = 'pending' AND next_at > ?";
-    let next_at = connection.prepare_cached(sql)?.query_row(params![destination, now], |row| row.get(0))?;
-    Ok(filling.finish(next_at))
+    let sql = format!("SELECT {}", RestColumns::LIST);
+    let rest = connection.prepare_cached(&sql)?.query_row(params![destination, now], read::<RestColumns>)?;
+    Ok(filling.finish_with(rest))
 }
 
 fn due_delivery(connection: &Connection, row: DueColumns) -> Result<DueDelivery> {

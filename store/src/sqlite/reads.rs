@@ -12,14 +12,14 @@ use crate::reads::Reads;
 use crate::rows::{
     BoundedCount, CountFilter, CountSeries, DeadLetters, DeliveryFilter, DeliveryRow, DueDeliveries, EventFilter,
     EventRow, HostRow, IncidentFilter, IncidentKey, IncidentRow, Listed, OpenIncidents, OperatorAction, Order,
-    OwnedSession, Page, PluginFile, Position, QuarantineGroup, QueueCounts, QueuePosition, RelatedIncident, SessionRow,
+    OwnedSession, Page, PluginFile, Position, QuarantineGroup, QueueCounts, QueueRead, RelatedIncident, SessionRow,
     SharedObservable, SharedVersion, SourceRow, StorageUse, StoredDelivery, Tally, TokenRow, TriageJob, VersionRow,
 };
 use anyhow::Result;
 use hookmill_incident::{AuditEntry, Event, EventStatus};
 use hookmill_notify::Trigger;
 use rusqlite::Connection;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::ops::{ControlFlow, RangeInclusive};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -152,15 +152,8 @@ impl Reads for Sqlite {
         self.readers.scan(move |connection| deliveries::list(connection, &filter, before, limit)).await
     }
 
-    async fn due_deliveries(
-        &self,
-        destination: String,
-        now: i64,
-        after: QueuePosition,
-        limit: usize,
-        without: HashSet<Uuid>,
-    ) -> Result<DueDeliveries> {
-        self.readers.read(move |connection| queue::due(connection, &destination, now, after, limit, &without)).await
+    async fn due_deliveries(&self, queues: Arc<[QueueRead]>) -> Result<Vec<DueDeliveries>> {
+        self.readers.read(move |connection| queues.iter().map(|wanted| queue::due(connection, wanted)).collect()).await
     }
 
     async fn delivery(&self, id: Uuid) -> Result<Option<StoredDelivery>> {

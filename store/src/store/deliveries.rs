@@ -6,13 +6,12 @@ use crate::leases::Grant;
 use crate::ledger::ROWS_PER_WRITE;
 use crate::reads::Reads;
 use crate::rows::{
-    Attempted, DeadLetters, DeliveryFilter, DeliveryRow, DueDeliveries, Page, QueueCounts, QueuePosition,
-    StoredDelivery,
+    Attempted, DeadLetters, DeliveryFilter, DeliveryRow, DueDeliveries, Page, QueueCounts, QueueRead, StoredDelivery,
 };
 use anyhow::Result;
 use hookmill_notify::Trigger;
 use serde_json::Value;
-use std::collections::HashSet;
+use std::sync::Arc;
 use uuid::Uuid;
 
 impl Store {
@@ -74,19 +73,12 @@ impl Store {
         self.database.write(move |ledger| ledger.enqueue_notice(trigger, &message)).await
     }
 
-    /// Returns the due deliveries of a destination after a position, the most overdue first, except `without`.
+    /// Returns the due deliveries of some destinations, in their order.
     ///
     /// # Errors
-    /// Returns an error if they cannot be read.
-    pub async fn due_deliveries(
-        &self,
-        destination: String,
-        now: i64,
-        after: QueuePosition,
-        limit: usize,
-        without: HashSet<Uuid>,
-    ) -> Result<DueDeliveries> {
-        self.database.reads().due_deliveries(destination, now, after, limit, without).await
+    /// Returns an error if those of any destination cannot be read.
+    pub async fn due_deliveries(&self, queues: Arc<[QueueRead]>) -> Result<Vec<DueDeliveries>> {
+        self.database.reads().due_deliveries(queues).await
     }
 
     /// Returns a delivery; `None` if it does not exist.

@@ -2,18 +2,18 @@
 
 use super::{audit, events};
 use crate::columns::deliveries::{
-    AttemptColumns, DeliveryColumns, DueColumns, FROM, FillingDue, GroupColumns, of_event, of_notice,
+    AttemptColumns, DeliveryColumns, DueColumns, FROM, FillingDue, GroupColumns, RestColumns, of_event, of_notice,
 };
 use crate::columns::{Columns, value};
 use crate::pages::Filling;
-use crate::postgres::query::{Conditions, Value, cell, column, raw_rows, row, rows};
+use crate::postgres::query::{Conditions, Value, column, raw_rows, row, rows};
 use crate::rows::{
     AttemptRow, DeadLetters, DeliveryFilter, DeliveryRow, DueDeliveries, DueDelivery, EventRow, Message, Page,
-    QueueCounts, QueuePosition, StoredDelivery,
+    QueueCounts, QueueRead, StoredDelivery,
 };
 use anyhow::{Context, Result, bail};
 use hookmill_incident::id::{row_key, row_key_at, row_key_ms};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use tokio_postgres::{GenericClient, Row};
 use uuid::Uuid;
 
@@ -128,24 +128,18 @@ pub(super) async fn counts(client: &impl GenericClient, destinations: Vec<String
     found.iter().map(counts).collect()
 }
 
-/// Returns the due deliveries of a destination after a position, the most overdue first, except `without`.
-pub(super) async fn due(
-    client: &impl GenericClient,
-    destination: &str,
-    now: i64,
-    after: QueuePosition,
-    limit: usize,
-    without: &HashSet<Uuid>,
-) -> Result<DueDeliveries> {
+/// Returns the due deliveries of a destination, the most overdue first.
+pub(super) async fn due(client: &impl GenericClient, queue: &QueueRead) -> Result<DueDeliveries> {
+    let QueueRead { destination, now, after, .. } = queue;
     let list = DueColumns::LIST;
     let sql = format!(
         "SELECT {list} FROM deliveries WHERE destination = $1 AND status = 'pending' AND next_at <= $2 \
          AND (next_at, key) > ($3, $4) ORDER BY next_at, key LIMIT $5"
     );
-    let rows_max = limit + without.len();
-    let values = [destination.into(), now.into(), after.next_at.into(), after.key.into(), rows_max.into()];
+    let (destination, now, rows_max) = (destination.as_str().into(), (*now).into(), FillingDue::rows_max(queue).into());
+    let values = [destination, now, after.next_at.into(), after.key.into(), rows_max];
     let mut found = rows::<DueColumns>(client, &sql, &values).await?.into_iter();
-    let mut filling = FillingDue::new(after, limit);
+    let mut filling = FillingDue::new(queue);
     while filling.has_room() && !found.as_slice().is_empty() {
         let block: Vec<DueColumns> = found.by_ref().take(READ_TOGETHER).collect();
         let messages = Messages::read(client, &block).await?;
@@ -153,17 +147,16 @@ pub(super) async fn due(
             if !filling.has_room() {
                 break;
             }
-            if filling.pass(&row, without) {
+            if filling.pass(&row) {
                 filling.push(messages.due(row));
             }
         }
     }
     if !filling.has_room() {
-        return Ok(filling.finish(None));
+        return Ok(filling.finish());
     }
-    let sql = "SELECT min(next_at) FROM deliveries WHERE destination = $1 AND status = 'pending' AND next_at > $2";
-    let next_at = cell(client, sql, &[destination.into(), now.into()]).await?;
-    Ok(filling.finish(next_at))
+    let rest = row(client, &format!("SELECT {}", RestColumns::LIST), &values[..2]).await?;
+    Ok(filling.finish_with(rest.context("a row")?))
 }
 
 /// The subjects of some deliveries.
