@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 const EVENTS: usize = 50_000;
 /// The requests by which the full rate of posts is measured.
 const FULL: usize = 20_000;
-/// The duration of one load, and the loads before.
+/// The duration of one load, and the loads before and after: a database that grows makes payloads slower by itself.
 const PART: Duration = Duration::from_secs(2);
-const PARTS_BEFORE: usize = 5;
+const PARTS: usize = 5;
 
 pub fn run() {
     let events = std::env::var("HOOKMILL_BENCH_QUARANTINED").map_or(EVENTS, |text| text.parse().unwrap());
@@ -37,7 +37,7 @@ pub fn run() {
         report
     };
     let mut before = LoadReport::default();
-    (0..PARTS_BEFORE).for_each(|_| before.add(post()));
+    (0..PARTS).for_each(|_| before.add(post()));
     print("before", &before);
 
     let new = replaced.with_extension("new");
@@ -50,6 +50,9 @@ pub fn run() {
     }
     let took = started.elapsed();
     print("while they heal", &during);
+    let mut after = LoadReport::default();
+    (0..PARTS).for_each(|_| after.add(post()));
+    print("after", &after);
     println!("  {:<34} {:>9.0} /s", "events that healed", events as f64 / took.as_secs_f64());
 }
 

@@ -13,10 +13,11 @@ use hookmill_incident::{EventStatus, FailureCode};
 use hookmill_sandbox::Plugin;
 use hookmill_store::{EventRow, Lease, LeaseName, Store};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
 
 const UNFINISHED: [EventStatus; 2] = [EventStatus::Queued, EventStatus::Quarantined];
@@ -24,10 +25,8 @@ const UNFINISHED: [EventStatus; 2] = [EventStatus::Queued, EventStatus::Quaranti
 const CHUNK: usize = 64;
 /// The number of events mapped at the same time, so that a slow event does not delay the others.
 const CONCURRENCY: usize = 8;
-/// The shortest and the longest pause between two events.
-const PAUSES: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(50)];
-/// The pause is so many times as long as an event took last: on a busy host new payloads go first.
-const PAUSE_SHARE: u32 = 8;
+/// The minimum time between two events, so that new payloads get processor time.
+const PACE: Duration = Duration::from_millis(2);
 /// The interval of checking without a signal.
 const POLL_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -38,14 +37,12 @@ pub struct Remapper {
     store: Arc<Store>,
     sources: Arc<Sources>,
     loaded: Arc<Loaded>,
-    /// The time that an event took last.
-    took: Mutex<Duration>,
 }
 
 impl Remapper {
     /// Creates a remapper that uses the live plugins.
     pub fn new(pipeline: Arc<Pipeline>, store: Arc<Store>, sources: Arc<Sources>, loaded: Arc<Loaded>) -> Self {
-        Self { pipeline, store, sources, loaded, took: Mutex::default() }
+        Self { pipeline, store, sources, loaded }
     }
 
     /// Maps waiting events whenever the plugins, the sources or the queue change, until `stop` is set.
@@ -98,6 +95,8 @@ impl Remapper {
         stop: &watch::Receiver<bool>,
     ) -> Result<()> {
         let mut running = JoinSet::new();
+        let mut pace = tokio::time::interval(PACE);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for &status in statuses {
             let mut after = 0;
             loop {
@@ -111,9 +110,8 @@ impl Remapper {
                     if running.len() == CONCURRENCY {
                         finish_one(&mut running).await;
                     }
-                    running.spawn(self.clone().remap_timed(row));
-                    let [least, most] = PAUSES;
-                    tokio::time::sleep((self.took() * PAUSE_SHARE).clamp(least, most)).await;
+                    pace.tick().await;
+                    running.spawn(self.clone().remap_one(row));
                 }
             }
         }
@@ -121,17 +119,7 @@ impl Remapper {
         Ok(())
     }
 
-    async fn remap_timed(self: Arc<Self>, row: EventRow) {
-        let started = Instant::now();
-        self.remap_one(row).await;
-        *self.took.lock().unwrap_or_else(PoisonError::into_inner) = started.elapsed();
-    }
-
-    fn took(&self) -> Duration {
-        *self.took.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn remap_one(&self, row: EventRow) {
+    async fn remap_one(self: Arc<Self>, row: EventRow) {
         let id = row.state.id;
         // Lists have no bodies, so that only the bodies of running calls are in memory.
         let row = match self.store.event(id).await {

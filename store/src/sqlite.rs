@@ -145,7 +145,14 @@ impl Opened {
         let unindexed = Arc::new(Unindexed::of(&self.connection)?);
         let repeats = RecentRepeats::begin(&mut self.connection)?;
         let log = WriteAheadLog::of(&mut self.connection, &self.path, self.file.clone(), gate.clone())?;
-        let writer = SqliteWriter { connection: self.connection, shared, log, unindexed: unindexed.clone(), repeats };
+        let writer = SqliteWriter {
+            connection: self.connection,
+            shared,
+            log,
+            unindexed: unindexed.clone(),
+            repeats,
+            has_put_off: false,
+        };
         let queue = Arc::new(WriteQueue::start(queue, writer)?);
         let readers = Readers::new(self.path, gate, readers::DEADLINE);
         let leases = LocalLeases::default();

@@ -19,8 +19,8 @@ import { parseAst } from "rolldown/parseAst";
 const WRITER = `
 let bytes = new Uint8Array(), words = new Uint32Array();
 /** A block of memory for one result: records, and all texts behind them. The engine frees it after the call. */
-const RECORDS_SIZE = 4096;
-let block, size = 16384;
+const RECORDS_SIZE = 4096, BLOCK_SIZE = 16384;
+let block, size;
 let recordAt, textAt, texts, isAscii;
 const done = Promise.resolve();
 
@@ -39,6 +39,12 @@ function allocated(align, length) {
   const other = $realloc(0, 0, align, length);
   view();
   return other;
+}
+
+/** Writes a text behind the others. A getter may return a longer one when it is read again. */
+function appended(text) {
+  if (textAt + 3 * text.length > block + size) throw new TypeError("a text changed while the result was written");
+  return encoded(text, textAt);
 }
 
 function encoded(text, start) {
@@ -71,9 +77,10 @@ function isWritten(write, result, place) {
   return start + 3 * texts.length <= block + size && encoded(texts, start) === texts.length;
 }
 
-/** Writes a result as if its texts had room and were ASCII, and again if they have none or are not. */
+/** Writes a result as if its texts had room and were ASCII, and again if they have none, and again if they are not. */
 function writeResult(write, result, place) {
   isAscii = true;
+  size = BLOCK_SIZE;
   allocateBlock(0);
   if (isWritten(write, result, place)) return done;
   if (RECORDS_SIZE + 3 * texts.length > size) {
@@ -99,7 +106,7 @@ const REWRITES = [
     new RegExp(String.raw`var encodeRes = _utf8AllocateAndEncode\((\w+), \$realloc, \$memory\);\s*var (ptr\d+)= encodeRes\.ptr;\s*` +
       String.raw`var (len\d+) = encodeRes\.len;\s*dataView\(\$memory\)\.setUint32\([^,]*, \3, true\);\s*` +
       String.raw`dataView\(\$memory\)\.setUint32\(([^,]*), \2, true\);`, "g"),
-    "word = ($4) >>> 2; words[word] = textAt; texts += $1; textAt += words[word + 1] = isAscii ? $1.length : encoded($1, textAt);",
+    "word = ($4) >>> 2; words[word] = textAt; texts += $1; textAt += words[word + 1] = isAscii ? $1.length : appended($1);",
   ],
   [/dataView\(\$memory\)\.setInt8\(([^,]*), ([^,]*), true\);/g, "bytes[$1] = $2;"],
   [/dataView\(\$memory\)\.setUint32\(([^,]*), ([^,]*), true\);/g, "words[($1) >>> 2] = $2;"],
@@ -182,8 +189,12 @@ try {
  * the engine finds a variable of a function faster than a global one.
  */
 function rewritten(bindings) {
-  if (!REWRITES.every(([pattern]) => bindings.search(pattern) >= 0)) return bindings;
   const exported = [...bindings.matchAll(EXPORT)].map(({ groups }) => groups.name);
+  const count = bindings.match(/^async function export/gm)?.length;
+  if (exported.length !== count || !REWRITES.every(([pattern]) => bindings.search(pattern) >= 0)) {
+    console.error("the generated code of this version of componentize-js is not known and stays as it is: events take longer");
+    return bindings;
+  }
   const code = REWRITES.reduce((code, [pattern, replacement]) => code.replace(pattern, replacement), bindings);
   return `(() => {\n${code}${WRITER}Object.assign(globalThis, { bindExports, ${exported} });\n})();\n`;
 }

@@ -56,8 +56,8 @@ impl Queue {
             self.start_recording(&mut state, lease);
             tokio::select! {
                 Some(done) = state.attempts.join_next_with_id() => self.end_attempt(&mut state, done),
-                Some(ended) = state.recording.join_next() => state.finish_recording(ended.unwrap_or(false)),
-                read = read(&mut state.reading) => self.end_read(&mut state, read),
+                Some(ended) = state.recording.join_next() => state.finish_recording(ended),
+                read = next_read(&mut state.reading) => self.end_read(&mut state, read),
                 _ = deliveries.changed() => state.is_stale = true,
                 _ = retries.changed() => {
                     state.is_stale = true;
@@ -76,7 +76,7 @@ impl Queue {
             self.start_recording(&mut state, lease);
             tokio::select! {
                 Some(done) = state.attempts.join_next_with_id() => self.end_attempt(&mut state, done),
-                Some(ended) = state.recording.join_next() => state.finish_recording(ended.unwrap_or(false)),
+                Some(ended) = state.recording.join_next() => state.finish_recording(ended),
             }
         }
     }
@@ -205,12 +205,12 @@ impl Queue {
         let after = state.more_after.unwrap_or_default();
         let (destination, now) = (self.destination.name.clone(), self.context.store.clock().now_ms());
         let without = state.known_ids();
-        state.reading = Some(self.context.queues.read(QueueRead { destination, now, after, limit, without }));
+        state.reading = Some(self.context.queues.request(QueueRead { destination, now, after, limit, without }));
     }
 }
 
 /// Waits for what is being read, if anything is.
-async fn read(reading: &mut Option<Reading>) -> Result<DueDeliveries> {
+async fn next_read(reading: &mut Option<Reading>) -> Result<DueDeliveries> {
     match reading {
         Some(reading) => reading.await?,
         None => pending().await,

@@ -7,7 +7,7 @@ use super::record::Unrecorded;
 use hookmill_store::{DueDelivery, QueuePosition};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
-use tokio::task::{self, JoinSet};
+use tokio::task::{self, JoinError, JoinSet};
 use uuid::Uuid;
 
 /// The interval of reading the store without a signal: a change of the system clock can make deliveries due.
@@ -65,10 +65,13 @@ impl QueueState {
         (self.reading, self.more_after, self.is_stale) = (None, None, true);
     }
 
-    /// Notes that a recording is on disk. A read that is under way may not see it.
-    pub fn finish_recording(&mut self, all_are_delivered: bool) {
+    /// Notes that a recording is on disk. A read that is under way may not see it, and one that continues after a position
+    /// passes over what the recording released before that.
+    pub fn finish_recording(&mut self, ended: Result<bool, JoinError>) {
+        let all_are_delivered = ended.unwrap_or(false);
         self.being_recorded.clear();
-        self.is_stale |= !all_are_delivered || self.has_waiting || self.reading.is_some();
+        let is_reading = self.reading.is_some() || self.more_after.is_some();
+        self.is_stale |= !all_are_delivered || self.has_waiting || is_reading;
         self.is_gone &= !self.unrecorded.is_empty();
     }
 

@@ -80,7 +80,7 @@ columns! {
 }
 
 columns! {
-    // Of what is not due at a destination (`$1`) at a time (`$2`).
+    // Of what is not due at a destination (`$1`) at a time (`$2`). SQLite numbers both in the order in which they appear.
     RestColumns {
         next_at: Option<i64> = "(SELECT min(next_at) FROM deliveries WHERE destination = $1 AND status = 'pending' \
                                  AND next_at > $2)",
@@ -218,13 +218,13 @@ impl<'a> FillingDue<'a> {
     }
 
     /// Returns the deliveries, of which there may be more.
-    pub fn finish(self) -> DueDeliveries {
+    pub fn finish_full(self) -> DueDeliveries {
         let Self { deliveries, last, has_left_out, .. } = self;
         DueDeliveries { deliveries, more_after: Some(last), next_at: None, has_waiting: has_left_out }
     }
 
     /// Returns the deliveries, which are all that are due.
-    pub fn finish_with(self, rest: RestColumns) -> DueDeliveries {
+    pub fn finish_all(self, rest: RestColumns) -> DueDeliveries {
         let RestColumns { next_at, has_blocked } = rest;
         let has_waiting = self.has_left_out || has_blocked;
         DueDeliveries { deliveries: self.deliveries, more_after: None, next_at, has_waiting }

@@ -1,6 +1,7 @@
 //! A connection of a command that works beside a running host, in short transactions of its own.
 
 use super::database;
+use super::postings;
 use super::recent_repeats::RecentRepeats;
 use super::storage;
 use super::tx::SqliteTx;
@@ -60,8 +61,11 @@ impl BesideHost {
         let mut ledger: Writes = Ledger::begin(&mut rows, &self.clock, &self.policy, Arc::default());
         let answer = run(&mut ledger)?;
         ledger.finish()?;
-        rows.finish()?;
+        let finished = rows.finish()?;
         transaction.commit()?;
+        if finished.has_changed_words {
+            postings::merge_words(&self.connection)?;
+        }
         Ok(answer)
     }
 }

@@ -148,7 +148,8 @@ pub(super) fn put(connection: &Connection, row: &IncidentRow) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn update(connection: &Connection, before: &IncidentRow, row: &IncidentRow) -> Result<()> {
+/// Returns whether the words by which the incident is found changed.
+pub(super) fn update(connection: &Connection, before: &IncidentRow, row: &IncidentRow) -> Result<bool> {
     let sql = "UPDATE incidents SET status = ?, severity = ?, updated_at = ?, changed_at = ?, pinned = ?, \
                occurrences = ?, event_ids = ?, newest_audit = ?, record = ? WHERE key = ?";
     let key = row_key(row.id);

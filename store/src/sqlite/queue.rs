@@ -200,11 +200,11 @@ pub(super) fn due(connection: &Connection, queue: &QueueRead) -> Result<DueDeliv
         }
     }
     if !filling.has_room() {
-        return Ok(filling.finish());
+        return Ok(filling.finish_full());
     }
     let sql = format!("SELECT {}", RestColumns::LIST);
     let rest = connection.prepare_cached(&sql)?.query_row(params![destination, now], read::<RestColumns>)?;
-    Ok(filling.finish_with(rest))
+    Ok(filling.finish_all(rest))
 }
 
 fn due_delivery(connection: &Connection, row: DueColumns) -> Result<DueDelivery> {

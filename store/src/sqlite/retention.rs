@@ -166,6 +166,7 @@ impl RetentionTx for SqliteTx<'_> {
     }
 
     fn remove_incident(&mut self, incident: i64) -> Result<()> {
+        self.has_changed_words = true;
         incidents::remove(self.connection, incident)?;
         self.stored.remove_all(StoredKind::Incidents, &[incident]);
         Ok(())

@@ -34,6 +34,8 @@ pub(crate) struct SqliteTx<'a> {
     last_number: Option<Number>,
     last_number_before_dry_run: Option<Number>,
     new_incidents: usize,
+    /// Whether words of incidents were changed or removed in this transaction.
+    pub(super) has_changed_words: bool,
     repeats: RepeatsTx<'a>,
 }
 
@@ -41,6 +43,8 @@ pub(crate) struct SqliteTx<'a> {
 pub(super) struct Finished {
     /// The number of incidents that were added.
     pub new_incidents: usize,
+    /// Whether words of incidents were changed or removed, each of which may have added segments.
+    pub has_changed_words: bool,
     pub repeats: ChangedRepeats,
 }
 
@@ -54,6 +58,7 @@ impl<'a> SqliteTx<'a> {
             last_number: None,
             last_number_before_dry_run: None,
             new_incidents: 0,
+            has_changed_words: false,
             repeats: RepeatsTx::new(connection, recent),
         }
     }
@@ -62,7 +67,8 @@ impl<'a> SqliteTx<'a> {
     pub fn finish(mut self) -> Result<Finished> {
         self.save_number()?;
         stored_days::add(self.connection, &mut self.stored)?;
-        Ok(Finished { new_incidents: self.new_incidents, repeats: self.repeats.finish() })
+        let Self { new_incidents, has_changed_words, repeats, .. } = self;
+        Ok(Finished { new_incidents, has_changed_words, repeats: repeats.finish() })
     }
 
     /// Writes the number that was given last.
@@ -129,7 +135,8 @@ impl Tx for SqliteTx<'_> {
     }
 
     fn update_incident(&mut self, before: &IncidentRow, row: &IncidentRow) -> Result<()> {
-        incidents::update(self.connection, before, row)
+        self.has_changed_words |= incidents::update(self.connection, before, row)?;
+        Ok(())
     }
 
     fn set_hold(&mut self, incident: i64, is_held: bool) -> Result<()> {
@@ -141,6 +148,7 @@ impl Tx for SqliteTx<'_> {
     }
 
     fn delete_incident(&mut self, id: Uuid, newest_audit: i64) -> Result<()> {
+        self.has_changed_words = true;
         incidents::delete(self.connection, id, newest_audit)
     }
 

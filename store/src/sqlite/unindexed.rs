@@ -1,5 +1,6 @@
 //! New incidents that searches by values and words do not find yet.
 
+use super::conditions::is_busy;
 use super::postings::{BATCH, add_missing, merge_words, missing};
 use anyhow::Result;
 use rusqlite::{Connection, TransactionBehavior};
@@ -64,7 +65,7 @@ impl Unindexed {
         let due_at = match add_all(connection) {
             Ok(()) => {
                 self.count.store(0, Ordering::Release);
-                self.has_segments.store(true, Ordering::Relaxed);
+                self.add_segments();
                 0
             }
             Err(error) => {
@@ -77,14 +78,22 @@ impl Unindexed {
         self.due_at.store(due_at, Ordering::Relaxed);
     }
 
+    /// Notes that words of incidents were changed or removed, which adds segments too.
+    pub fn add_segments(&self) {
+        self.has_segments.store(true, Ordering::Relaxed);
+    }
+
     /// Merges some of the segments that were added, in a transaction of its own.
     pub fn merge_some(&self, connection: &Connection) {
         if !self.has_segments.load(Ordering::Relaxed) {
             return;
         }
         let has_more = merge_words(connection).unwrap_or_else(|error| {
-            error!("segments of the index of words cannot be merged yet, so searches take longer: {error:#}");
-            false
+            let is_tried_again = is_busy(&error);
+            if !is_tried_again {
+                error!("segments of the index of words cannot be merged, so searches take longer: {error:#}");
+            }
+            is_tried_again
         });
         self.has_segments.store(has_more, Ordering::Relaxed);
     }
@@ -318,17 +327,29 @@ mod tests {
     async fn segments_of_words_stay_few() {
         let folder = tempfile::tempdir().unwrap();
         let store = open(folder.path());
+        let mut ids = Vec::new();
         for reference in 0..30 {
-            record(&store, reference..reference + 1).await;
+            ids.extend(record(&store, reference..reference + 1).await);
             // A search adds the incident, as a segment of its own.
             assert_eq!(found(&store, &format!("word-{reference}")).await.len(), 1);
         }
         store.wait_for_writer().await;
+        check_segments(folder.path());
+        // So does each change.
+        for id in ids {
+            retitle(&store, id, "changed").await;
+        }
+        store.wait_for_writer().await;
+        check_segments(folder.path());
+        assert_eq!(check(folder.path()), 0);
+    }
+
+    /// Checks that few segments are left to be merged.
+    fn check_segments(folder: &Path) {
         // FTS5 has the number of the segment in front of that of the page.
         let sql = "SELECT count(DISTINCT id >> 37) FROM words_data WHERE id >> 37 > 0";
-        let segments: usize = database(folder.path()).query_row(sql, [], |row| row.get(0)).unwrap();
+        let segments: usize = database(folder).query_row(sql, [], |row| row.get(0)).unwrap();
         assert!(segments < 8, "{segments} segments");
-        assert_eq!(check(folder.path()), 0);
     }
 
     #[tokio::test]

@@ -24,6 +24,8 @@ pub(super) struct SqliteWriter {
     pub log: WriteAheadLog,
     pub unindexed: Arc<Unindexed>,
     pub repeats: RecentRepeats,
+    /// Whether the last group had nothing done after it but the index of searches.
+    pub has_put_off: bool,
 }
 
 impl CommitGroups for SqliteWriter {
@@ -39,6 +41,9 @@ impl CommitGroups for SqliteWriter {
         self.unindexed.add(finished.new_incidents);
         transaction.commit()?;
         self.repeats.apply(finished.repeats);
+        if finished.has_changed_words {
+            self.unindexed.add_segments();
+        }
         self.shared.publish(outcome);
         (self.shared.on_commit)(group.len(), started.elapsed());
         Ok(())
@@ -48,10 +53,13 @@ impl CommitGroups for SqliteWriter {
         is_busy(error)
     }
 
-    /// Does one thing that takes long at most, so that the next group waits for no more. Merges can wait the longest.
+    /// Does one thing that takes long, so that the next group waits for no more, and two if each group brings many incidents.
+    /// Merges can wait the longest.
     fn tidy(&mut self, writes: usize) {
         let many = if writes <= FEW_WRITES { BATCH / 8 } else { BATCH };
-        if !self.unindexed.index_if_many(&mut self.connection, many) && !self.repeats.move_some(&mut self.connection) {
+        let has_indexed = self.unindexed.index_if_many(&mut self.connection, many);
+        self.has_put_off = has_indexed && !self.has_put_off;
+        if !self.has_put_off && !self.repeats.move_some(&mut self.connection) {
             self.unindexed.merge_some(&self.connection);
         }
         self.log.bound(&self.connection);

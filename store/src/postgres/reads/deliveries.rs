@@ -153,10 +153,10 @@ pub(super) async fn due(client: &impl GenericClient, queue: &QueueRead) -> Resul
         }
     }
     if !filling.has_room() {
-        return Ok(filling.finish());
+        return Ok(filling.finish_full());
     }
     let rest = row(client, &format!("SELECT {}", RestColumns::LIST), &values[..2]).await?;
-    Ok(filling.finish_with(rest.context("a row")?))
+    Ok(filling.finish_all(rest.context("a row")?))
 }
 
 /// The subjects of some deliveries.
