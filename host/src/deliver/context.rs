@@ -24,7 +24,7 @@ pub(super) struct DeliveryContext {
 impl DeliveryContext {
     pub fn new(store: Arc<Store>, loaded: Arc<Loaded>, metrics: Arc<Metrics>, traces: Traces) -> Self {
         let (notifications, public_url) = (ArcSwap::default(), ArcSwap::default());
-        let queues = QueueReader::start(store.clone());
+        let queues = QueueReader::start(&store);
         Self { store, queues, loaded, metrics, traces, notifications, public_url }
     }
 }

@@ -26,16 +26,18 @@ struct Wanted {
 }
 
 impl QueueReader {
-    /// Starts the task.
-    pub fn start(store: Arc<Store>) -> Self {
-        let (sender, mut waiting) = mpsc::unbounded_channel();
+    /// Starts the task. It does not keep the store open while it waits.
+    pub fn start(store: &Arc<Store>) -> Self {
+        let (store, (sender, mut waiting)) = (Arc::downgrade(store), mpsc::unbounded_channel());
         tokio::spawn(async move {
             let (mut wanted, mut running) = (Vec::new(), JoinSet::new());
-            while waiting.recv_many(&mut wanted, QUEUES_MAX).await > 0 {
+            while waiting.recv_many(&mut wanted, QUEUES_MAX).await > 0
+                && let Some(store) = store.upgrade()
+            {
                 if running.len() == READS_MAX {
                     finish_one(&mut running).await;
                 }
-                running.spawn(read_together(store.clone(), std::mem::take(&mut wanted)));
+                running.spawn(read_together(store, std::mem::take(&mut wanted)));
             }
         });
         Self(sender)
