@@ -37,10 +37,17 @@ fn proofs<const N: usize>(hosts: [&Host<'_>; N]) -> usize {
     hosts.iter().map(|host| host.log().matches("proof: ").count()).sum()
 }
 
+/// Changes the live version when the host has loaded the one before.
 async fn change_live(host: &Host<'_>, action: &str) -> Value {
-    let answer = host.call(Method::POST, &format!("/api/plugins/echo/{action}"), "").await;
-    assert_eq!(answer.status, 200, "{answer:?}");
-    answer.body
+    eventually(action, async || {
+        let answer = host.call(Method::POST, &format!("/api/plugins/echo/{action}"), "").await;
+        if answer.status == 409 && answer.body["error"]["message"].as_str().unwrap().contains("being loaded") {
+            return None;
+        }
+        assert_eq!(answer.status, 200, "{answer:?}");
+        Some(answer.body)
+    })
+    .await
 }
 
 /// Returns the state of a version.
@@ -190,7 +197,8 @@ async fn a_command_without_a_file_is_not_answered_by_a_new_file() {
     let locked = tokio::task::spawn_blocking({
         let (server, database) = (server.clone(), database.to_owned());
         let lock = "DO $$ BEGIN LOCK TABLE plugin_versions IN ACCESS EXCLUSIVE MODE; \
-                    WHILE (SELECT count(*) = 0 FROM unlocked) LOOP PERFORM pg_sleep(0.01); END LOOP; END $$";
+                    WHILE (SELECT count(*) = 0 FROM unlocked) AND clock_timestamp() < now() + interval '5 minutes' \
+                    LOOP PERFORM pg_sleep(0.01); END LOOP; END $$";
         move || server.sql(&database, lock)
     });
     let count = async |what: &str, sql: &str| {
@@ -293,7 +301,8 @@ async fn a_proof_of_a_host_that_was_stopped_decides_nothing() {
     std::thread::scope(|scope| {
         // The proof waits for the payloads, and the host is stopped meanwhile.
         let lock = "DO $$ BEGIN LOCK TABLE events IN ACCESS EXCLUSIVE MODE; \
-                    WHILE (SELECT count(*) = 0 FROM unlocked) LOOP PERFORM pg_sleep(0.01); END LOOP; END $$";
+                    WHILE (SELECT count(*) = 0 FROM unlocked) AND clock_timestamp() < now() + interval '5 minutes' \
+                    LOOP PERFORM pg_sleep(0.01); END LOOP; END $$";
         scope.spawn(|| server.sql(database, lock));
         let is_locked = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted \
                          AND relation = 'events'::regclass";
