@@ -50,6 +50,15 @@ async fn change_live(host: &Host<'_>, action: &str) -> Value {
     .await
 }
 
+/// Returns a statement that locks a table until the table `unlocked` has a row; not for ever, so that a test that fails ends.
+fn lock(table: &str) -> String {
+    format!(
+        "DO $$ BEGIN LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE; \
+         WHILE (SELECT count(*) = 0 FROM unlocked) AND clock_timestamp() < now() + interval '5 minutes' \
+         LOOP PERFORM pg_sleep(0.01); END LOOP; END $$"
+    )
+}
+
 /// Returns the state of a version.
 async fn state(host: &Host<'_>, version: &str) -> Value {
     let shown = host.get("/api/plugins/echo").await;
@@ -196,10 +205,7 @@ async fn a_command_without_a_file_is_not_answered_by_a_new_file() {
     server.sql(database, "CREATE TABLE unlocked (at timestamptz)");
     let locked = tokio::task::spawn_blocking({
         let (server, database) = (server.clone(), database.to_owned());
-        let lock = "DO $$ BEGIN LOCK TABLE plugin_versions IN ACCESS EXCLUSIVE MODE; \
-                    WHILE (SELECT count(*) = 0 FROM unlocked) AND clock_timestamp() < now() + interval '5 minutes' \
-                    LOOP PERFORM pg_sleep(0.01); END LOOP; END $$";
-        move || server.sql(&database, lock)
+        move || server.sql(&database, &lock("plugin_versions"))
     });
     let count = async |what: &str, sql: &str| {
         eventually(what, async || (server.sql(database, sql) != "0").then_some(())).await;
@@ -300,10 +306,7 @@ async fn a_proof_of_a_host_that_was_stopped_decides_nothing() {
     server.sql(database, "CREATE TABLE unlocked (at timestamptz)");
     std::thread::scope(|scope| {
         // The proof waits for the payloads, and the host is stopped meanwhile.
-        let lock = "DO $$ BEGIN LOCK TABLE events IN ACCESS EXCLUSIVE MODE; \
-                    WHILE (SELECT count(*) = 0 FROM unlocked) AND clock_timestamp() < now() + interval '5 minutes' \
-                    LOOP PERFORM pg_sleep(0.01); END LOOP; END $$";
-        scope.spawn(|| server.sql(database, lock));
+        scope.spawn(|| server.sql(database, &lock("events")));
         let is_locked = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted \
                          AND relation = 'events'::regclass";
         while server.sql(database, is_locked) != "1" {}

@@ -39,7 +39,7 @@ pub struct DueDelivery {
     pub traceparent: Option<String>,
 }
 
-/// What to read of the queue of one destination.
+/// A read of the queue of one destination.
 #[derive(Clone, Debug)]
 pub struct QueueRead {
     /// The destination.

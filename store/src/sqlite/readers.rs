@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 const SHORT_READS: usize = 4;
 /// The maximum number of lists and scans at once. They keep old pages in the log.
 const LONG_READS_MAX: usize = 4;
-/// Short reads that may wait: one for each connection and each destination, and more.
+/// Short reads that may wait: one for each connection, and more.
 const SHORT_WAITING_MAX: usize = 16_384;
 /// Lists and scans that may wait.
 const LONG_WAITING_MAX: usize = 256;
