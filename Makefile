@@ -125,7 +125,7 @@ compare: mappers
 # unstable option, which RUSTC_BOOTSTRAP enables in the stable compiler.
 fuzz:
 	./setup fuzz
-	for folder in $(wildcard */fuzz); do \
+	for folder in $(patsubst %/Cargo.toml,%,$(wildcard */fuzz/Cargo.toml)); do \
 	  RUSTC_BOOTSTRAP=1 cargo fuzz build --fuzz-dir $$folder --target-dir $(TARGET)/fuzz || exit 1; \
 	  for target in $$(cargo fuzz list --fuzz-dir $$folder); do \
 	    log=$(TARGET)/fuzz/$$target.log; \
