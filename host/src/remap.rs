@@ -25,8 +25,8 @@ const UNFINISHED: [EventStatus; 2] = [EventStatus::Queued, EventStatus::Quaranti
 const CHUNK: usize = 64;
 /// The number of events mapped at the same time, so that a slow event does not delay the others.
 const CONCURRENCY: usize = 8;
-/// The minimum time between two events, so that new payloads get processor time.
-const PACE: Duration = Duration::from_millis(2);
+/// The minimum time between two events, so that new payloads get the processor and the disk.
+const PACE: Duration = Duration::from_millis(10);
 /// The interval of checking without a signal.
 const POLL_INTERVAL: Duration = Duration::from_secs(10);
 

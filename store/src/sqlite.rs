@@ -52,6 +52,7 @@ mod unindexed;
 mod versions;
 mod wal_file;
 mod walk;
+mod word_segments;
 mod writer;
 
 pub(crate) use beside_host::BesideHost;
@@ -81,6 +82,7 @@ use std::sync::Arc;
 use tracing::warn;
 use unindexed::Unindexed;
 use uuid::Uuid;
+use word_segments::WordSegments;
 use writer::SqliteWriter;
 
 /// A database that was opened and migrated, before its writer runs.
@@ -150,8 +152,10 @@ impl Opened {
             shared,
             log,
             unindexed: unindexed.clone(),
+            segments: WordSegments::unknown(),
             repeats,
             has_put_off: false,
+            usual_writes: 0,
         };
         let queue = Arc::new(WriteQueue::start(queue, writer)?);
         let readers = Readers::new(self.path, gate, readers::DEADLINE);

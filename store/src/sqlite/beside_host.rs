@@ -1,10 +1,10 @@
 //! A connection of a command that works beside a running host, in short transactions of its own.
 
 use super::database;
-use super::postings;
 use super::recent_repeats::RecentRepeats;
 use super::storage;
 use super::tx::SqliteTx;
+use super::word_segments;
 use crate::clock::WriteClock;
 use crate::ledger::{Ledger, Writes};
 use crate::options::Policy;
@@ -64,7 +64,7 @@ impl BesideHost {
         let finished = rows.finish()?;
         transaction.commit()?;
         if finished.has_changed_words {
-            postings::merge_words(&self.connection)?;
+            word_segments::merge(&self.connection)?;
         }
         Ok(answer)
     }

@@ -266,9 +266,9 @@ pub(super) fn with_status(
     after: i64,
     limit: usize,
 ) -> Result<Vec<EventRow>> {
-    // The status is part of the text, so that its partial index is used.
     let list = EventColumns::LIST;
-    let sql = format!("SELECT {list} FROM events WHERE status = '{status}' AND key > ? ORDER BY key");
+    let from = format!("events INDEXED BY events_{status} WHERE status = '{status}'");
+    let sql = format!("SELECT {list} FROM {from} AND key > ? ORDER BY key");
     let mut query = connection.prepare_cached(&sql)?;
     let mut rows = query.query([after])?;
     let mut readable = Vec::new();

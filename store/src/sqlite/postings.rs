@@ -14,12 +14,10 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use tracing::warn;
 
-/// The incidents that are added at once.
+/// The most incidents that are added at once.
 pub(super) const BATCH: usize = 1_000;
 /// The number of values after which a batch ends early: they are in memory together.
 const VALUES_MAX: usize = 50_000;
-/// The pages of segments of words that are merged at once: half a millisecond, with an fsync of 0.1.
-const PAGES_MERGED: i64 = 16;
 
 /// Returns whether the incidents that pass a filter are looked for in the tables.
 pub(super) fn have(filter: &IncidentFilter) -> bool {
@@ -33,12 +31,12 @@ pub(super) fn missing(connection: &Connection) -> Result<usize> {
     Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
 }
 
-/// Adds the oldest incidents that are missing. Returns whether there may be more.
-pub(super) fn add_missing(connection: &Connection) -> Result<bool> {
+/// Adds the oldest incidents that are missing. Returns their number, which is 0 if none is missing.
+pub(super) fn add_missing(connection: &Connection, limit: usize) -> Result<usize> {
     let sql = "SELECT source_ref, record, key FROM incidents WHERE key > (SELECT up_to FROM indexed) AND deleted = 0 \
                ORDER BY key LIMIT ?";
     let mut select = connection.prepare_cached(sql)?;
-    let mut rows = select.query([BATCH as i64])?;
+    let mut rows = select.query([limit as u64])?;
     let (mut added, mut count, mut last) = (Vec::new(), 0, None);
     while added.len() < VALUES_MAX
         && let Some(row) = rows.next()?
@@ -52,22 +50,12 @@ pub(super) fn add_missing(connection: &Connection) -> Result<bool> {
         add_words(connection, key, &texts.words())?;
         added.extend(values(&texts).into_iter().map(|(kind, value)| (kind, value.into_owned(), key)));
     }
-    let Some(last) = last else { return Ok(false) };
+    let Some(last) = last else { return Ok(0) };
     // Values that are beside each other in the table are written one after the other.
     added.sort_unstable();
     add_values(connection, added.iter().map(|(kind, value, key)| (*kind, &**value, *key)))?;
     connection.prepare_cached("UPDATE indexed SET up_to = ?")?.execute([last])?;
-    Ok(count == BATCH || added.len() >= VALUES_MAX)
-}
-
-/// Merges segments of words, a few pages of them. Returns whether there may be more to merge.
-///
-/// FTS5 merges 64 pages of each level at once if it is left to itself, and writes would wait for all of them.
-pub(super) fn merge_words(connection: &Connection) -> Result<bool> {
-    let before = connection.total_changes();
-    connection.prepare_cached("INSERT INTO words (words, rank) VALUES ('merge', ?)")?.execute([PAGES_MERGED])?;
-    // The statement is itself one change.
-    Ok(connection.total_changes() - before > 1)
+    Ok(count)
 }
 
 /// Returns the texts of a row that begins with `source_ref` and `record`; none if they cannot be read.

@@ -60,7 +60,8 @@ pub(super) fn members(
 /// Stores the group of each event in quarantine, inside the transaction of the migration.
 pub(super) fn add_groups(connection: &Connection) -> Result<()> {
     let sql = format!(
-        "SELECT code, tried, message, key FROM events WHERE status = 'quarantined' AND key > ? ORDER BY key LIMIT {TOGETHER}"
+        "SELECT code, tried, message, key FROM events INDEXED BY events_quarantined \
+         WHERE status = 'quarantined' AND key > ? ORDER BY key LIMIT {TOGETHER}"
     );
     let mut select = connection.prepare(&sql)?;
     let mut update = connection.prepare("UPDATE events SET failure_group = ? WHERE key = ?")?;

@@ -16,8 +16,8 @@ use tracing::error;
 
 /// The keys in memory from which on some are moved: about 6 MiB. The table has up to four times as many rows.
 const KEYS_MAX: usize = if cfg!(test) { 40 } else { 32 * 1024 };
-/// The keys that are moved in one transaction.
-const KEYS_MOVED: usize = if cfg!(test) { 10 } else { 1024 };
+/// The most keys that are moved in one transaction.
+pub(super) const KEYS_MOVED: usize = if cfg!(test) { 10 } else { 1024 };
 
 /// A repeat key, in the order of `repeats`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,6 +64,8 @@ pub(super) struct RecentRepeats {
     /// The largest position when this round began, which moves the rows up to there only: later keys may follow each other
     /// without an end.
     round_to: i64,
+    /// The number of keys that this round has not moved, or more if some were removed.
+    round_left: usize,
     /// The position up to which rows are of no use: their keys are in `repeats`, or have later rows.
     obsolete_to: i64,
     /// The position up to which rows were removed.
@@ -104,16 +106,21 @@ impl RecentRepeats {
         Ok(())
     }
 
-    /// Moves keys while there are many, in transactions of their own: payloads are stored also while `repeats` cannot be
+    /// Moves keys while there are many, so many in a transaction of their own: payloads are stored also while `repeats` cannot be
     /// written. Returns whether there were many.
-    pub fn move_some(&mut self, connection: &mut Connection) -> bool {
+    pub fn move_some(&mut self, connection: &mut Connection, limit: usize) -> bool {
         let are_many = self.keys.len() >= self.due_at;
         while self.keys.len() >= self.due_at {
+            if self.round_left == 0 {
+                (self.obsolete_to, self.round_to) = (self.round_to, self.last_position);
+                (self.moved_to, self.round_left) = (None, self.keys.len());
+            }
             let after = self.moved_to.take().map_or(Bound::Unbounded, Bound::Excluded);
             let is_of_round = |_: &Key, recent: &mut Recent| recent.position <= self.round_to;
-            let batch = self.keys.extract_if((after, Bound::Unbounded), is_of_round).take(KEYS_MOVED);
-            let batch: Vec<_> = batch.collect();
-            let removed_to = self.obsolete_to.min(self.removed_to + 2 * KEYS_MOVED as i64);
+            // Looking for more would look at all later keys.
+            let due = limit.min(self.round_left);
+            let batch: Vec<_> = self.keys.extract_if((after, Bound::Unbounded), is_of_round).take(due).collect();
+            let removed_to = self.obsolete_to.min(self.removed_to + 2 * limit as i64);
             if let Err(error) = move_rows(connection, &batch, removed_to) {
                 let count = self.keys.len() + batch.len();
                 error!("{count} repeat keys wait to be moved to their table, which is tried again later: {error:#}");
@@ -124,11 +131,8 @@ impl RecentRepeats {
             }
             (self.due_at, self.removed_to) = (KEYS_MAX, removed_to);
             self.newest_at = batch.last().map_or(self.newest_at, |(key, _)| self.newest_at.max(key.at));
-            if batch.len() < KEYS_MOVED {
-                (self.obsolete_to, self.round_to) = (self.round_to, self.last_position);
-            } else {
-                self.moved_to = batch.into_iter().last().map(|(key, _)| key);
-            }
+            self.round_left = if batch.len() < due { 0 } else { self.round_left - due };
+            self.moved_to = batch.into_iter().last().map(|(key, _)| key);
         }
         are_many
     }

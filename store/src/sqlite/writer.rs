@@ -3,9 +3,10 @@
 use super::conditions::is_busy;
 use super::log::WriteAheadLog;
 use super::postings::BATCH;
-use super::recent_repeats::RecentRepeats;
+use super::recent_repeats::{KEYS_MOVED, RecentRepeats};
 use super::tx::SqliteTx;
 use super::unindexed::Unindexed;
+use super::word_segments::WordSegments;
 use crate::write_queue::{CommitGroups, WriteGroup, run_group};
 use crate::writer_shared::WriterShared;
 use anyhow::Result;
@@ -13,9 +14,11 @@ use rusqlite::{Connection, TransactionBehavior};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// The writes of a group after which new incidents are indexed a few at a time, so that the next group waits for less. It costs
-/// more in all, for which there is time.
+/// The usual number of writes in a group up to which less is done after it, so that the next one waits for less. It costs more in
+/// all, for which there is time.
 const FEW_WRITES: usize = 16;
+/// The number of groups of which `usual_writes` is about the sum.
+const GROUPS_SUMMED: usize = 8;
 
 /// The connection that writes.
 pub(super) struct SqliteWriter {
@@ -23,14 +26,19 @@ pub(super) struct SqliteWriter {
     pub shared: WriterShared,
     pub log: WriteAheadLog,
     pub unindexed: Arc<Unindexed>,
+    pub segments: WordSegments,
     pub repeats: RecentRepeats,
     /// Whether the last group had nothing done after it but the index of searches.
     pub has_put_off: bool,
+    /// The writes of the last groups, the latest of which count the most: a group that had to wait is large by itself.
+    pub usual_writes: usize,
 }
 
 impl CommitGroups for SqliteWriter {
     fn commit(&mut self, group: &mut WriteGroup) -> Result<()> {
-        self.unindexed.index_if_wanted(&mut self.connection);
+        if self.unindexed.index_if_wanted(&mut self.connection) {
+            self.segments.add();
+        }
         let started = Instant::now();
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut rows = SqliteTx::new(&transaction, &self.shared.clock, &self.repeats);
@@ -42,7 +50,7 @@ impl CommitGroups for SqliteWriter {
         transaction.commit()?;
         self.repeats.apply(finished.repeats);
         if finished.has_changed_words {
-            self.unindexed.add_segments();
+            self.segments.add();
         }
         self.shared.publish(outcome);
         (self.shared.on_commit)(group.len(), started.elapsed());
@@ -56,11 +64,15 @@ impl CommitGroups for SqliteWriter {
     /// Does one thing that takes long, so that the next group waits for no more, and two if each group brings many incidents.
     /// Merges can wait the longest.
     fn tidy(&mut self, writes: usize) {
-        let many = if writes <= FEW_WRITES { BATCH / 8 } else { BATCH };
-        let has_indexed = self.unindexed.index_if_many(&mut self.connection, many);
+        self.usual_writes = self.usual_writes - self.usual_writes / GROUPS_SUMMED + writes;
+        let parts = if self.usual_writes <= GROUPS_SUMMED * FEW_WRITES { 8 } else { 1 };
+        let has_indexed = self.unindexed.index_if_many(&mut self.connection, BATCH / parts);
+        if has_indexed {
+            self.segments.add();
+        }
         self.has_put_off = has_indexed && !self.has_put_off;
-        if !self.has_put_off && !self.repeats.move_some(&mut self.connection) {
-            self.unindexed.merge_some(&self.connection);
+        if !self.has_put_off && !self.repeats.move_some(&mut self.connection, KEYS_MOVED / parts) {
+            self.segments.merge_some(&self.connection);
         }
         self.log.bound(&self.connection);
     }
