@@ -50,10 +50,18 @@ fn value(connection: &Connection, sql: &str, params: impl Params) -> Result<Opti
     Ok(connection.prepare_cached(sql)?.query_row(params, |row| row.get(0)).optional()?)
 }
 
-fn old_events(connection: &Connection, from: &str, after: i64, before: i64, limit: usize) -> Result<Vec<OldEvent>> {
+/// Reads events in the order of their keys, which are in the column `place` of `from`.
+fn old_events(
+    connection: &Connection,
+    from: &str,
+    place: &str,
+    after: i64,
+    before: i64,
+    limit: usize,
+) -> Result<Vec<OldEvent>> {
     let sql = format!(
         "SELECT {}, key, CASE WHEN body_removed_at IS NULL THEN length(body) END AS body_bytes \
-         FROM {from} WHERE key > ? AND key < ? ORDER BY key LIMIT ?",
+         FROM {from} WHERE {place} > ? AND {place} < ? ORDER BY {place} LIMIT ?",
         EventColumns::LIST
     );
     let old = |row: &Row| {
@@ -85,11 +93,12 @@ impl RetentionTx for SqliteTx<'_> {
     }
 
     fn events_between(&mut self, after: i64, before: i64, limit: usize) -> Result<Vec<OldEvent>> {
-        old_events(self.connection, "events", after, before, limit)
+        old_events(self.connection, "events", "key", after, before, limit)
     }
 
     fn kept_events_between(&mut self, after: i64, before: i64, limit: usize) -> Result<Vec<OldEvent>> {
-        old_events(self.connection, "kept_events CROSS JOIN events ON key = event", after, before, limit)
+        let from = "kept_events CROSS JOIN events ON key = event";
+        old_events(self.connection, from, "event", after, before, limit)
     }
 
     fn keep_event(&mut self, event: i64) -> Result<()> {
