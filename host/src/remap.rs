@@ -20,13 +20,14 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
 
-const UNFINISHED: [EventStatus; 2] = [EventStatus::Queued, EventStatus::Quarantined];
 /// The number of events read from the store in one go.
 const CHUNK: usize = 64;
 /// The number of events mapped at the same time, so that a slow event does not delay the others.
 const CONCURRENCY: usize = 8;
-/// The minimum time between two events, so that new payloads get the processor and the disk.
-const PACE: Duration = Duration::from_millis(10);
+/// The minimum time between two queued events, so that new payloads get processor time.
+const QUEUED_PACE: Duration = Duration::from_millis(2);
+/// The minimum time between two events in quarantine, for which nobody waits: new payloads are as fast as without them.
+const QUARANTINED_PACE: Duration = Duration::from_millis(10);
 /// The interval of checking without a signal.
 const POLL_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -66,10 +67,11 @@ impl Remapper {
         let mut plugins = self.loaded.watch();
         let mut sources = self.sources.watch();
         let mut queued = self.store.watch_queued();
-        let mut statuses: &[EventStatus] = &UNFINISHED;
+        let mut has_quarantined = true;
         while !*stop.borrow() && lease.goes_on() {
+            let pass = Pass { remapper: self, lease, stop: &*stop, running: JoinSet::new() };
             if self.loaded.is_settled()
-                && let Err(error) = self.remap_all(statuses, lease, stop).await
+                && let Err(error) = pass.remap_all(has_quarantined, &mut queued).await
             {
                 warn!("cannot map waiting events again: {error:#}");
             }
@@ -77,46 +79,15 @@ impl Remapper {
                 return;
             }
             // Only another plugin can change the result of an event in quarantine.
-            statuses = tokio::select! {
-                _ = plugins.changed() => &UNFINISHED,
-                _ = sources.changed() => &UNFINISHED[..1],
-                _ = queued.changed() => &UNFINISHED[..1],
-                () = tokio::time::sleep(POLL_INTERVAL) => &UNFINISHED[..1],
+            has_quarantined = tokio::select! {
+                _ = plugins.changed() => true,
+                _ = sources.changed() => false,
+                _ = queued.changed() => false,
+                () = tokio::time::sleep(POLL_INTERVAL) => false,
                 () = lease.ended() => return,
                 _ = stop.changed() => return,
             };
         }
-    }
-
-    async fn remap_all(
-        self: &Arc<Self>,
-        statuses: &[EventStatus],
-        lease: &Lease,
-        stop: &watch::Receiver<bool>,
-    ) -> Result<()> {
-        let mut running = JoinSet::new();
-        let mut pace = tokio::time::interval(PACE);
-        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        for &status in statuses {
-            let mut after = 0;
-            loop {
-                let rows = self.store.events_with_status(status, after, CHUNK).await?;
-                let Some(last) = rows.last() else { break };
-                after = row_key(last.state.id);
-                for row in rows.into_iter().filter(|row| self.is_worth_trying(row)) {
-                    if *stop.borrow() || !lease.goes_on() {
-                        return Ok(());
-                    }
-                    if running.len() == CONCURRENCY {
-                        finish_one(&mut running).await;
-                    }
-                    pace.tick().await;
-                    running.spawn(self.clone().remap_one(row));
-                }
-            }
-        }
-        finish_all(running).await;
-        Ok(())
     }
 
     async fn remap_one(self: Arc<Self>, row: EventRow) {
@@ -151,5 +122,64 @@ impl Remapper {
         // A mapper that was not called before can only help if the earlier mappers returned `unsupported`.
         let others = row.state.code == Some(FailureCode::Unsupported);
         mappers.iter().any(|mapper| is_new(mapper) && (others || tried_version(mapper).is_some()))
+    }
+}
+
+/// One pass through the waiting events.
+struct Pass<'a> {
+    remapper: &'a Arc<Remapper>,
+    lease: &'a Lease,
+    stop: &'a watch::Receiver<bool>,
+    running: JoinSet<()>,
+}
+
+impl Pass<'_> {
+    /// Maps queued events again, and those in quarantine, which are many at times: events that are queued meanwhile come first.
+    async fn remap_all(mut self, has_quarantined: bool, queued: &mut watch::Receiver<()>) -> Result<()> {
+        let mut quarantined = has_quarantined.then_some(0);
+        loop {
+            queued.mark_unchanged();
+            let mut next = Some(0);
+            while let Some(after) = next {
+                next = self.remap_chunk(EventStatus::Queued, QUEUED_PACE, after).await?;
+            }
+            while let Some(after) = quarantined {
+                quarantined = self.remap_chunk(EventStatus::Quarantined, QUARANTINED_PACE, after).await?;
+                if queued.has_changed().unwrap_or(false) {
+                    break;
+                }
+            }
+            if self.is_over() {
+                return Ok(());
+            }
+            if quarantined.is_none() {
+                finish_all(self.running).await;
+                return Ok(());
+            }
+        }
+    }
+
+    /// Maps some events with a status and a key after one again. Returns the key after which to continue, if there may be more.
+    async fn remap_chunk(&mut self, status: EventStatus, pace: Duration, after: i64) -> Result<Option<i64>> {
+        let rows = self.remapper.store.events_with_status(status, after, CHUNK).await?;
+        let Some(last) = rows.last() else { return Ok(None) };
+        let next = row_key(last.state.id);
+        let mut pace = tokio::time::interval(pace);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        for row in rows.into_iter().filter(|row| self.remapper.is_worth_trying(row)) {
+            if self.is_over() {
+                return Ok(None);
+            }
+            if self.running.len() == CONCURRENCY {
+                finish_one(&mut self.running).await;
+            }
+            pace.tick().await;
+            self.running.spawn(self.remapper.clone().remap_one(row));
+        }
+        Ok(Some(next))
+    }
+
+    fn is_over(&self) -> bool {
+        *self.stop.borrow() || !self.lease.goes_on()
     }
 }

@@ -152,10 +152,10 @@ impl Opened {
             shared,
             log,
             unindexed: unindexed.clone(),
-            segments: WordSegments::unknown(),
+            segments: WordSegments::default(),
             repeats,
             has_put_off: false,
-            usual_writes: 0,
+            recent_writes: 0,
         };
         let queue = Arc::new(WriteQueue::start(queue, writer)?);
         let readers = Readers::new(self.path, gate, readers::DEADLINE);

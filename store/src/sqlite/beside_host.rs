@@ -4,7 +4,7 @@ use super::database;
 use super::recent_repeats::RecentRepeats;
 use super::storage;
 use super::tx::SqliteTx;
-use super::word_segments;
+use super::word_segments::WordSegments;
 use crate::clock::WriteClock;
 use crate::ledger::{Ledger, Writes};
 use crate::options::Policy;
@@ -23,6 +23,7 @@ pub(crate) struct BesideHost {
     policy: Policy,
     /// Those of the host, as far as they were read. No command adds one: positions are the host's.
     repeats: RecentRepeats,
+    segments: WordSegments,
 }
 
 impl BesideHost {
@@ -31,7 +32,8 @@ impl BesideHost {
         database::prepare_file(data_dir, false)?;
         let connection = database::open_beside_host(data_dir)?;
         let clock = WriteClock::after(database::last_key(&connection)?, times);
-        Ok(Self { connection, path: database::path(data_dir), clock, policy, repeats: RecentRepeats::default() })
+        let (repeats, segments) = (RecentRepeats::default(), WordSegments::default());
+        Ok(Self { connection, path: database::path(data_dir), clock, policy, repeats, segments })
     }
 
     /// Returns the largest key of any row.
@@ -64,7 +66,8 @@ impl BesideHost {
         let finished = rows.finish()?;
         transaction.commit()?;
         if finished.has_changed_words {
-            word_segments::merge(&self.connection)?;
+            self.segments.add();
+            self.segments.merge_some(&self.connection);
         }
         Ok(answer)
     }

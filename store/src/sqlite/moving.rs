@@ -136,7 +136,7 @@ impl MovingFolder {
 
     /// Adds what incidents are found by, which is not copied.
     pub fn add_search(&self) -> Result<()> {
-        while postings::add_missing(&self.connection, postings::BATCH)? > 0 {}
+        while postings::add_missing(&self.connection, postings::BATCH)?.are_more {}
         Ok(())
     }
 

@@ -31,8 +31,15 @@ pub(super) fn missing(connection: &Connection) -> Result<usize> {
     Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
 }
 
-/// Adds the oldest incidents that are missing. Returns their number, which is 0 if none is missing.
-pub(super) fn add_missing(connection: &Connection, limit: usize) -> Result<usize> {
+/// The incidents that were added at once.
+pub(super) struct Added {
+    pub count: usize,
+    /// Whether others may be missing.
+    pub are_more: bool,
+}
+
+/// Adds the oldest incidents that are missing.
+pub(super) fn add_missing(connection: &Connection, limit: usize) -> Result<Added> {
     let sql = "SELECT source_ref, record, key FROM incidents WHERE key > (SELECT up_to FROM indexed) AND deleted = 0 \
                ORDER BY key LIMIT ?";
     let mut select = connection.prepare_cached(sql)?;
@@ -50,12 +57,12 @@ pub(super) fn add_missing(connection: &Connection, limit: usize) -> Result<usize
         add_words(connection, key, &texts.words())?;
         added.extend(values(&texts).into_iter().map(|(kind, value)| (kind, value.into_owned(), key)));
     }
-    let Some(last) = last else { return Ok(0) };
+    let Some(last) = last else { return Ok(Added { count, are_more: false }) };
     // Values that are beside each other in the table are written one after the other.
     added.sort_unstable();
     add_values(connection, added.iter().map(|(kind, value, key)| (*kind, &**value, *key)))?;
     connection.prepare_cached("UPDATE indexed SET up_to = ?")?.execute([last])?;
-    Ok(count)
+    Ok(Added { count, are_more: count == limit || added.len() >= VALUES_MAX })
 }
 
 /// Returns the texts of a row that begins with `source_ref` and `record`; none if they cannot be read.

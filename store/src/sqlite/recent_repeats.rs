@@ -17,7 +17,7 @@ use tracing::error;
 /// The keys in memory from which on some are moved: about 6 MiB. The table has up to four times as many rows.
 const KEYS_MAX: usize = if cfg!(test) { 40 } else { 32 * 1024 };
 /// The most keys that are moved in one transaction.
-pub(super) const KEYS_MOVED: usize = if cfg!(test) { 10 } else { 1024 };
+pub(super) const KEYS_MOVED: usize = if cfg!(test) { 24 } else { 1024 };
 
 /// A repeat key, in the order of `repeats`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,7 +64,7 @@ pub(super) struct RecentRepeats {
     /// The largest position when this round began, which moves the rows up to there only: later keys may follow each other
     /// without an end.
     round_to: i64,
-    /// The number of keys that this round has not moved, or more if some were removed.
+    /// The number of keys that this round has not moved, or more if some were removed or replaced.
     round_left: usize,
     /// The position up to which rows are of no use: their keys are in `repeats`, or have later rows.
     obsolete_to: i64,

@@ -1,6 +1,6 @@
 //! New incidents that searches by values and words do not find yet.
 
-use super::postings::{BATCH, add_missing, missing};
+use super::postings::{Added, BATCH, add_missing, missing};
 use anyhow::Result;
 use rusqlite::{Connection, TransactionBehavior};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -69,7 +69,8 @@ impl Unindexed {
         let count = self.count.load(Ordering::Acquire);
         let due_at = match add(connection, limit) {
             Ok(added) => {
-                self.count.store(if added == 0 { 0 } else { count.saturating_sub(added) }, Ordering::Release);
+                let left = if added.are_more { count.saturating_sub(added.count).max(1) } else { 0 };
+                self.count.store(left, Ordering::Release);
                 0
             }
             Err(error) => {
@@ -84,7 +85,7 @@ impl Unindexed {
     }
 }
 
-fn add(connection: &mut Connection, limit: usize) -> Result<usize> {
+fn add(connection: &mut Connection, limit: usize) -> Result<Added> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let added = add_missing(&transaction, limit)?;
     transaction.commit()?;
@@ -300,7 +301,7 @@ mod tests {
     async fn many_are_added_without_a_search() {
         let folder = tempfile::tempdir().unwrap();
         let store = open(folder.path());
-        record(&store, 0..BATCH + 3).await;
+        record(&store, 0..2 * BATCH + 3).await;
         store.wait_for_writer().await;
         assert!(check(folder.path()) < BATCH);
     }

@@ -15,51 +15,56 @@ const PAGES_MERGED: i64 = 16;
 const LONG: Duration = Duration::from_millis(2);
 /// A pause after a long merge has so many times its duration, in which the writes are done that waited for it.
 const PAUSE: u32 = 4;
-/// The longest pause: FTS5 merges 16 segments of one level at once, and no more than 10 come in that time.
-const PAUSE_MAX: Duration = Duration::from_millis(100);
+/// The new segments that end a pause: FTS5 merges 16 of one level at once.
+const NEW_MAX: usize = 6;
 
-/// What the writer knows of the segments.
+/// The segments that are to be merged, as far as the writer knows.
 #[derive(Debug)]
 pub(super) struct WordSegments {
-    /// Whether there may be some to merge.
-    are_many: bool,
+    /// Those that were added since the last merge, or more.
+    new: usize,
+    /// Whether the last merge left some.
+    are_more: bool,
     /// The end of a pause.
     due_at: Instant,
 }
 
-impl WordSegments {
-    /// Of a database that was just opened.
-    pub fn unknown() -> Self {
-        Self { are_many: true, due_at: Instant::now() }
+impl Default for WordSegments {
+    /// Those of a database that was just opened.
+    fn default() -> Self {
+        Self { new: 0, are_more: true, due_at: Instant::now() }
     }
+}
 
-    /// Notes that words were added, changed or removed, which makes segments.
+impl WordSegments {
+    /// Notes that words were added, changed or removed, which makes a segment.
     pub fn add(&mut self) {
-        self.are_many = true;
+        self.new += 1;
     }
 
     /// Merges some, in a transaction of its own.
     pub fn merge_some(&mut self, connection: &Connection) {
         let started = Instant::now();
-        if !self.are_many || started < self.due_at {
+        if self.new == 0 && !self.are_more || self.new < NEW_MAX && started < self.due_at {
             return;
         }
-        self.are_many = merge(connection).unwrap_or_else(|error| {
+        self.are_more = merge(connection).unwrap_or_else(|error| {
             let is_tried_again = is_busy(&error);
             if !is_tried_again {
                 error!("segments of the index of words cannot be merged, so searches take longer: {error:#}");
             }
             is_tried_again
         });
+        self.new = 0;
         let took = started.elapsed();
         if took > LONG {
-            self.due_at = started + took + (took * PAUSE).min(PAUSE_MAX);
+            self.due_at = started + took * (1 + PAUSE);
         }
     }
 }
 
-/// Merges some pages of segments. Returns whether there may be more to merge.
-pub(super) fn merge(connection: &Connection) -> Result<bool> {
+/// Merges some pages. Returns whether there may be more to merge.
+fn merge(connection: &Connection) -> Result<bool> {
     let before = connection.total_changes();
     connection.prepare_cached("INSERT INTO words (words, rank) VALUES ('merge', ?)")?.execute([PAGES_MERGED])?;
     // The statement is itself one change.

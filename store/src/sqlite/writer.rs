@@ -17,7 +17,7 @@ use std::time::Instant;
 /// The usual number of writes in a group up to which less is done after it, so that the next one waits for less. It costs more in
 /// all, for which there is time.
 const FEW_WRITES: usize = 16;
-/// The number of groups of which `usual_writes` is about the sum.
+/// The number of groups of which `recent_writes` is about the sum.
 const GROUPS_SUMMED: usize = 8;
 
 /// The connection that writes.
@@ -30,8 +30,8 @@ pub(super) struct SqliteWriter {
     pub repeats: RecentRepeats,
     /// Whether the last group had nothing done after it but the index of searches.
     pub has_put_off: bool,
-    /// The writes of the last groups, the latest of which count the most: a group that had to wait is large by itself.
-    pub usual_writes: usize,
+    /// The writes of the last groups, the latest of which count the most. One that had to wait is large, and does not count as such.
+    pub recent_writes: usize,
 }
 
 impl CommitGroups for SqliteWriter {
@@ -64,8 +64,8 @@ impl CommitGroups for SqliteWriter {
     /// Does one thing that takes long, so that the next group waits for no more, and two if each group brings many incidents.
     /// Merges can wait the longest.
     fn tidy(&mut self, writes: usize) {
-        self.usual_writes = self.usual_writes - self.usual_writes / GROUPS_SUMMED + writes;
-        let parts = if self.usual_writes <= GROUPS_SUMMED * FEW_WRITES { 8 } else { 1 };
+        self.recent_writes = self.recent_writes - self.recent_writes / GROUPS_SUMMED + writes.min(2 * FEW_WRITES);
+        let parts = if self.recent_writes <= GROUPS_SUMMED * FEW_WRITES { 8 } else { 1 };
         let has_indexed = self.unindexed.index_if_many(&mut self.connection, BATCH / parts);
         if has_indexed {
             self.segments.add();

@@ -158,7 +158,7 @@ impl Store {
         self.database.reads().count_found_events(filter, max).await
     }
 
-    /// Returns events with one status, without their bodies, the oldest first.
+    /// Returns events that are queued or in quarantine, without their bodies, the oldest first.
     ///
     /// # Errors
     /// Returns an error if they cannot be read.
