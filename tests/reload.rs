@@ -186,6 +186,28 @@ async fn a_repaired_plugin_maps_quarantined_events() {
     assert_eq!(replayed.status, 409);
 }
 
+/// An event that waits for its plugin is mapped as soon as that comes, also while many others leave the quarantine.
+#[tokio::test]
+async fn queued_events_do_not_wait_for_the_quarantine() {
+    const QUARANTINED: usize = 1_000;
+    let sources = "sources: { lab: { scheme: none, plugin: mender }, other: { scheme: none, plugin: late } }";
+    let folder = Folder::new(sources).with("mender", &guest("traps"));
+    let host = folder.start().await;
+    for index in 0..QUARANTINED {
+        assert_eq!(host.post("lab", format!("{index}")).await.status_word(), "queued");
+    }
+    let waiting = host.post("other", "waiting").await;
+    let quarantined = async || host.metric("quarantined_events").await as usize;
+    assert_eq!(quarantined().await, QUARANTINED);
+
+    folder.put("mender", &guest("echo"));
+    crate::host::eventually("events leave the quarantine", async || (quarantined().await < QUARANTINED).then_some(()))
+        .await;
+    folder.put("late", &guest("echo"));
+    host.event_when(waiting.event_id(), |event| event["status"] == "mapped").await;
+    assert!(quarantined().await > 0, "the event waited for all others");
+}
+
 /// `plugin: auto`: the plugin with the source's name, else every loaded one, `generic` last, the last match first.
 #[tokio::test]
 async fn auto_finds_the_mapper_that_fits() {

@@ -22,7 +22,7 @@ use tracing::{info, warn};
 
 /// The number of events read from the store in one go.
 const CHUNK: usize = 64;
-/// The number of events mapped at the same time, so that a slow event does not delay the others.
+/// The number of events of one status mapped at the same time, so that a slow event does not delay the others.
 const CONCURRENCY: usize = 8;
 /// The minimum time between two queued events, so that new payloads get processor time.
 const QUEUED_PACE: Duration = Duration::from_millis(2);
@@ -50,7 +50,7 @@ impl Remapper {
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         while let Some(lease) = lease(&self.store, LeaseName::Remap, &mut stop).await {
             let mut plugins = self.loaded.watch();
-            self.run_under(&lease, &mut stop).await;
+            self.run_under(&lease, &stop).await;
             drop(lease);
             if self.loaded.is_lacking() {
                 // Another host may have the versions that this one lacks.
@@ -63,31 +63,89 @@ impl Remapper {
         }
     }
 
-    async fn run_under(self: &Arc<Self>, lease: &Lease, stop: &mut watch::Receiver<bool>) {
+    /// Maps the events of each status on their own: nobody waits for those in quarantine, which are many at times.
+    async fn run_under(self: &Arc<Self>, lease: &Lease, stop: &watch::Receiver<bool>) {
+        tokio::join!(
+            self.run_status(EventStatus::Queued, QUEUED_PACE, lease, stop.clone()),
+            self.run_status(EventStatus::Quarantined, QUARANTINED_PACE, lease, stop.clone()),
+        );
+    }
+
+    async fn run_status(
+        self: &Arc<Self>,
+        status: EventStatus,
+        pace: Duration,
+        lease: &Lease,
+        mut stop: watch::Receiver<bool>,
+    ) {
         let mut plugins = self.loaded.watch();
         let mut sources = self.sources.watch();
         let mut queued = self.store.watch_queued();
-        let mut has_quarantined = true;
-        while !*stop.borrow() && lease.goes_on() {
-            let pass = Pass { remapper: self, lease, stop: &*stop, running: JoinSet::new() };
-            if self.loaded.is_settled()
-                && let Err(error) = pass.remap_all(has_quarantined, &mut queued).await
-            {
-                warn!("cannot map waiting events again: {error:#}");
+        // Only another plugin can change the result of an event in quarantine.
+        let is_queue = status == EventStatus::Queued;
+        let mut is_due = true;
+        loop {
+            if is_due && self.loaded.is_settled() {
+                match self.remap_all(status, pace, lease, &stop, &plugins).await {
+                    Ok(()) => is_due = false,
+                    Err(error) => warn!("cannot map waiting events again: {error:#}"),
+                }
             }
-            if self.loaded.is_lacking() {
+            if self.is_over(lease, &stop) {
                 return;
             }
-            // Only another plugin can change the result of an event in quarantine.
-            has_quarantined = tokio::select! {
+            is_due |= tokio::select! {
                 _ = plugins.changed() => true,
-                _ = sources.changed() => false,
-                _ = queued.changed() => false,
-                () = tokio::time::sleep(POLL_INTERVAL) => false,
+                _ = sources.changed(), if is_queue => true,
+                _ = queued.changed(), if is_queue => true,
+                () = tokio::time::sleep(POLL_INTERVAL) => is_queue,
                 () = lease.ended() => return,
                 _ = stop.changed() => return,
             };
         }
+    }
+
+    /// Returns whether another host is to map waiting events again, or none.
+    fn is_over(&self, lease: &Lease, stop: &watch::Receiver<bool>) -> bool {
+        *stop.borrow() || !lease.goes_on() || self.loaded.is_lacking()
+    }
+
+    /// Maps events again until there are no more, or the plugins change: events that were passed over may fit then.
+    async fn remap_all(
+        self: &Arc<Self>,
+        status: EventStatus,
+        pace: Duration,
+        lease: &Lease,
+        stop: &watch::Receiver<bool>,
+        plugins: &watch::Receiver<()>,
+    ) -> Result<()> {
+        let mut running = JoinSet::new();
+        let mut pace = tokio::time::interval(pace);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut after = 0;
+        loop {
+            let rows = self.store.events_with_status(status, after, CHUNK).await?;
+            let Some(last) = rows.last() else { break };
+            after = row_key(last.state.id);
+            for row in rows {
+                if self.is_over(lease, stop) {
+                    return Ok(());
+                }
+                if !self.is_worth_trying(&row) {
+                    continue;
+                }
+                if running.len() == CONCURRENCY {
+                    finish_one(&mut running).await;
+                }
+                pace.tick().await;
+                running.spawn(self.clone().remap_one(row));
+            }
+            if plugins.has_changed().unwrap_or(false) {
+                break;
+            }
+        }
+        finish_all(running).await;
+        Ok(())
     }
 
     async fn remap_one(self: Arc<Self>, row: EventRow) {
@@ -122,64 +180,5 @@ impl Remapper {
         // A mapper that was not called before can only help if the earlier mappers returned `unsupported`.
         let others = row.state.code == Some(FailureCode::Unsupported);
         mappers.iter().any(|mapper| is_new(mapper) && (others || tried_version(mapper).is_some()))
-    }
-}
-
-/// One pass through the waiting events.
-struct Pass<'a> {
-    remapper: &'a Arc<Remapper>,
-    lease: &'a Lease,
-    stop: &'a watch::Receiver<bool>,
-    running: JoinSet<()>,
-}
-
-impl Pass<'_> {
-    /// Maps queued events again, and those in quarantine, which are many at times: events that are queued meanwhile come first.
-    async fn remap_all(mut self, has_quarantined: bool, queued: &mut watch::Receiver<()>) -> Result<()> {
-        let mut quarantined = has_quarantined.then_some(0);
-        loop {
-            queued.mark_unchanged();
-            let mut next = Some(0);
-            while let Some(after) = next {
-                next = self.remap_chunk(EventStatus::Queued, QUEUED_PACE, after).await?;
-            }
-            while let Some(after) = quarantined {
-                quarantined = self.remap_chunk(EventStatus::Quarantined, QUARANTINED_PACE, after).await?;
-                if queued.has_changed().unwrap_or(false) {
-                    break;
-                }
-            }
-            if self.is_over() {
-                return Ok(());
-            }
-            if quarantined.is_none() {
-                finish_all(self.running).await;
-                return Ok(());
-            }
-        }
-    }
-
-    /// Maps some events with a status and a key after one again. Returns the key after which to continue, if there may be more.
-    async fn remap_chunk(&mut self, status: EventStatus, pace: Duration, after: i64) -> Result<Option<i64>> {
-        let rows = self.remapper.store.events_with_status(status, after, CHUNK).await?;
-        let Some(last) = rows.last() else { return Ok(None) };
-        let next = row_key(last.state.id);
-        let mut pace = tokio::time::interval(pace);
-        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        for row in rows.into_iter().filter(|row| self.remapper.is_worth_trying(row)) {
-            if self.is_over() {
-                return Ok(None);
-            }
-            if self.running.len() == CONCURRENCY {
-                finish_one(&mut self.running).await;
-            }
-            pace.tick().await;
-            self.running.spawn(self.remapper.clone().remap_one(row));
-        }
-        Ok(Some(next))
-    }
-
-    fn is_over(&self) -> bool {
-        *self.stop.borrow() || !self.lease.goes_on()
     }
 }

@@ -60,9 +60,12 @@ fn from_dead(filter: &DeliveryFilter) -> String {
     if !(filter.incident.is_empty() && filter.event.is_empty() && filter.notification.is_empty()) {
         return FROM.to_owned();
     }
-    // Those of one group have the order of their keys in the first index.
-    let is_group = filter.destination.len() == 1 && filter.error.len() == 1;
-    let index = if is_group { "deliveries_dead_cause" } else { "deliveries_dead_key" };
+    // In each of them the rows have the order of their keys.
+    let index = match (filter.destination.len(), filter.error.len()) {
+        (1, 1) => "deliveries_dead_cause",
+        (1, _) => "deliveries_dead",
+        _ => "deliveries_dead_key",
+    };
     FROM.replacen(" d ", &format!(" d INDEXED BY {index} "), 1)
 }
 

@@ -15,13 +15,13 @@ const PAGES_MERGED: i64 = 16;
 const LONG: Duration = Duration::from_millis(2);
 /// A pause after a long merge has so many times its duration, in which the writes are done that waited for it.
 const PAUSE: u32 = 4;
-/// The new segments that end a pause: FTS5 merges 16 of one level at once.
+/// The times that segments were added which end a pause: FTS5 merges 16 of one level at once.
 const NEW_MAX: usize = 6;
 
 /// The segments that are to be merged, as far as the writer knows.
 #[derive(Debug)]
 pub(super) struct WordSegments {
-    /// Those that were added since the last merge, or more.
+    /// The times that some were added since the last merge.
     new: usize,
     /// Whether the last merge left some.
     are_more: bool,
