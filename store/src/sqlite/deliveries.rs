@@ -34,12 +34,11 @@ pub(super) fn list(
 ) -> Result<Page<DeliveryRow>> {
     let mut conditions = conditions(filter);
     conditions.before("d.key", before);
-    let is_dead = filter.status == [DeliveryStatus::Dead];
-    if is_dead {
+    let index = dead_index(filter).filter(|_| filter.status == [DeliveryStatus::Dead]);
+    if index.is_some() {
         conditions.add("d.status = 'dead'", []);
     }
-    let from = if is_dead { from_dead(filter) } else { FROM.to_owned() };
-    let (list, conditions_sql) = (DeliveryColumns::LIST, conditions.sql());
+    let (list, from, conditions_sql) = (DeliveryColumns::LIST, from(index), conditions.sql());
     let sql = format!("SELECT {list} {from} {conditions_sql} ORDER BY d.key DESC LIMIT {}", limit + 1);
     let mut query = connection.prepare(&sql)?;
     let mut rows = query.query(params_from_iter(conditions.values))?;
@@ -55,18 +54,22 @@ pub(super) fn list(
     Ok(page)
 }
 
-/// Returns the tables of a list of dead letters, with its index: few of many deliveries are dead, which the planner does not know.
-fn from_dead(filter: &DeliveryFilter) -> String {
-    if !(filter.incident.is_empty() && filter.event.is_empty() && filter.notification.is_empty()) {
-        return FROM.to_owned();
-    }
+/// Returns the index for a list of dead letters only: few of many deliveries are dead, which the planner does not know. There is
+/// none if another filter finds few by itself.
+fn dead_index(filter: &DeliveryFilter) -> Option<&'static str> {
+    let has_better = !(filter.incident.is_empty() && filter.event.is_empty() && filter.notification.is_empty());
     // In each of them the rows have the order of their keys.
     let index = match (filter.destination.len(), filter.error.len()) {
         (1, 1) => "deliveries_dead_cause",
         (1, _) => "deliveries_dead",
         _ => "deliveries_dead_key",
     };
-    FROM.replacen(" d ", &format!(" d INDEXED BY {index} "), 1)
+    (!has_better).then_some(index)
+}
+
+fn from(index: Option<&str>) -> String {
+    let indexed = |index: &str| FROM.replacen(" d ", &format!(" d INDEXED BY {index} "), 1);
+    index.map_or_else(|| FROM.to_owned(), indexed)
 }
 
 pub(super) fn find(connection: &Connection, id: Uuid) -> Result<Option<DeliveryRow>> {
@@ -112,7 +115,7 @@ pub(super) fn dead(
     conditions.add("d.status = 'dead' AND d.key > ?", [Value::Integer(after)]);
     // The plus keeps the planner from looking for each destination by itself.
     conditions.add("+d.destination IN (SELECT value FROM json_each(?))", [Value::Text(json(destinations))]);
-    let (list, from, conditions_sql) = (DeadColumns::LIST, from_dead(filter), conditions.sql());
+    let (list, from, conditions_sql) = (DeadColumns::LIST, from(dead_index(filter)), conditions.sql());
     let sql = format!("SELECT {list} {from} {conditions_sql} ORDER BY d.key LIMIT {limit}");
     let mut query = connection.prepare(&sql)?;
     let rows = query.query_map(params_from_iter(conditions.values), read_into::<DeadColumns, _>)?;

@@ -34,7 +34,7 @@ pub(super) fn missing(connection: &Connection) -> Result<usize> {
 /// The incidents that were added at once.
 pub(super) struct Added {
     pub count: usize,
-    /// Whether others may be missing.
+    /// Whether more incidents may be missing.
     pub are_more: bool,
 }
 

@@ -106,8 +106,8 @@ impl RecentRepeats {
         Ok(())
     }
 
-    /// Moves keys while there are many, so many in a transaction of their own: payloads are stored also while `repeats` cannot be
-    /// written. Returns whether there were many.
+    /// Moves keys while there are many, at most `limit` in each transaction of their own: payloads are stored also while `repeats`
+    /// cannot be written. Returns whether there were many.
     pub fn move_some(&mut self, connection: &mut Connection, limit: usize) -> bool {
         let are_many = self.keys.len() >= self.due_at;
         while self.keys.len() >= self.due_at {

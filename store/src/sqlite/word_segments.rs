@@ -21,16 +21,16 @@ const NEW_MAX: usize = 6;
 /// The segments that are to be merged, as far as the writer knows.
 #[derive(Debug)]
 pub(super) struct WordSegments {
-    /// The times that some were added since the last merge.
+    /// The times that segments were added since the last merge.
     new: usize,
-    /// Whether the last merge left some.
+    /// Whether segments are left of the last merge.
     are_more: bool,
     /// The end of a pause.
     due_at: Instant,
 }
 
 impl Default for WordSegments {
-    /// Those of a database that was just opened.
+    /// The segments of a database that was just opened.
     fn default() -> Self {
         Self { new: 0, are_more: true, due_at: Instant::now() }
     }
