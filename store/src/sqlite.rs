@@ -52,6 +52,7 @@ mod unindexed;
 mod versions;
 mod wal_file;
 mod walk;
+mod word_parts;
 mod word_segments;
 mod writer;
 

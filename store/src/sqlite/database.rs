@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use tracing::info;
 
 /// The migrations, each from the version before. A released migration is never edited.
-pub(super) const SCHEMA: [&str; 25] = [
+pub(super) const SCHEMA: [&str; 26] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
@@ -44,6 +44,7 @@ pub(super) const SCHEMA: [&str; 25] = [
     include_str!("schema/23.sql"),
     include_str!("schema/24.sql"),
     include_str!("schema/25.sql"),
+    include_str!("schema/26.sql"),
 ];
 /// The version from which on incidents are found by indexes: its migration changes each incident.
 const WITH_SEARCH: usize = 13;

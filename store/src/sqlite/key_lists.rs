@@ -19,6 +19,8 @@ const NANOSECONDS: i64 = 1_000_000;
 #[derive(Clone, Debug)]
 pub(super) enum KeyList {
     Index(IndexRange),
+    /// Lists that follow one another in the order of the keys. Each has those from a key on, up to that of the next list.
+    Parts(Vec<(i64, IndexRange)>),
     /// Sorted.
     Keys(Vec<i64>),
     /// Sorted, each at the time in the key.
@@ -99,12 +101,13 @@ impl KeyList {
             Self::Keys(keys) | Self::TimedKeys(keys) => {
                 Ok(keys.iter().copied().filter(|key| range.contains(key)).take(limit).collect())
             }
-            Self::Index(IndexRange { table, condition, values, key, .. }) => {
-                let sql = format!("SELECT {key} FROM {table} WHERE {condition} AND {key} >= ? AND {key} <= ? LIMIT ?");
-                let bounds = [*range.start(), *range.end(), limit as i64].map(Value::Integer);
-                let mut query = connection.prepare_cached(&sql)?;
-                let keys = query.query_map(params_from_iter(values.iter().cloned().chain(bounds)), |row| row.get(0))?;
-                Ok(keys.collect::<Result<_, _>>()?)
+            Self::Index(list) => list.keys(connection, range, limit),
+            Self::Parts(parts) => {
+                let mut keys = Vec::new();
+                for (_, list) in parts_between(parts, *range.start(), *range.end()) {
+                    keys.extend(list.keys(connection, range, limit - keys.len())?);
+                }
+                Ok(keys)
             }
         }
     }
@@ -120,9 +123,26 @@ impl KeyList {
         match self {
             Self::Keys(keys) => Ok(part_of(keys, scan.keys_after(after.1), scan.keys_descend, limit, |_| 0)),
             Self::TimedKeys(keys) => Ok(part_of(keys, scan.keys_after_time(after), scan.times_descend, limit, time_in)),
-            Self::Index(range) => range.part(connection, scan, after, limit),
+            Self::Index(list) => list.part(connection, scan, after, limit),
+            Self::Parts(parts) => {
+                let (first, last) = scan.keys_after(after.1);
+                let mut parts = parts_between(parts, first, last).iter();
+                let mut places = VecDeque::new();
+                while places.len() < limit
+                    && let Some((_, list)) = if scan.keys_descend { parts.next_back() } else { parts.next() }
+                {
+                    places.extend(list.part(connection, scan, after, limit - places.len())?);
+                }
+                Ok(places)
+            }
         }
     }
+}
+
+/// Returns the parts that may have keys in a range.
+fn parts_between(parts: &[(i64, IndexRange)], first: i64, last: i64) -> &[(i64, IndexRange)] {
+    let parts = &parts[..parts.partition_point(|(from, _)| *from <= last)];
+    &parts[parts.partition_point(|(from, _)| *from <= first).saturating_sub(1)..]
 }
 
 /// Returns the time in a key, in nanoseconds.
@@ -148,6 +168,16 @@ fn part_of(
 }
 
 impl IndexRange {
+    /// Returns keys in a range, at most `limit`, in any order.
+    fn keys(&self, connection: &Connection, range: &RangeInclusive<i64>, limit: usize) -> Result<Vec<i64>> {
+        let Self { table, condition, values, key, .. } = self;
+        let sql = format!("SELECT {key} FROM {table} WHERE {condition} AND {key} >= ? AND {key} <= ? LIMIT ?");
+        let bounds = [*range.start(), *range.end(), limit as i64].map(Value::Integer);
+        let mut query = connection.prepare_cached(&sql)?;
+        let keys = query.query_map(params_from_iter(values.iter().cloned().chain(bounds)), |row| row.get(0))?;
+        Ok(keys.collect::<Result<_, _>>()?)
+    }
+
     fn part(&self, connection: &Connection, scan: &Scan, after: Place, limit: usize) -> Result<VecDeque<Place>> {
         let key = self.key;
         let key_order = if scan.keys_descend { "DESC" } else { "ASC" };

@@ -4,6 +4,7 @@
 //! table `indexed` has the key up to which that is done, so that rows alone say what is missing, after any failure and in
 //! every process.
 
+use super::word_parts::WordPart;
 use crate::rows::IncidentFilter;
 use crate::search_values::{Kind, values};
 use crate::search_words::Texts;
@@ -49,18 +50,23 @@ pub(super) fn add_missing(connection: &Connection, limit: usize) -> Result<Added
         && let Some(row) = rows.next()?
     {
         let key: i64 = row.get(2)?;
-        (count, last) = (count + 1, Some(key));
+        let part = match last {
+            None => WordPart::of_new(connection, key)?,
+            Some((_, part)) => part,
+        };
+        (count, last) = (count + 1, Some((key, part)));
         let Some(texts) = texts(row) else {
             warn!("incident {key} cannot be read and is not found by its texts");
             continue;
         };
-        add_words(connection, key, &texts.words())?;
+        add_words(connection, part, key, &texts.words())?;
         added.extend(values(&texts).into_iter().map(|(kind, value)| (kind, value.into_owned(), key)));
     }
-    let Some(last) = last else { return Ok(Added { count, are_more: false }) };
+    let Some((last, part)) = last else { return Ok(Added { count, are_more: false }) };
     // Values that are beside each other in the table are written one after the other.
     added.sort_unstable();
     add_values(connection, added.iter().map(|(kind, value, key)| (*kind, &**value, *key)))?;
+    part.count(connection, count)?;
     connection.prepare_cached("UPDATE indexed SET up_to = ?")?.execute([last])?;
     Ok(Added { count, are_more: count == limit || added.len() >= VALUES_MAX })
 }
@@ -73,10 +79,10 @@ pub(super) fn texts<'a>(row: &'a Row) -> Option<Texts<'a>> {
     Some(texts)
 }
 
-/// Adds an incident.
+/// Adds an incident to tables of a version without parts.
 pub(super) fn add(connection: &Connection, key: i64, texts: &Texts) -> Result<()> {
     add_values(connection, values(texts).iter().map(|(kind, value)| (*kind, &**value, key)))?;
-    add_words(connection, key, &texts.words())
+    add_words(connection, WordPart::FIRST, key, &texts.words())
 }
 
 /// Replaces an incident, unless it is still to be added. Returns whether its words changed.
@@ -99,8 +105,9 @@ pub(super) fn update(connection: &Connection, key: i64, before: &Incident, after
     if !has_same_words {
         let (was, is) = (before.words(), after.words());
         if was != is {
-            remove_words(connection, key, &was)?;
-            add_words(connection, key, &is)?;
+            let part = WordPart::of(connection, key)?;
+            remove_words(connection, part, key, &was)?;
+            add_words(connection, part, key, &is)?;
         }
     }
     Ok(!has_same_words)
@@ -112,7 +119,7 @@ pub(super) fn remove(connection: &Connection, key: i64, texts: &Texts) -> Result
         return Ok(());
     }
     remove_values(connection, key, values(texts).iter())?;
-    remove_words(connection, key, &texts.words())
+    remove_words(connection, WordPart::of(connection, key)?, key, &texts.words())
 }
 
 /// Returns whether an incident was added. Keys grow in the order in which incidents are stored.
@@ -142,19 +149,15 @@ fn remove_values<'a>(
     Ok(())
 }
 
-fn add_words(connection: &Connection, key: i64, words: &BTreeSet<Cow<str>>) -> Result<()> {
+fn add_words(connection: &Connection, part: WordPart, key: i64, words: &BTreeSet<Cow<str>>) -> Result<()> {
     let sql = "INSERT INTO words (rowid, text) VALUES (?, ?)";
-    connection.prepare_cached(sql)?.execute(params![key, joined(words)])?;
+    connection.prepare_cached(sql)?.execute(params![key, part.text(words)])?;
     Ok(())
 }
 
-fn remove_words(connection: &Connection, key: i64, words: &BTreeSet<Cow<str>>) -> Result<()> {
+fn remove_words(connection: &Connection, part: WordPart, key: i64, words: &BTreeSet<Cow<str>>) -> Result<()> {
     // The table has no texts: a row is removed by its words.
     let sql = "INSERT INTO words (words, rowid, text) VALUES ('delete', ?, ?)";
-    connection.prepare_cached(sql)?.execute(params![key, joined(words)])?;
+    connection.prepare_cached(sql)?.execute(params![key, part.text(words)])?;
     Ok(())
-}
-
-fn joined(words: &BTreeSet<Cow<str>>) -> String {
-    words.iter().map(|word| &**word).collect::<Vec<_>>().join(" ")
 }

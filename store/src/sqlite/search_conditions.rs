@@ -3,10 +3,11 @@
 use super::columns::Conditions;
 use super::incidents;
 use super::key_lists::{IndexRange, KeyList, Scan, Time, combinations};
+use super::word_parts::WordPart;
 use crate::columns::nanoseconds;
 use crate::rows::{Class, IncidentFilter};
 use crate::search_values::{Kind, stored, stored_technique};
-use crate::search_words::SearchWords;
+use crate::search_words::{SearchWord, SearchWords};
 use anyhow::Result;
 use hookmill_incident::id::row_key_at;
 use jiff::Timestamp;
@@ -137,7 +138,9 @@ pub(super) fn conditions(connection: &Connection, filter: &IncidentFilter) -> Re
     if !filter.source_ref.is_empty() {
         conditions.push(of_source_refs(connection, filter)?);
     }
-    conditions.extend(filter.q.iter().flat_map(SearchWords::separated).map(of_words));
+    for words in filter.q.iter().flat_map(SearchWords::separated) {
+        conditions.push(of_words(connection, words)?);
+    }
     if !filter.observable_prefix.is_empty() {
         conditions.push(of_prefixes(connection, &filter.observable_prefix)?);
     }
@@ -228,16 +231,20 @@ fn values_between(connection: &Connection, kind: Kind, from: &str, end: &str, li
 }
 
 /// All words of the query are whole words, or one is the beginning of words.
-fn of_words(words: SearchWords) -> Condition {
-    // Words have no character of the query language.
-    let text = words.words().iter().map(|word| format!("\"{}\"{}", word.text, if word.is_prefix { "*" } else { "" }));
-    let values = vec![Value::Text(text.collect::<Vec<_>>().join(" AND "))];
-    let list = IndexRange { table: "words", condition: "words MATCH ?", values, key: "rowid", time: Time::Absent };
-    let lists = vec![KeyList::Index(list)];
-    // All that have a word with a beginning are found before the first is known.
+fn of_words(connection: &Connection, words: SearchWords) -> Result<Condition> {
+    let list = |part: WordPart| {
+        let beginning = part.beginning();
+        // Words have no character of the query language.
+        let one = |word: &SearchWord| format!("\"{beginning}{}\"{}", word.text, if word.is_prefix { "*" } else { "" });
+        let text = words.words().iter().map(one).collect::<Vec<_>>().join(" AND ");
+        let (table, condition, values) = ("words", "words MATCH ?", vec![Value::Text(text)]);
+        (part.first_key, IndexRange { table, condition, values, key: "rowid", time: Time::Absent })
+    };
+    let lists = vec![KeyList::Parts(WordPart::all(connection)?.into_iter().map(list).collect())];
+    // All of a part that have a word with a beginning are found before the first is known.
     let has_prefix = words.words().iter().any(|word| word.is_prefix);
     let lists = if has_prefix { Lists::Unsorted(lists) } else { Lists::Sorted(lists) };
-    Condition { lists, check: Check::Words(words) }
+    Ok(Condition { lists, check: Check::Words(words) })
 }
 
 fn of_source_refs(connection: &Connection, filter: &IncidentFilter) -> Result<Condition> {

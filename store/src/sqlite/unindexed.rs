@@ -100,6 +100,7 @@ mod tests {
     use crate::search_values::values;
     use crate::search_words::SearchWords;
     use crate::sqlite::postings::{missing, texts};
+    use crate::sqlite::word_parts::WordPart;
     use crate::store::Pruner;
     use crate::{Dedup, IncidentFilter, Policy, Store, StoredKind};
     use anyhow::bail;
@@ -195,7 +196,8 @@ mod tests {
         while let Some(row) = rows.next().unwrap() {
             let (key, texts): (i64, _) = (row.get(2).unwrap(), texts(row).unwrap());
             expected_values.extend(values(&texts).iter().map(|(kind, value)| (*kind as i64, value.to_string(), key)));
-            expected_words.extend(texts.words().into_iter().map(|word| (word.into_owned(), key)));
+            let beginning = WordPart::of(&database, key).unwrap().beginning();
+            expected_words.extend(texts.words().into_iter().map(|word| (format!("{beginning}{word}"), key)));
         }
         let mut query = database.prepare("SELECT kind, value, incident FROM postings").unwrap();
         let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();

@@ -301,7 +301,7 @@ mod tests {
     use tempfile::TempDir;
 
     /// The tables that are made anew, and those that only one of the two databases has.
-    const LEFT: [&str; 17] = [
+    const LEFT: [&str; 18] = [
         "postings",
         "words",
         "words_config",
@@ -309,6 +309,7 @@ mod tests {
         "words_docsize",
         "words_idx",
         "words_content",
+        "word_parts",
         "indexed",
         "recent_repeats",
         "compiled",
