@@ -32,7 +32,7 @@ impl WordPart {
 
     /// Returns the part of an incident.
     pub fn of(connection: &Connection, key: i64) -> Result<Self> {
-        let sql = "SELECT * FROM word_parts WHERE first_key <= ? ORDER BY number DESC LIMIT 1";
+        let sql = "SELECT * FROM word_parts WHERE first_key <= ? ORDER BY first_key DESC LIMIT 1";
         Ok(connection.prepare_cached(sql)?.query_row([key], Self::read)?)
     }
 
