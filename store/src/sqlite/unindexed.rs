@@ -311,6 +311,41 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn words_are_found_in_each_part_and_parts_without_incidents_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path());
+        let parts = || WordPart::all(&database(folder.path())).unwrap().len();
+        let mut ids = Vec::new();
+        // Each search adds ten incidents, which fill a part.
+        for first in [0, 10, 20, 30] {
+            ids.extend(record(&store, first..first + 10).await);
+            assert_eq!(found(&store, &format!("word-{first}")).await.len(), 1);
+        }
+        assert_eq!(parts(), 4);
+        let titles = (0..40).map(|reference| format!("word-{reference}")).collect::<Vec<_>>();
+        assert_eq!(found(&store, "all").await, titles);
+        assert_eq!(found(&store, "word*").await, titles);
+        assert_eq!(found(&store, "word-1*").await, [&titles[1..2], &titles[10..20]].concat());
+        retitle(&store, ids[15], "all changed").await;
+        assert_eq!(found(&store, "changed").await, ["changed"]);
+        assert_eq!(found(&store, "word-15").await.len(), 0);
+
+        let clock = Clock::default();
+        clock.shift_ms(1_000);
+        let mut pruner = Pruner::open(folder.path(), policy(), clock).unwrap();
+        let (mut removed, mut from) = (0, None);
+        while removed < 25 {
+            let pruned = pruner.prune(StoredKind::Incidents, Duration::ZERO, from, false).unwrap();
+            (removed, from) = (removed + pruned.removed.0[&StoredKind::Incidents].rows, pruned.next);
+        }
+        record(&store, 40..41).await;
+        assert_eq!(found(&store, "word-40").await, ["word-40"]);
+        assert!(parts() < 5);
+        assert_eq!(found(&store, "all").await.len() as i64, 41 - removed);
+        assert_eq!(check(folder.path()), 0);
+    }
+
+    #[tokio::test]
     async fn segments_of_words_stay_few() {
         let folder = tempfile::tempdir().unwrap();
         let store = open(folder.path());
