@@ -1,4 +1,5 @@
-//! The rate at which events in quarantine are mapped again, and how long posts wait meanwhile and while the new mapper is compiled.
+//! The rate at which events in quarantine are mapped again, and how long posts wait meanwhile and while the new mapper is
+//! compiled.
 
 use super::load::{self, LoadReport, SECRET, requests, requests_to};
 use super::server::{self, Server, plugin_file};
@@ -45,7 +46,7 @@ pub fn run() {
     std::fs::copy(plugin_file("crowdstrike"), &new).unwrap();
     std::fs::rename(new, replaced).unwrap();
     let mut replacing = LoadReport::default();
-    while quarantined(&host) == events {
+    for _ in (0..PARTS).take_while(|_| quarantined(&host) == events) {
         replacing.add(post());
     }
     print("while the mapper is compiled", &replacing);

@@ -19,7 +19,8 @@ const NANOSECONDS: i64 = 1_000_000;
 #[derive(Clone, Debug)]
 pub(super) enum KeyList {
     Index(IndexRange),
-    /// Lists that follow one another in the order of the keys. Each has those from a key on, up to that of the next list.
+    /// Lists that follow one another in the order of the keys, without a time before them. Each has those from a key on, up to
+    /// that of the next list.
     Parts(Vec<(i64, IndexRange)>),
     /// Sorted.
     Keys(Vec<i64>),
@@ -105,6 +106,9 @@ impl KeyList {
             Self::Parts(parts) => {
                 let mut keys = Vec::new();
                 for (_, list) in parts_between(parts, *range.start(), *range.end()) {
+                    if keys.len() == limit {
+                        break;
+                    }
                     keys.extend(list.keys(connection, range, limit - keys.len())?);
                 }
                 Ok(keys)

@@ -1,9 +1,9 @@
 //! The parts of the table `words`, each with incidents that were added one after the other.
 //!
 //! FTS5 merges a word as a whole, which takes 9 ms for one that 500,000 incidents have. The words of a part have a beginning of
-//! their own, so that no merge of a word takes longer the more incidents there are.
+//! their own, so that a merge takes no longer the more incidents there are, except in part 0 of a database that is older than parts.
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use rusqlite::{Connection, Row, params};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -20,20 +20,25 @@ pub(super) struct WordPart {
 }
 
 impl WordPart {
-    /// The part to which words were added before there were others.
+    /// The part of the incidents that are older than parts.
     pub const FIRST: Self = Self { number: 0, first_key: 0, incidents: 0 };
 
     /// Returns all parts, the oldest first.
+    ///
+    /// # Errors
+    /// Returns an error if there is none, which is damage: searches would find nothing.
     pub fn all(connection: &Connection) -> Result<Vec<Self>> {
-        let mut query = connection.prepare_cached("SELECT * FROM word_parts ORDER BY number")?;
-        let parts = query.query_map([], Self::read)?;
-        Ok(parts.collect::<Result<_, _>>()?)
+        let mut query = connection.prepare_cached("SELECT * FROM word_parts ORDER BY first_key")?;
+        let parts: Vec<Self> = query.query_map([], Self::read)?.collect::<Result<_, _>>()?;
+        ensure!(!parts.is_empty(), "the table `word_parts` is empty");
+        Ok(parts)
     }
 
     /// Returns the part of an incident.
     pub fn of(connection: &Connection, key: i64) -> Result<Self> {
         let sql = "SELECT * FROM word_parts WHERE first_key <= ? ORDER BY first_key DESC LIMIT 1";
-        Ok(connection.prepare_cached(sql)?.query_row([key], Self::read)?)
+        let part = connection.prepare_cached(sql)?.query_row([key], Self::read);
+        part.with_context(|| format!("the table `word_parts` has no part for incident {key}"))
     }
 
     /// Returns the part to which an incident after all others belongs: a new one if the last is full.
@@ -45,12 +50,11 @@ impl WordPart {
         let new = Self { number: last.number + 1, first_key: key, incidents: 0 };
         let sql = "INSERT INTO word_parts (number, first_key, incidents) VALUES (?, ?, ?)";
         connection.execute(sql, params![new.number, new.first_key, new.incidents])?;
-        // Nobody looks into parts whose incidents were all removed.
+        // Searches would look into parts whose incidents were all removed.
         connection.execute(
-            "DELETE FROM word_parts AS part WHERE NOT EXISTS (\
-                 SELECT 1 FROM incidents WHERE key >= first_key AND key < (\
-                     SELECT first_key FROM word_parts AS next WHERE next.number > part.number ORDER BY number LIMIT 1)) \
-             AND number < ?",
+            "DELETE FROM word_parts AS part WHERE part.number < ? AND NOT EXISTS (\
+                 SELECT 1 FROM incidents WHERE incidents.key >= part.first_key AND incidents.key < (\
+                     SELECT min(next.first_key) FROM word_parts AS next WHERE next.first_key > part.first_key))",
             [new.number],
         )?;
         Ok(new)

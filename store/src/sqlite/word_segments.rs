@@ -7,13 +7,14 @@ use anyhow::Result;
 use rusqlite::Connection;
 use tracing::error;
 
-/// The pages that are merged at once: half a millisecond, with an fsync of 0.1. A word is merged as a whole, which takes 2 ms for one
-/// that all incidents of a part have.
+/// The pages that are merged at once: half a millisecond, with an fsync of 0.1. A word is merged as a whole, which takes 2 ms
+/// for one that all incidents of a full part have.
 const PAGES_MERGED: i64 = 16;
 
 /// The segments that are to be merged, as far as the writer knows.
 #[derive(Debug)]
 pub(super) struct WordSegments {
+    /// Whether segments may be left to merge.
     are_more: bool,
 }
 
