@@ -26,7 +26,8 @@ const CHUNK: usize = 64;
 const CONCURRENCY: usize = 8;
 /// The minimum time between two queued events, so that new payloads get processor time.
 const QUEUED_PACE: Duration = Duration::from_millis(2);
-/// The minimum time between two events in quarantine, for which nobody waits: new payloads share the processor and the disk with them.
+/// The minimum time between two events in quarantine, for which nobody waits: new payloads share the processor and the
+/// disk with them.
 const QUARANTINED_PACE: Duration = Duration::from_millis(10);
 /// The interval of checking without a signal.
 const POLL_INTERVAL: Duration = Duration::from_secs(10);

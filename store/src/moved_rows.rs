@@ -5,8 +5,8 @@ use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
 /// The tables that a move copies: all that both databases have, with the same columns. Only `postings` and `words` with
-/// their parts are made anew from the incidents, `recent_repeats` are moved into `repeats` before, and `compiled` has digests of files that hosts of
-/// the other database do not look for.
+/// their parts are made anew from the incidents, `recent_repeats` are moved into `repeats` before, and `compiled` has digests of
+/// files that hosts of the other database do not look for.
 pub(crate) const MOVED_TABLES: [&str; 28] = [
     "identity",
     "restores",

@@ -1,9 +1,8 @@
 //! The tables `postings` and `words`: the values and the words by which incidents are found.
 //!
 //! New incidents are added many at once: a page of values and a segment of words are written once for all of them. Their words
-//! go to the last of the [parts](WordPart). The
-//! table `indexed` has the key up to which that is done, so that rows alone say what is missing, after any failure and in
-//! every process.
+//! go to the last of the [parts](WordPart). The table `indexed` has the key up to which that is done, so that rows alone say
+//! what is missing, after any failure and in every process.
 
 use super::word_parts::WordPart;
 use crate::rows::IncidentFilter;

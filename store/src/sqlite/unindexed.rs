@@ -173,6 +173,19 @@ mod tests {
         store.delete(IncidentKey::Id(id), "ann".into(), "request".into()).await.unwrap().unwrap();
     }
 
+    /// Removes incidents as another process does, the oldest first, until so many are removed. Returns their number.
+    fn prune(folder: &Path, at_least: i64) -> i64 {
+        let clock = Clock::default();
+        clock.shift_ms(1_000);
+        let mut pruner = Pruner::open(folder, policy(), clock).unwrap();
+        let (mut removed, mut from) = (0, None);
+        while removed < at_least {
+            let pruned = pruner.prune(StoredKind::Incidents, Duration::ZERO, from, false).unwrap();
+            (removed, from) = (removed + pruned.removed.0[&StoredKind::Incidents].rows, pruned.next);
+        }
+        removed
+    }
+
     /// Returns the titles of the incidents that a query finds, the oldest first.
     async fn found(store: &Store, query: &str) -> Vec<String> {
         let filter = IncidentFilter { q: SearchWords::parse(query).ok(), ..IncidentFilter::default() };
@@ -287,14 +300,7 @@ mod tests {
         record(&store, 0..3).await;
         assert_eq!(found(&store, "all").await.len(), 3);
         record(&store, 3..6).await;
-        let clock = Clock::default();
-        clock.shift_ms(1_000);
-        let mut pruner = Pruner::open(folder.path(), policy(), clock).unwrap();
-        let (mut removed, mut from) = (0, None);
-        while removed < 5 {
-            let pruned = pruner.prune(StoredKind::Incidents, Duration::ZERO, from, false).unwrap();
-            (removed, from) = (removed + pruned.removed.0[&StoredKind::Incidents].rows, pruned.next);
-        }
+        let removed = prune(folder.path(), 5);
         check(folder.path());
         record(&store, 6..7).await;
         assert_eq!(found(&store, "word-6").await, ["word-6"]);
@@ -352,14 +358,7 @@ mod tests {
             assert_eq!(listed, ids);
         }
 
-        let clock = Clock::default();
-        clock.shift_ms(1_000);
-        let mut pruner = Pruner::open(folder.path(), policy(), clock).unwrap();
-        let (mut removed, mut from) = (0, None);
-        while removed < 25 {
-            let pruned = pruner.prune(StoredKind::Incidents, Duration::ZERO, from, false).unwrap();
-            (removed, from) = (removed + pruned.removed.0[&StoredKind::Incidents].rows, pruned.next);
-        }
+        let removed = prune(folder.path(), 25);
         record(&store, 40..41).await;
         assert_eq!(found(&store, "word-40").await, ["word-40"]);
         assert!((1..=15).contains(&(40 - removed)), "{removed}");

@@ -1,7 +1,8 @@
 //! The parts of the table `words`, each with incidents that were added one after the other.
 //!
 //! FTS5 merges a word as a whole, which takes 9 ms for one that 500,000 incidents have. The words of a part have a beginning of
-//! their own, so that a merge takes no longer the more incidents there are, except in part 0 of a database that is older than parts.
+//! their own, so that a merge takes no longer the more incidents there are, except in part 0 of a database that is older than
+//! parts.
 
 use anyhow::{Context, Result, ensure};
 use rusqlite::{Connection, Row, params};
