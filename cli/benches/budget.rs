@@ -1,10 +1,9 @@
 //! The budget: where the processor time of an event goes, stage by stage.
 //!
 //! A server with the code of the program samples its own stacks under load. Each sample is given to one stage, and the share
-//! of a stage is that part of the processor time of an event in the same run. The stacks are kept in `target/tmp/budget-*.stacks`,
+//! of a stage is that part of the processor time of an event in the same run. The stacks are kept in `target/tmp/NAME-*.stacks`,
 //! which tools for flame graphs read: a line for each sample, which begins with its stage.
 
-use crate::load;
 use crate::sampler::{self, Stack};
 use crate::server::Server;
 use hookmill_host::config::Config;
@@ -13,13 +12,12 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Lines, Write};
 use std::path::Path;
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::Arc;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
 /// The stages in the order of an event.
-const STAGES: [&str; 14] = [
+const STAGES: [&str; 15] = [
     "head and body",
     "verify",
     "candidates",
@@ -32,14 +30,26 @@ const STAGES: [&str; 14] = [
     "index of searches",
     "WAL",
     "answer",
+    "deliver",
     "threads and queues",
     OTHER,
 ];
 /// Parts of names of functions that make a stage of everything they call; the first line with a part in a stack decides. SQLite and the
 /// connection do not know for what they are called.
-const CALLERS: [(&str, &[&str]); 4] = [
+const CALLERS: [(&str, &[&str]); 5] = [
     ("index of searches", &["add_missing"]),
     ("WAL", &["sqlite3BtreeCommitPhase", "sqlite3Checkpoint", "sqlite3VdbeHalt"]),
+    (
+        "deliver",
+        &[
+            "hookmill_host::deliver",
+            "record_attempts",
+            "DueDeliveries",
+            "reqwest::",
+            "hyper_util::client",
+            "hyper::client",
+        ],
+    ),
     ("statements", &["sqlite3", "rusqlite"]),
     ("answer", &["poll_write_vectored", "poll_flush", "receive::answer", "axum::json", "axum_core::response"]),
 ];
@@ -70,20 +80,18 @@ const FUNCTIONS: [(&str, &[&str]); 9] = [
 /// The row of samples that belong to no stage.
 const OTHER: &str = "in no stage";
 
-/// Requests before the first sample.
-const WARM_UP: usize = 5_000;
-
 /// Serves as `hookmill serve` does. Samples from one line of standard input to the next, and prints the samples of each stage.
-pub async fn serve(folder: &Path) {
+/// The stacks are kept under a name.
+pub async fn serve(name: String, folder: &Path) {
     let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(EnvFilter::new("info"));
     tracing_subscriber::registry().with(log).with(recent_log::layer()).init();
     let config = Config::load(&folder.join("hookmill.yaml")).unwrap();
     let running = hookmill_host::serve::start(config, None, None, Vec::new(), hookmill_incident::Clock::default());
     let _running = running.await.unwrap();
-    tokio::task::spawn_blocking(sample).await.unwrap();
+    tokio::task::spawn_blocking(move || sample(&name)).await.unwrap();
 }
 
-fn sample() {
+fn sample(name: &str) {
     let mut lines = std::io::stdin().lines();
     for round in 1.. {
         if lines.next().is_none() {
@@ -92,7 +100,7 @@ fn sample() {
         sampler::start();
         lines.next();
         let stacks = sampler::stop();
-        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("budget-{round}.stacks"));
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{round}.stacks"));
         let mut file = BufWriter::new(File::create(file).unwrap());
         let mut counts = [0; STAGES.len()];
         for stack in &stacks {
@@ -118,14 +126,48 @@ fn stage(stack: &Stack) -> usize {
     STAGES.iter().position(|name| *name == stage).unwrap()
 }
 
+/// The processor time of events, with the samples of each stage.
+#[derive(Default)]
+pub struct Budget {
+    events: usize,
+    cpu_s: f64,
+    samples: [usize; STAGES.len()],
+}
+
+impl Budget {
+    /// Adds other events.
+    pub fn add(&mut self, other: &Self) {
+        self.events += other.events;
+        self.cpu_s += other.cpu_s;
+        self.samples.iter_mut().zip(other.samples).for_each(|(sum, count)| *sum += count);
+    }
+
+    /// Returns the processor time of an event in microseconds.
+    pub fn cpu_us(&self) -> f64 {
+        self.cpu_s * 1e6 / self.events as f64
+    }
+
+    /// Returns each stage with its share of the processor time.
+    pub fn stages(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        let samples = self.samples() as f64;
+        STAGES.into_iter().zip(self.samples.map(|count| count as f64 / samples))
+    }
+
+    /// Returns the number of samples.
+    pub fn samples(&self) -> usize {
+        self.samples.iter().sum()
+    }
+}
+
 /// A host that samples itself.
 pub struct SampledHost {
-    server: Server,
+    pub server: Server,
     begin_and_end: ChildStdin,
     results: Lines<BufReader<ChildStdout>>,
 }
 
 impl SampledHost {
+    /// Starts a program that calls [`serve`].
     pub fn start(mut command: Command, folder: tempfile::TempDir) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut server = Server::host(command, folder);
@@ -134,23 +176,15 @@ impl SampledHost {
         Self { server, begin_and_end, results }
     }
 
-    /// Prints where the processor time of requests goes.
-    pub fn print(&mut self, requests: &Arc<Vec<Vec<u8>>>) {
-        let (warm_up, count) = (Arc::new(requests[..WARM_UP].to_vec()), requests.len() - WARM_UP);
-        let requests = Arc::new(requests[WARM_UP..].to_vec());
-        load::run(self.server.address, &warm_up);
+    /// Samples while a number of events are sent.
+    pub fn sample(&mut self, events: usize, send: impl FnOnce(&Server)) -> Budget {
         writeln!(self.begin_and_end).unwrap();
         let cpu_before = self.server.cpu_s();
-        let report = load::run(self.server.address, &requests);
-        let cpu_us = (self.server.cpu_s() - cpu_before) * 1e6 / count as f64;
+        send(&self.server);
+        let cpu_s = self.server.cpu_s() - cpu_before;
         writeln!(self.begin_and_end).unwrap();
-        assert_eq!(report.failed, 0, "some requests failed");
         let counts = self.results.next().unwrap().unwrap();
-        let counts: Vec<f64> = counts.split(' ').map(|count| count.parse().unwrap()).collect();
-        let samples: f64 = counts.iter().sum();
-        for (stage, count) in STAGES.iter().zip(&counts) {
-            println!("  {stage:<34} {:>6.1} µs  {:>5.1} %", count / samples * cpu_us, count / samples * 100.0);
-        }
-        println!("  {:<34} {cpu_us:>6.1} µs  {samples:>5} samples", "sum: the processor time of an event");
+        let counts: Vec<usize> = counts.split(' ').map(|count| count.parse().unwrap()).collect();
+        Budget { events, cpu_s, samples: counts.try_into().unwrap() }
     }
 }

@@ -1,41 +1,86 @@
 //! Many sources, plugins and destinations, beside one of each.
 
-use super::load::{self, SECRET, requests_to};
+use super::budget::{self, Budget, SampledHost};
+use super::load::{self, LoadReport, SECRET, requests_to};
 use super::precompiled;
 use super::server::{self, Server};
 use super::sink;
 use super::{Cost, SMALL, SMALL_ID, in_turn, share};
 use std::fmt::Write;
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
 use std::time::Instant;
+use tempfile::TempDir;
 
 const SOURCES: usize = 1_000;
 const PLUGINS: usize = 200;
 const ROUNDS: usize = 5;
 /// The requests of one round to one host.
 const REQUESTS: usize = 10_000;
+/// The payloads in a second that neither host finds too many.
+const RATE: f64 = 2_000.0;
 /// Larger files are those of interpreters.
 const RUST_BYTES_MAX: usize = 1 << 20;
 
 pub fn run() {
     println!("\n{SOURCES} sources, {PLUGINS} plugins, {SOURCES} destinations, the middle of {ROUNDS}");
-    let plugins = precompiled::folder("scale-many", plugins());
-    let one = Side::start(1, &precompiled::folder("scale-one", plugins_of_one()), "crowdstrike");
-    // The host with one of each goes on, and would take payloads that it has for repeats.
-    let mut one_sent = 0;
+    let plugins = [precompiled::folder("scale-one", plugins_of_one()), precompiled::folder("scale-many", plugins())];
     for (title, plugin) in [("each source names its plugin", "crowdstrike"), ("`plugin: auto`", "auto")] {
-        let started = Instant::now();
-        let many = Side::start(SOURCES, &plugins, plugin);
         println!("  {title}");
-        println!("    {:<34} {:>9.2} s   goal 5", "ready after", started.elapsed().as_secs_f64());
-        println!("    {:<34} {:>9.0} MiB, {:.0} with one of each", "memory", many.memory_mib(), one.memory_mib());
-        let mut many_sent = 0;
-        let round = in_turn(ROUNDS, || one.post(&mut one_sent), || many.post(&mut many_sent));
-        for (name, Cost { rate, cpu_us }) in ["one of each", "many"].iter().zip(round) {
-            println!("    {name:<34} {rate:>9.0} /s  {cpu_us:>6.1} µs of CPU");
-        }
-        println!("    {:<34} {:>9.2}", "share", share(&round));
+        rates(&plugins, plugin);
+        stages(&plugins, plugin);
     }
+}
+
+/// Prints the start, the memory and the rates of a host with one of each, and with many.
+fn rates([of_one, of_many]: &[PathBuf; 2], plugin: &str) {
+    let (mut to_one, folder) = Senders::new(1, of_one, plugin);
+    let one = Server::hookmill(folder);
+    let (mut to_many, folder) = Senders::new(SOURCES, of_many, plugin);
+    let started = Instant::now();
+    let many = Server::hookmill(folder);
+    println!("    {:<34} {:>9.2} s   goal 5", "ready after", started.elapsed().as_secs_f64());
+    let memory_mib = |host: &Server| host.memory_mib("VmRSS");
+    println!("    {:<34} {:>9.0} MiB, {:.0} with one of each", "memory", memory_mib(&many), memory_mib(&one));
+    let round = in_turn(ROUNDS, || to_one.cost(&one), || to_many.cost(&many));
+    for (name, Cost { rate, cpu_us }) in ["one of each", "many"].iter().zip(round) {
+        println!("    {name:<34} {rate:>9.0} /s  {cpu_us:>6.1} µs of CPU");
+    }
+    println!("    {:<34} {:>9.2}", "share", share(&round));
+}
+
+/// Prints where the processor time of an event goes with one of each, and with many, at a rate that is the same for both.
+fn stages([of_one, of_many]: &[PathBuf; 2], plugin: &str) {
+    let mut sides = [("scale-one", 1, of_one), ("scale-many", SOURCES, of_many)].map(|(name, count, plugins)| {
+        let (mut senders, folder) = Senders::new(count, plugins, plugin);
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["sampled", name]).arg(folder.path());
+        let host = SampledHost::start(command, folder);
+        senders.cost(&host.server);
+        (host, senders, Budget::default())
+    });
+    for _ in 0..ROUNDS {
+        for (host, senders, budget) in &mut sides {
+            budget.add(&host.sample(REQUESTS, |server| {
+                senders.post(server, |address, requests| load::run_at(address, requests, RATE));
+            }));
+        }
+    }
+    let [(_, _, one), (_, _, many)] = &sides;
+    println!("    {:<34} {:>12}  {:>12}", format!("at {RATE} /s"), "one of each", "many");
+    for ((stage, of_one), (_, of_many)) in one.stages().zip(many.stages()) {
+        println!("      {stage:<32} {:>9.1} µs  {:>9.1} µs", of_one * one.cpu_us(), of_many * many.cpu_us());
+    }
+    println!("      {:<32} {:>9.1} µs  {:>9.1} µs", "sum", one.cpu_us(), many.cpu_us());
+    println!("      {:<32} {:>9}     {:>9}", "samples", one.samples(), many.samples());
+}
+
+/// A host that can sample itself.
+#[tokio::main]
+pub async fn serve(name: &str, folder: &Path) {
+    budget::serve(name.to_owned(), folder).await;
 }
 
 fn plugins_of_one() -> Vec<(String, Vec<u8>)> {
@@ -61,16 +106,17 @@ fn plugins() -> Vec<(String, Vec<u8>)> {
     (0..PLUGINS).map(copy).collect()
 }
 
-/// A host, the names of its sources, and the receiver of its deliveries.
-struct Side {
-    host: Server,
+/// The senders of the payloads of a host's sources, and the receiver of its deliveries.
+struct Senders {
     sources: Vec<String>,
     sink: Server,
+    sent: usize,
 }
 
-impl Side {
-    /// Starts a host with sources, each of whose incidents are sent to a destination of their own.
-    fn start(count: usize, plugins: &Path, plugin: &str) -> Self {
+impl Senders {
+    /// Returns the senders, and a folder for a host with as many sources, each of whose incidents are sent to a destination of
+    /// their own.
+    fn new(count: usize, plugins: &Path, plugin: &str) -> (Self, TempDir) {
         let sink = sink::start();
         let sources: Vec<String> = (0..count).map(|index| format!("source-{index}")).collect();
         let (mut declared, mut destinations, mut notifications) = (String::new(), String::new(), String::new());
@@ -85,21 +131,23 @@ impl Side {
         }
         let config = precompiled::config(plugins)
             + &format!("sources:\n{declared}destinations:\n{destinations}notifications:\n{notifications}");
-        Self { host: Server::hookmill(server::folder(&[], &config)), sources, sink }
+        (Self { sources, sink, sent: 0 }, server::folder(&[], &config))
     }
 
-    fn memory_mib(&self) -> f64 {
-        self.host.memory_mib("VmRSS")
+    /// Posts to all sources in turn as fast as they answer.
+    fn cost(&mut self, host: &Server) -> Cost {
+        let cpu_before = host.cpu_s();
+        let report = self.post(host, load::run);
+        Cost { rate: report.rate(), cpu_us: (host.cpu_s() - cpu_before) * 1e6 / REQUESTS as f64 }
     }
 
-    /// Posts to all sources in turn, and waits for all deliveries.
-    fn post(&self, sent: &mut usize) -> Cost {
-        let numbers = (*sent..*sent + REQUESTS).map(|number| 1_000_000 + number);
-        *sent += REQUESTS;
-        let (requests, cpu_before) = (requests_to(&self.sources, SMALL, SMALL_ID, numbers), self.host.cpu_s());
-        let report = load::run(self.host.address, &requests);
+    /// Sends a load to all sources in turn, and waits for all deliveries.
+    fn post(&mut self, host: &Server, send: impl FnOnce(SocketAddr, &Arc<Vec<Vec<u8>>>) -> LoadReport) -> LoadReport {
+        let numbers = (self.sent..self.sent + REQUESTS).map(|number| 1_000_000 + number);
+        self.sent += REQUESTS;
+        let report = send(host.address, &requests_to(&self.sources, SMALL, SMALL_ID, numbers));
         assert_eq!(report.failed, 0, "some requests failed");
-        sink::wait_for(&self.sink, *sent);
-        Cost { rate: report.rate(), cpu_us: (self.host.cpu_s() - cpu_before) * 1e6 / REQUESTS as f64 }
+        sink::wait_for(&self.sink, self.sent);
+        report
     }
 }

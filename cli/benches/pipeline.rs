@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a benchmark may stop at an unexpected result")]
 
+#[allow(dead_code, reason = "the benchmark of scale uses the rest")]
 mod budget;
 mod engine_alone;
 #[allow(dead_code, reason = "other benchmarks use the rest")]
@@ -51,6 +52,8 @@ const PAYLOADS: [(&str, &str, &str, usize); 2] =
 const ROUNDS: usize = 3;
 const REQUESTS: usize = 40_000;
 const LARGE_REQUESTS: usize = 20_000;
+/// Requests before the first sample of the budget.
+const WARM_UP: usize = 5_000;
 const RELOAD_EVERY: Duration = Duration::from_millis(200);
 const RELOADS: u32 = 50;
 const PLUGINS: [&str; 5] = ["crowdstrike", "defender-office365", "elastic", "generic", "splunk"];
@@ -85,7 +88,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[tokio::main(flavor = "multi_thread")]
 async fn serve(kind: &str, folder: &Path) {
     if kind == "sampled" {
-        return budget::serve(folder).await;
+        return budget::serve("budget".to_owned(), folder).await;
     }
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -210,13 +213,28 @@ fn stages() {
         }
         half_load(&whole, rates[2].0 / 2.0, &requests(payload, id, ROUNDS * count, count));
         println!("\n{title}: where the processor time of an event goes");
-        sampled.print(&requests(payload, id, 0, ROUNDS * count));
+        where_time_goes(&mut sampled, &requests(payload, id, 0, ROUNDS * count));
         fresh(payload);
     }
     println!(
         "\npeak memory of the host under this load, five mappers loaded: {:.0} MiB  at most 150",
         whole.memory_mib("VmHWM")
     );
+}
+
+/// Prints where the processor time of an event goes.
+fn where_time_goes(host: &mut SampledHost, requests: &[Vec<u8>]) {
+    let (warm_up, sampled) = requests.split_at(WARM_UP);
+    let send = |server: &Server, requests: &[Vec<u8>]| {
+        assert_eq!(load::run(server.address, &Arc::new(requests.to_vec())).failed, 0, "some requests failed");
+    };
+    send(&host.server, warm_up);
+    let budget = host.sample(sampled.len(), |server| send(server, sampled));
+    let cpu_us = budget.cpu_us();
+    for (stage, share) in budget.stages() {
+        println!("  {stage:<34} {:>6.1} µs  {:>5.1} %", share * cpu_us, share * 100.0);
+    }
+    println!("  {:<34} {cpu_us:>6.1} µs  {:>5} samples", "sum: the processor time of an event", budget.samples());
 }
 
 /// Prints the latencies at a rate.

@@ -8,17 +8,22 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a benchmark may stop at an unexpected result")]
 
 mod at_rest;
+#[allow(dead_code, reason = "the benchmark of the pipeline uses the rest")]
+mod budget;
 mod healing;
 #[allow(dead_code, reason = "other benchmarks use the rest")]
 mod load;
 mod many_sources;
 mod precompiled;
+mod sampler;
 #[allow(dead_code, reason = "other benchmarks use the rest")]
 mod server;
 mod sink;
 mod stored_events;
 #[allow(dead_code, reason = "the benchmark of searches uses the rest")]
 mod stored_incidents;
+
+use std::path::Path;
 
 /// The days over which stored events arrived: all of them are still remembered to recognise their repeats.
 const DAYS: i64 = 6;
@@ -37,6 +42,7 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["sink"] => sink::serve(),
+        ["sampled", name, folder] => many_sources::serve(name, Path::new(folder)),
         ["stored"] => stored_events::run(),
         ["many"] => many_sources::run(),
         ["healing"] => healing::run(),

@@ -48,8 +48,8 @@ impl Filter {
         self.0.required(path)
     }
 
-    /// Returns whether the filter reads the body of an event, which takes time to parse.
-    pub fn looks_at_body(&self) -> bool {
-        self.0.looks_at_body()
+    /// Returns whether the filter reads the field at this path or one below it.
+    pub fn reads(&self, path: &[&str]) -> bool {
+        self.0.reads(path)
     }
 }

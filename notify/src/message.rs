@@ -8,14 +8,12 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 /// Returns the message about a change of an incident: `object` is the incident after the change, `details` has the
-/// changed fields, `audit` describes the change itself.
-pub fn about_change(entry: &AuditEntry, public_url: &str) -> Value {
+/// changed fields, `audit` describes the change itself. Without `needs_details` the details are not parsed, which saves time.
+pub fn about_change(entry: &AuditEntry, public_url: &str, needs_details: bool) -> Value {
     let value = |raw: &RawValue| serde_json::from_str::<Value>(raw.get()).unwrap_or_default();
     let object = value(&entry.object);
     let url = link(public_url, "incidents", object["number"].as_str().unwrap_or_default());
-    json!({
-        "object": object,
-        "details": value(&entry.details),
+    let mut message = json!({
         "audit": {
             "operation": entry.operation,
             "objectType": entry.object_type,
@@ -26,7 +24,13 @@ pub fn about_change(entry: &AuditEntry, public_url: &str) -> Value {
             "rootId": entry.root_id,
         },
         "url": url,
-    })
+    });
+    // The macro would copy them.
+    message["object"] = object;
+    if needs_details {
+        message["details"] = value(&entry.details);
+    }
+    message
 }
 
 /// Returns the message about an event. The message of a received event has the body, if `needs_body`; the message of a
@@ -48,7 +52,9 @@ pub fn about_event(trigger: Trigger, event: &Event, state: &EventState, public_u
     } else if needs_body {
         content["body"] = body(event);
     }
-    json!({"event": content, "url": link(public_url, "events", &event.id.to_string())})
+    let mut message = json!({"url": link(public_url, "events", &event.id.to_string())});
+    message["event"] = content;
+    message
 }
 
 /// Returns the link to a thing in the API; `None` if the address of the host is not known.

@@ -47,13 +47,14 @@ impl FilterNode {
         }
     }
 
-    pub fn looks_at_body(&self) -> bool {
-        let is_body = |field: &Field| field.segments.iter().take(2).eq(["event", "body"]);
+    pub fn reads(&self, path: &[&str]) -> bool {
         match self {
             Self::Always => false,
-            Self::All(nodes) | Self::Any(nodes) => nodes.iter().any(Self::looks_at_body),
-            Self::Not(node) => node.looks_at_body(),
-            Self::Has(field) | Self::Empty(field) | Self::Value(field, _) | Self::Element(field, _) => is_body(field),
+            Self::All(nodes) | Self::Any(nodes) => nodes.iter().any(|node| node.reads(path)),
+            Self::Not(node) => node.reads(path),
+            Self::Has(field) | Self::Empty(field) | Self::Value(field, _) | Self::Element(field, _) => {
+                field.segments.iter().take(path.len()).eq(path)
+            }
         }
     }
 }

@@ -331,16 +331,35 @@ fn invalid_filters_are_refused_with_their_position() {
 }
 
 #[test]
-fn filters_that_read_the_body_are_known() {
-    for (filter, looks) in [
-        (json!({}), false),
-        (json!({"event.source": "edr"}), false),
-        (json!({"_and": [{"event.source": "edr"}, {"_not": {"_eq": {"event.headers.x-kind": "ping"}}}]}), false),
-        (json!({"_or": [{"event.source": "edr"}, {"_not": {"_eq": {"event.body.kind": "ping"}}}]}), true),
-        (json!({"_has": "event.body.alert"}), true),
-        (json!({"_arrayMatch": {"_field": "event.body.alerts", "_filter": {"_eq": {"kind": "x"}}}}), true),
+fn the_fields_that_a_filter_reads_are_known() {
+    for (trigger, filter, path, reads) in [
+        (Trigger::EventReceived, json!({}), &["event", "body"][..], false),
+        (Trigger::EventReceived, json!({"event.source": "edr"}), &["event", "body"], false),
+        (
+            Trigger::EventReceived,
+            json!({"_and": [{"event.source": "edr"}, {"_not": {"_eq": {"event.headers.x-kind": "ping"}}}]}),
+            &["event", "body"],
+            false,
+        ),
+        (
+            Trigger::EventReceived,
+            json!({"_or": [{"event.source": "edr"}, {"_not": {"_eq": {"event.body.kind": "ping"}}}]}),
+            &["event", "body"],
+            true,
+        ),
+        (Trigger::EventReceived, json!({"_has": "event.body.alert"}), &["event", "body"], true),
+        (
+            Trigger::EventReceived,
+            json!({"_arrayMatch": {"_field": "event.body.alerts", "_filter": {"_eq": {"kind": "x"}}}}),
+            &["event", "body"],
+            true,
+        ),
+        (Trigger::Any, json!({"object.source": "edr"}), &["details"], false),
+        (Trigger::Any, json!({"_has": "details.severity"}), &["details"], true),
+        (Trigger::Any, json!({"_and": [{}, {"_or": [{}]}]}), &[], false),
+        (Trigger::Any, json!({"audit.operation": "Delete"}), &[], true),
     ] {
-        let parsed = Filter::parse(&filter, Trigger::EventReceived).unwrap();
-        assert_eq!(parsed.looks_at_body(), looks, "{filter}");
+        let parsed = Filter::parse(&filter, trigger).unwrap();
+        assert_eq!(parsed.reads(path), reads, "{filter} {path:?}");
     }
 }

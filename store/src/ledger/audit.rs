@@ -5,7 +5,8 @@ use crate::rows::IncidentRow;
 use anyhow::Result;
 use hookmill_incident::id::row_key;
 use hookmill_incident::{AuditEntry, Details, EntryDetails, Operation, Status};
-use hookmill_notify::{Trigger, about_change};
+use hookmill_notify::{Rule, Trigger, about_change};
+use serde_json::Value;
 use serde_json::value::to_raw_value;
 use uuid::Uuid;
 
@@ -74,27 +75,27 @@ impl<T: Tx + ?Sized> Ledger<'_, T> {
         let (id, at) = self.append_entry(row.id, previous, change)?;
         let (outbound, subject) = (self.outbound.clone(), subject(row.id, id, change));
         let rules = outbound.rules.of_source(&row.incident.source);
-        let rules = rules.filter(|rule| is_about(rule.trigger, row, change));
-        let mut message = None;
-        for rule in rules {
-            let message = match &message {
-                Some(message) => message,
-                None => {
-                    let object = to_raw_value(&row.shown())?;
-                    let details = change.details.map_or(Ok(EntryDetails::OfCreation), |details| {
-                        to_raw_value(details).map(EntryDetails::Given)
-                    })?;
-                    let request_id = change.cause.request_id.to_owned();
-                    let entry = AuditEntry::new(change.operation, row.id, at, request_id, details, object)?;
-                    message.insert(about_change(&entry, &outbound.public_url))
-                }
-            };
-            if rule.filter.matches(message) {
-                self.enqueue_steps(rule, subject)?;
-            }
+        let rules: Vec<&Rule> = rules.filter(|rule| is_about(rule.trigger, row, change)).collect();
+        let reads = |path: &[&str]| rules.iter().any(|rule| rule.filter.reads(path));
+        let message = match reads(&[]) {
+            true => about_change(&entry(row, change, at)?, &outbound.public_url, reads(&["details"])),
+            false => Value::Null,
+        };
+        for rule in rules.into_iter().filter(|rule| rule.filter.matches(&message)) {
+            self.enqueue_steps(rule, subject)?;
         }
         Ok(row_key(id))
     }
+}
+
+/// Returns the entry of a change as it will be read.
+fn entry(row: &IncidentRow, change: &Change, at: i64) -> serde_json::Result<AuditEntry> {
+    let details = match change.details {
+        Some(details) => EntryDetails::Given(to_raw_value(details)?),
+        None => EntryDetails::OfCreation,
+    };
+    let request_id = change.cause.request_id.to_owned();
+    AuditEntry::new(change.operation, row.id, at, request_id, details, to_raw_value(&row.shown())?)
 }
 
 /// Returns the subject of deliveries about a change.

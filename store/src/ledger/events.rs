@@ -160,7 +160,7 @@ impl<T: Tx + ?Sized> Ledger<'_, T> {
         if rules.is_empty() {
             return Ok(());
         }
-        let needs_body = rules.iter().any(|rule| rule.filter.looks_at_body());
+        let needs_body = rules.iter().any(|rule| rule.filter.reads(&["event", "body"]));
         let message = about_event(trigger, event, state, &outbound.public_url, needs_body);
         for rule in rules.into_iter().filter(|rule| rule.filter.matches(&message)) {
             let traceparent = event.traceparent.as_deref();
