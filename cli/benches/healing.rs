@@ -9,14 +9,16 @@ use std::time::{Duration, Instant};
 const EVENTS: usize = 50_000;
 /// The requests by which the full rate of posts is measured.
 const FULL: usize = 20_000;
+/// The shares of the full rate at which payloads are posted.
+const SHARES: [(&str, f64); 2] = [("half", 0.5), ("a quarter", 0.25)];
 /// The duration of one load.
 const PART: Duration = Duration::from_secs(2);
-/// The loads before events heal, and while they do.
+/// The loads at each share before events heal, and while they do.
 const PARTS: usize = 15;
 
 pub fn run() {
     let events = std::env::var("HOOKMILL_BENCH_QUARANTINED").map_or(EVENTS, |text| text.parse().unwrap());
-    println!("\n{events} events in quarantine, while payloads are posted at half of the full rate");
+    println!("\n{events} events in quarantine, while payloads are posted");
     let source = format!("secret: \"{SECRET}\", on_unmappable: accept");
     let config = format!("sources:\n  crowdstrike: {{ {source} }}\n  healed: {{ {source}, plugin: replaced }}\n");
     let folder = server::folder(&["crowdstrike"], &config);
@@ -31,30 +33,31 @@ pub fn run() {
     let mut sent = 0;
     let full = load::run(host.address, &requests(SMALL, SMALL_ID, sent, FULL)).rate();
     sent += FULL;
-    let mut post = || {
-        let count = (full / 2.0 * PART.as_secs_f64()) as usize;
-        let report = load::run_at(host.address, &requests(SMALL, SMALL_ID, sent, count), full / 2.0);
+    let mut post = |share: f64, parts: usize, goes_on: &dyn Fn() -> bool| {
+        let (rate, mut report) = (full * share, LoadReport::default());
+        let count = (rate * PART.as_secs_f64()) as usize;
+        for _ in (0..parts).take_while(|_| goes_on()) {
+            report.add(load::run_at(host.address, &requests(SMALL, SMALL_ID, sent, count), rate));
+            sent += count;
+        }
         assert_eq!(report.failed, 0, "some requests failed");
-        sent += count;
         report
     };
-    let mut before = LoadReport::default();
-    (0..PARTS).for_each(|_| before.add(post()));
-    print("before", &before);
+    for (name, share) in SHARES {
+        print(&format!("before, {name} of the full rate"), &post(share, PARTS, &|| true));
+    }
 
     let new = replaced.with_extension("new");
     std::fs::copy(plugin_file("crowdstrike"), &new).unwrap();
     std::fs::rename(new, replaced).unwrap();
-    let mut replacing = LoadReport::default();
-    for _ in (0..PARTS).take_while(|_| quarantined(&host) == events) {
-        replacing.add(post());
-    }
-    print("while the mapper is compiled", &replacing);
+    let (name, share) = SHARES[0];
+    let report = post(share, PARTS, &|| quarantined(&host) == events);
+    print(&format!("while the mapper is compiled, {name}"), &report);
     let (left, started) = (quarantined(&host), Instant::now());
-    let mut during = LoadReport::default();
-    (0..PARTS).for_each(|_| during.add(post()));
+    for (name, share) in SHARES {
+        print(&format!("while they heal, {name}"), &post(share, PARTS, &|| true));
+    }
     let healed = left - quarantined(&host);
-    print("while they heal", &during);
     assert!(healed > 0 && healed < left, "{healed} of {left} events healed");
     println!("  {:<34} {:>9.0} /s", "events that heal", healed as f64 / started.elapsed().as_secs_f64());
 }
