@@ -24,13 +24,20 @@ use tracing::{info, warn};
 const CHUNK: usize = 64;
 /// The number of events of one status mapped at the same time, so that a slow event does not delay the others.
 const CONCURRENCY: usize = 8;
-/// The minimum time between two queued events, so that new payloads get processor time.
-const QUEUED_PACE: Duration = Duration::from_millis(2);
-/// The minimum time between two events in quarantine, for which nobody waits: new payloads share the processor and the
-/// disk with them.
-const QUARANTINED_PACE: Duration = Duration::from_millis(10);
+/// New payloads get processor time between two queued events.
+const QUEUED: Waiting = Waiting { status: EventStatus::Queued, pace: Duration::from_millis(2) };
+/// Nobody waits for events in quarantine, with which new payloads share the processor and the disk.
+const QUARANTINED: Waiting = Waiting { status: EventStatus::Quarantined, pace: Duration::from_millis(10) };
 /// The interval of checking without a signal.
 const POLL_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The waiting events of one status.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    status: EventStatus,
+    /// The minimum time between two events.
+    pace: Duration,
+}
 
 /// The task that maps waiting events again.
 #[derive(Debug)]
@@ -66,28 +73,19 @@ impl Remapper {
 
     /// Maps the events of each status on their own: nobody waits for those in quarantine, which are many at times.
     async fn run_under(self: &Arc<Self>, lease: &Lease, stop: &watch::Receiver<bool>) {
-        tokio::join!(
-            self.run_status(EventStatus::Queued, QUEUED_PACE, lease, stop.clone()),
-            self.run_status(EventStatus::Quarantined, QUARANTINED_PACE, lease, stop.clone()),
-        );
+        tokio::join!(self.run_status(QUEUED, lease, stop.clone()), self.run_status(QUARANTINED, lease, stop.clone()),);
     }
 
-    async fn run_status(
-        self: &Arc<Self>,
-        status: EventStatus,
-        pace: Duration,
-        lease: &Lease,
-        mut stop: watch::Receiver<bool>,
-    ) {
+    async fn run_status(self: &Arc<Self>, waiting: Waiting, lease: &Lease, mut stop: watch::Receiver<bool>) {
         let mut plugins = self.loaded.watch();
         let mut sources = self.sources.watch();
         let mut queued = self.store.watch_queued();
         // Only another plugin can change the result of an event in quarantine.
-        let is_queue = status == EventStatus::Queued;
+        let is_queue = waiting.status == EventStatus::Queued;
         let mut is_due = true;
         loop {
             if is_due && self.loaded.is_settled() {
-                match self.remap_all(status, pace, lease, &stop, &plugins).await {
+                match self.remap_all(waiting, lease, &stop, &plugins).await {
                     Ok(()) => is_due = false,
                     Err(error) => warn!("cannot map waiting events again: {error:#}"),
                 }
@@ -114,18 +112,17 @@ impl Remapper {
     /// Maps events again until there are no more, or the plugins change: events that were passed over may fit then.
     async fn remap_all(
         self: &Arc<Self>,
-        status: EventStatus,
-        pace: Duration,
+        waiting: Waiting,
         lease: &Lease,
         stop: &watch::Receiver<bool>,
         plugins: &watch::Receiver<()>,
     ) -> Result<()> {
         let mut running = JoinSet::new();
-        let mut pace = tokio::time::interval(pace);
+        let mut pace = tokio::time::interval(waiting.pace);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut after = 0;
         loop {
-            let rows = self.store.events_with_status(status, after, CHUNK).await?;
+            let rows = self.store.events_with_status(waiting.status, after, CHUNK).await?;
             let Some(last) = rows.last() else { break };
             after = row_key(last.state.id);
             for row in rows {

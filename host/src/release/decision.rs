@@ -250,14 +250,8 @@ impl Releases {
         let kept = if was_live && !is_recorded {
             self.versions.keep(version, file).await
         } else {
-            let decision = VersionDecision {
-                plugin: version.clone(),
-                state,
-                report,
-                goes_live: true,
-                held: None,
-                file: Some(file),
-            };
+            let live = VersionDecision::live(version.clone());
+            let decision = VersionDecision { state, report, file: Some(file), ..live };
             self.versions.decide(lease.grant(), decision).await
         };
         match kept {
@@ -286,14 +280,7 @@ impl Releases {
             .context("there is no earlier version that can be live again")?;
         let plugin = Arc::new(self.load_former(former).await?);
         let held = known.iter().find(is_live).map(|live| live.plugin.clone());
-        let decision = VersionDecision {
-            plugin: former.plugin.clone(),
-            state: None,
-            report: None,
-            goes_live: true,
-            held,
-            file: None,
-        };
+        let decision = VersionDecision { held, ..VersionDecision::live(former.plugin.clone()) };
         self.versions.decide(lease.grant(), decision).await?;
         let objection = format!(
             "rolled back to version {}; `hookmill plugin promote {name}` makes the file in the plugins folder live again",

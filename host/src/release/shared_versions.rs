@@ -172,7 +172,7 @@ impl Releases {
         self.cache.forget_too_much(name);
         let plugin = Arc::new(self.load(name, &self.versions.read(&newest).await?).await?);
         let state = Some(VersionState::Promoted);
-        let decision = VersionDecision { plugin: newest, state, report: None, goes_live: true, held: None, file: None };
+        let decision = VersionDecision { state, ..VersionDecision::live(newest) };
         self.versions.decide(lease.grant(), decision).await?;
         Ok(Decision::Live { plugin, objection: None })
     }

@@ -70,7 +70,7 @@ mod tests {
     fn live(number: u8) -> VersionDecision {
         let plugin = PluginVersion { name: "edr".into(), version: "1".into(), sha256: number.to_string() };
         let file = Some(PluginFile { bytes: vec![0, number], signature: Some("a signature".into()) });
-        VersionDecision { plugin, state: None, report: None, goes_live: true, held: None, file }
+        VersionDecision { file, ..VersionDecision::live(plugin) }
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -58,6 +58,13 @@ pub struct VersionDecision {
     pub file: Option<PluginFile>,
 }
 
+impl VersionDecision {
+    /// Returns the decision that a version goes live as it is.
+    pub fn live(plugin: PluginVersion) -> Self {
+        Self { plugin, state: None, report: None, goes_live: true, held: None, file: None }
+    }
+}
+
 /// A version of a plugin whose file is in the database that many hosts share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedVersion {

@@ -138,8 +138,9 @@ pub(super) fn conditions(connection: &Connection, filter: &IncidentFilter) -> Re
     if !filter.source_ref.is_empty() {
         conditions.push(of_source_refs(connection, filter)?);
     }
-    for words in filter.q.iter().flat_map(SearchWords::separated) {
-        conditions.push(of_words(connection, words)?);
+    if let Some(words) = &filter.q {
+        let parts = WordPart::all(connection)?;
+        conditions.extend(words.separated().map(|words| of_words(&parts, words)));
     }
     if !filter.observable_prefix.is_empty() {
         conditions.push(of_prefixes(connection, &filter.observable_prefix)?);
@@ -231,8 +232,8 @@ fn values_between(connection: &Connection, kind: Kind, from: &str, end: &str, li
 }
 
 /// All words of the query are whole words, or one is the beginning of words.
-fn of_words(connection: &Connection, words: SearchWords) -> Result<Condition> {
-    let list = |part: WordPart| {
+fn of_words(parts: &[WordPart], words: SearchWords) -> Condition {
+    let list = |part: &WordPart| {
         let beginning = part.beginning();
         // Words have no character of the query language.
         let one = |word: &SearchWord| format!("\"{beginning}{}\"{}", word.text, if word.is_prefix { "*" } else { "" });
@@ -240,11 +241,11 @@ fn of_words(connection: &Connection, words: SearchWords) -> Result<Condition> {
         let (table, condition, values) = ("words", "words MATCH ?", vec![Value::Text(text)]);
         (part.first_key, IndexRange { table, condition, values, key: "rowid", time: Time::Absent })
     };
-    let lists = vec![KeyList::Parts(WordPart::all(connection)?.into_iter().map(list).collect())];
+    let lists = vec![KeyList::Parts(parts.iter().map(list).collect())];
     // All of a part that have a word with a beginning are found before the first is known.
     let has_prefix = words.words().iter().any(|word| word.is_prefix);
     let lists = if has_prefix { Lists::Unsorted(lists) } else { Lists::Sorted(lists) };
-    Ok(Condition { lists, check: Check::Words(words) })
+    Condition { lists, check: Check::Words(words) }
 }
 
 fn of_source_refs(connection: &Connection, filter: &IncidentFilter) -> Result<Condition> {

@@ -361,14 +361,7 @@ mod tests {
         Tokens::open(one.path()).unwrap().create("one", Scope::Read, None).unwrap();
         let running = store(one.path()).unwrap();
         let plugin = PluginVersion { name: "edr".into(), version: "1".into(), sha256: "a digest".into() };
-        let decision = VersionDecision {
-            plugin: plugin.clone(),
-            state: None,
-            report: None,
-            goes_live: true,
-            held: None,
-            file: None,
-        };
+        let decision = VersionDecision::live(plugin.clone());
         let lease = running.acquire(LeaseName::Proof).await;
         running.decide_version(lease.grant(), decision).await.unwrap();
         refused(&from, &shared, "is in use by another hookmill").await;
