@@ -81,7 +81,7 @@ const FUNCTIONS: [(&str, &[&str]); 9] = [
 const OTHER: &str = "in no stage";
 
 /// Serves as `hookmill serve` does. Samples from one line of standard input to the next, and prints the samples of each stage.
-/// The stacks are kept under a name.
+/// The files of stacks have names that begin with `name`.
 pub async fn serve(name: String, folder: &Path) {
     let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(EnvFilter::new("info"));
     tracing_subscriber::registry().with(log).with(recent_log::layer()).init();

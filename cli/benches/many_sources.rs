@@ -19,7 +19,7 @@ const PLUGINS: usize = 200;
 const ROUNDS: usize = 5;
 /// The requests of one round to one host.
 const REQUESTS: usize = 10_000;
-/// The payloads in a second that neither host finds too many.
+/// A rate in payloads per second that both hosts keep up with.
 const RATE: f64 = 2_000.0;
 /// Larger files are those of interpreters.
 const RUST_BYTES_MAX: usize = 1 << 20;
@@ -56,9 +56,9 @@ fn stages([of_one, of_many]: &[PathBuf; 2], plugin: &str) {
     let mut sides = [("scale-one", 1, of_one), ("scale-many", SOURCES, of_many)].map(|(name, count, plugins)| {
         let (mut senders, folder) = Senders::new(count, plugins, plugin);
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["sampled", name]).arg(folder.path());
+        command.args(["sampled", &format!("{name}-{plugin}")]).arg(folder.path());
         let host = SampledHost::start(command, folder);
-        senders.cost(&host.server);
+        senders.post(&host.server, load::run);
         (host, senders, Budget::default())
     });
     for _ in 0..ROUNDS {
@@ -77,7 +77,7 @@ fn stages([of_one, of_many]: &[PathBuf; 2], plugin: &str) {
     println!("      {:<32} {:>9}     {:>9}", "samples", one.samples(), many.samples());
 }
 
-/// A host that can sample itself.
+/// Runs a host that samples itself.
 #[tokio::main]
 pub async fn serve(name: &str, folder: &Path) {
     budget::serve(name.to_owned(), folder).await;

@@ -8,7 +8,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a benchmark may stop at an unexpected result")]
 
 mod at_rest;
-#[allow(dead_code, reason = "the benchmark of the pipeline uses the rest")]
 mod budget;
 mod healing;
 #[allow(dead_code, reason = "other benchmarks use the rest")]

@@ -48,7 +48,7 @@ impl Filter {
         self.0.required(path)
     }
 
-    /// Returns whether the filter reads the field at this path or one below it.
+    /// Returns whether the filter reads the field at this path, one below it, or one that contains it.
     pub fn reads(&self, path: &[&str]) -> bool {
         self.0.reads(path)
     }

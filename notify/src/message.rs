@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 /// Returns the message about a change of an incident: `object` is the incident after the change, `details` has the
-/// changed fields, `audit` describes the change itself. Without `needs_details` the details are not parsed, which saves time.
-pub fn about_change(entry: &AuditEntry, public_url: &str, needs_details: bool) -> Value {
+/// changed fields, `audit` describes the change itself.
+pub fn about_change(entry: &AuditEntry, public_url: &str) -> Value {
     let value = |raw: &RawValue| serde_json::from_str::<Value>(raw.get()).unwrap_or_default();
     let object = value(&entry.object);
     let url = link(public_url, "incidents", object["number"].as_str().unwrap_or_default());
@@ -25,11 +25,9 @@ pub fn about_change(entry: &AuditEntry, public_url: &str, needs_details: bool) -
         },
         "url": url,
     });
-    // The macro would copy them.
+    // `json!` copies the values that it is given.
     message["object"] = object;
-    if needs_details {
-        message["details"] = value(&entry.details);
-    }
+    message["details"] = value(&entry.details);
     message
 }
 
@@ -52,6 +50,7 @@ pub fn about_event(trigger: Trigger, event: &Event, state: &EventState, public_u
     } else if needs_body {
         content["body"] = body(event);
     }
+    // `json!` copies the values that it is given.
     let mut message = json!({"url": link(public_url, "events", &event.id.to_string())});
     message["event"] = content;
     message

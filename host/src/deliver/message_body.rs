@@ -20,7 +20,7 @@ pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json"
 /// Returns the values of a message that filters and templates can use.
 pub fn template_values(message: &Message, trigger: Trigger, public_url: &str) -> Value {
     match message {
-        Message::Change(entry) => about_change(entry, public_url, true),
+        Message::Change(entry) => about_change(entry, public_url),
         Message::Event(row) => about_event(trigger, &row.event, &row.state, public_url, true),
         Message::Notice(values) => values.clone(),
     }
@@ -90,6 +90,7 @@ fn standard_webhooks_json(message: &Message, trigger: Trigger, public_url: &str,
         Message::Event(row) => (of_trigger(), Timestamp::from_millisecond(row.event.received_at)?),
         Message::Notice(_) => (of_trigger(), Timestamp::from_millisecond(row_key_ms(row_key(delivery)))?),
     };
+    // `json!` copies the values that it is given.
     let mut body = json!({"type": kind, "timestamp": at});
     body["data"] = template_values(message, trigger, public_url);
     Ok(serde_json::to_vec(&body)?)
@@ -98,7 +99,7 @@ fn standard_webhooks_json(message: &Message, trigger: Trigger, public_url: &str,
 /// Returns the Detection Finding of a change.
 fn ocsf_json(message: &Message, public_url: &str) -> Result<Vec<u8>> {
     let Message::Change(entry) = message else { bail!("the format `ocsf` has only changes of incidents") };
-    let values = about_change(entry, public_url, true);
+    let values = about_change(entry, public_url);
     let product = values["object"]["plugin"]["name"].as_str().and_then(products::of_mapper);
     Ok(serde_json::to_vec(&detection_finding(values, entry.operation, product))?)
 }

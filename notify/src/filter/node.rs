@@ -53,7 +53,7 @@ impl FilterNode {
             Self::All(nodes) | Self::Any(nodes) => nodes.iter().any(|node| node.reads(path)),
             Self::Not(node) => node.reads(path),
             Self::Has(field) | Self::Empty(field) | Self::Value(field, _) | Self::Element(field, _) => {
-                field.segments.iter().take(path.len()).eq(path)
+                field.segments.iter().zip(path).all(|(name, wanted)| name == wanted)
             }
         }
     }

@@ -348,6 +348,7 @@ fn the_fields_that_a_filter_reads_are_known() {
             true,
         ),
         (Trigger::EventReceived, json!({"_has": "event.body.alert"}), &["event", "body"], true),
+        (Trigger::EventReceived, json!({"_has": "event"}), &["event", "body"], true),
         (
             Trigger::EventReceived,
             json!({"_arrayMatch": {"_field": "event.body.alerts", "_filter": {"_eq": {"kind": "x"}}}}),

@@ -76,7 +76,7 @@ async fn add_plain_rows(store: &Store) {
         let plugin = PluginVersion { name: "edr".into(), version: "1".into(), sha256: index.to_string() };
         let lease = store.acquire(LeaseName::Proof).await;
         let (state, goes_live) = (Some(VersionState::Held), index == 1);
-        let decision = VersionDecision { state, goes_live, ..VersionDecision::live(plugin) };
+        let decision = VersionDecision { plugin, state, report: None, goes_live, held: None, file: None };
         store.decide_version(lease.grant(), decision).await.expect("a version");
         let secret = SecretRow { id: index.into(), sealed: vec![0, index], created_at: 2, not_after: Some(3) };
         let name = format!("source-{index}");
