@@ -134,6 +134,35 @@ notifications:
     assert!(ok && said.contains("does not match") && said.contains("PUT http://"), "{said} {error}");
 }
 
+/// A filter sees the details of a change although they are made for filters that read them only.
+#[tokio::test]
+async fn filters_read_what_a_change_changed() {
+    let receiver = Receiver::start([]).await;
+    let rule = |name: &str, filter: &str| {
+        format!(
+            "  - {{ name: {name}, trigger: any, filter: {{ {filter} }}, notify: [{{ to: all, \
+             body: '{{\"name\": \"{name}\", \"operation\": {{{{json audit.operation}}}}}}' }}] }}\n"
+        )
+    };
+    let rules = [rule("severity", "_has: details.severity"), rule("title", "_eq: { details.title: Changed }")];
+    let folder = folder(&format!(
+        "destinations:\n  all: {{ type: http, url: \"{}\", {NETWORKS} }}\nnotifications:\n{}",
+        receiver.url,
+        rules.concat()
+    ));
+    let host = folder.start().await;
+    let answer = host.post("lab", incident(json!({"source-ref": "a", "severity": "low"}))).await;
+    let path = format!("/api/incidents/{}", answer.body["incident_number"].as_str().unwrap());
+    for patch in [r#"{"status": "in_progress"}"#, r#"{"severity": "high"}"#, r#"{"title": "Changed"}"#] {
+        assert_eq!(host.call(Method::PATCH, &path, patch).await.status, 200);
+    }
+    let deliveries = host.settled("/api/deliveries").await;
+    let mut told: Vec<_> =
+        deliveries.iter().map(|one| format!("{} {}", one["notification"], one["operation"]).replace('"', "")).collect();
+    told.sort();
+    assert_eq!(told, ["severity Creation", "severity Update", "title Update"]);
+}
+
 /// The command reads the message of every type of destination, and the reason why there is none.
 #[tokio::test]
 async fn dry_runs_show_the_messages_of_every_type() {
