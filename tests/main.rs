@@ -34,6 +34,7 @@ mod destinations;
 mod durability;
 mod event_stream;
 mod files;
+mod filters;
 mod handshakes;
 mod hosts;
 mod inbound;
