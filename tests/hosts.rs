@@ -25,6 +25,8 @@ const KILLS: usize = 5;
 const LEASE: Duration = Duration::from_secs(10);
 /// The leases of a host that is gone are taken within this time.
 const TAKEN_WITHIN: Duration = Duration::from_secs(15);
+/// The metric of the time at which a host counted rows.
+const COUNTED_AT: &str = "store_counted_timestamp_seconds";
 
 fn number_of(variable: &str, default: usize) -> usize {
     std::env::var(variable).map_or(default, |number| number.parse().unwrap())
@@ -382,9 +384,12 @@ async fn a_host_that_is_cut_off_from_the_database_loses_and_doubles_nothing() {
     for round in 0..3 {
         let loads = [Load::start(&a, "lab", &format!("a-{round}")), Load::start(&b, "lab", &format!("b-{round}"))];
         loads[0].pass(20).await;
+        let counted_at = a.metric(COUNTED_AT).await;
+        assert!(counted_at > 0.0);
         gate.close();
         let cut_at = Instant::now();
         eventually("the host is not ready", async || (a.get_open("/readyz").await.0 == 503).then_some(())).await;
+        assert_eq!(a.metric(COUNTED_AT).await, counted_at, "metrics show the last counts");
         loads[1].pass(20).await;
         if round == 0 {
             let other = id(&b).await;

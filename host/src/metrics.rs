@@ -67,6 +67,7 @@ pub struct Metrics {
     retention_passes: Family<ResultLabel, Counter>,
     retention_last_done: Gauge,
     storage: StorageMetrics,
+    counted_at: Gauge,
     commit_batch_size: Histogram,
     commit_duration: Histogram,
     backup_last_success: Gauge,
@@ -102,6 +103,7 @@ impl Default for Metrics {
             retention_passes: Family::default(),
             retention_last_done: Gauge::default(),
             storage: StorageMetrics::default(),
+            counted_at: Gauge::default(),
             commit_batch_size: Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0]),
             commit_duration: Histogram::new([1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1, 0.5, 2.5]),
             backup_last_success: Gauge::default(),
@@ -156,6 +158,11 @@ impl Default for Metrics {
             metrics.retention_last_done.clone(),
         );
         metrics.storage.register(registry);
+        registry.register(
+            "store_counted_timestamp_seconds",
+            "Time at which rows were last counted, for all metrics that show what the store has; 0 before",
+            metrics.counted_at.clone(),
+        );
         registry.register("store_commit_batch_size", "Writes per commit", metrics.commit_batch_size.clone());
         registry.register(
             "store_commit_duration_seconds",
@@ -258,6 +265,11 @@ impl Metrics {
     /// Sets the number of pending deliveries of a destination.
     pub fn set_delivery_queue(&self, destination: &str, depth: i64) {
         self.delivery_queue_depth.get_or_create(&DestinationLabel { destination: destination.to_owned() }).set(depth);
+    }
+
+    /// Sets the time at which rows were last counted.
+    pub fn set_counted_at(&self, unix_s: i64) {
+        self.counted_at.set(unix_s);
     }
 
     /// Sets the number of stream readers.
