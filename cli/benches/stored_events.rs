@@ -31,6 +31,9 @@ pub fn run() {
     let config = format!("sources: {{ crowdstrike: {{ secret: \"{SECRET}\" }} }}\n");
     let empty = Server::hookmill(server::folder(&["crowdstrike"], &config));
     let full = Server::hookmill(server::folder(&["crowdstrike"], &format!("{config}data_dir: {}\n", data.display())));
+    for host in [&empty, &full] {
+        assert!(host.get("/metrics").contains("plugin_info{plugin=\"crowdstrike\""), "the mapper is not live");
+    }
     let scattered = SMALL.replace(SMALL_ID, STORED_REF).replace("FIN-LT-0042", "ws-ref-");
     let payloads = [
         ("small payload", SMALL, SMALL_ID, in_order as fn(usize) -> usize),

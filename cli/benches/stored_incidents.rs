@@ -14,6 +14,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 const BATCH: usize = 250;
+/// The payload of each stored event, which the mapper of the first source maps: a host proves its plugins with it.
+const PAYLOAD: &[u8] = include_bytes!("../../plugins/crowdstrike/payloads/small.json");
 
 /// Returns a number below `count`, small ones much more often.
 fn skewed(random: &mut Xoshiro256PlusPlus, count: usize) -> usize {
@@ -100,7 +102,7 @@ pub async fn fill(store: &Store, clock: &Clock, count: usize) {
                 context: Vec::new(),
                 digest: [0; 32],
                 traceparent: None,
-                body: Vec::new().into(),
+                body: PAYLOAD.into(),
                 repeat_key: RepeatKey::DeliveryId(repeat_key),
             };
             let journey = Journey::default();
