@@ -1372,7 +1372,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Get the metrics in Prometheus' text format */
+        /**
+         * Get the metrics in Prometheus' text format
+         * @description While the store cannot be read, or takes longer than 5 s, what is counted in it is that of `store_counted_timestamp_seconds`.
+         */
         get: operations["showMetrics"];
         put?: never;
         post?: never;
@@ -5519,8 +5522,6 @@ export interface operations {
                     "application/openmetrics-text": string;
                 };
             };
-            500: components["responses"]["Error"];
-            503: components["responses"]["TryLater"];
         };
     };
     showDocument: {
